@@ -1,0 +1,40 @@
+"""What is in a file. Standard library only.
+
+`open_checkpoint` reads the structure of a checkpoint: never the tensors' bytes, and
+never by importing or calling anything that the file names. `reading` does the same step
+by step, for a window that must not block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+from inspector_app.checkpoint.limits import DEFAULT, Limits
+from inspector_app.checkpoint.model import Checkpoint, Progress
+
+__all__ = ["open_checkpoint", "reading"]
+
+Reading = Generator[Progress, None, Checkpoint]
+
+
+def open_checkpoint(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Checkpoint:
+    """Read the structure of the file, or the folder of shards, at `path`.
+
+    Raises:
+        CheckpointError: it cannot be read, or no reader recognises it.
+    """
+    steps = reading(path, limits)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            checkpoint: Checkpoint = end.value
+            return checkpoint
+
+
+def reading(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Reading:
+    """The same in steps of at most a few milliseconds; the checkpoint is the return value."""
+    from inspector_app.checkpoint.recognise import reader_of
+
+    return reader_of(path, limits)

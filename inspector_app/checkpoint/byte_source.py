@@ -1,0 +1,109 @@
+"""A file's bytes, read where they are asked for.
+
+Nothing is mapped: a mapped file that somebody truncates kills the process, and on
+Windows a mapped file cannot be replaced by the training that wrote it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from types import TracebackType
+
+from inspector_app.checkpoint.errors import UnreadableFile
+
+_KINDS = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
+
+
+class ByteSource:
+    """An open regular file.
+
+    Reads are thread-safe and never move a shared position.
+
+    Attributes:
+        path: the file, as it was asked for.
+        size: bytes, when it was opened.
+        modified_ns: its modification time then.
+        bytes_read: how much was read through this object.
+
+    Raises:
+        UnreadableFile: it does not exist, may not be read, or is no regular file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self.bytes_read = 0
+        self._lock = threading.Lock()
+        try:
+            # Looked at before it is opened: opening a pipe would wait for a writer.
+            kind = stat.S_IFMT(os.stat(self.path).st_mode)
+            if kind == stat.S_IFDIR:
+                raise UnreadableFile("is-directory", self.path)
+            if kind != stat.S_IFREG:
+                raise UnreadableFile("not-regular", self.path, kind=_KINDS.get(kind, "special file"))
+            flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+            self._descriptor = os.open(self.path, flags | getattr(os, "O_NONBLOCK", 0))
+        except FileNotFoundError:
+            raise UnreadableFile("not-found", self.path) from None
+        except PermissionError:
+            raise UnreadableFile("permission", self.path) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UnreadableFile("os-error", self.path, reason=reason) from None
+        status = os.fstat(self._descriptor)
+        self.size = status.st_size
+        self.modified_ns = status.st_mtime_ns
+
+    def read(self, offset: int, count: int) -> bytes:
+        """At most `count` bytes from `offset`; fewer only where the file ends.
+
+        Raises:
+            UnreadableFile: the operating system reports an error.
+        """
+        count = min(count, self.size - offset)
+        if offset < 0 or count <= 0:
+            return b""
+        parts = []
+        try:
+            while count:
+                # One call returns at most 2 GiB on Linux.
+                part = self._read_once(offset, count)
+                if not part:
+                    break
+                parts.append(part)
+                offset += len(part)
+                count -= len(part)
+        except OSError as error:
+            raise UnreadableFile("os-error", self.path, reason=str(error.strerror)) from None
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.bytes_read += len(data)
+        return data
+
+    def _read_once(self, offset: int, count: int) -> bytes:
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, count, offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.read(self._descriptor, count)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> ByteSource:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,157 @@
+"""What can go wrong with a file, as codes with arguments.
+
+::
+
+    CheckpointError
+    ├── UnreadableFile       the operating system does not give us the bytes
+    ├── UnrecognisedFormat   no reader recognises the bytes
+    │   └── RefusedFile      recognised as something that is no checkpoint
+    ├── BrokenFile           recognised, but nothing in it can be shown
+    └── LimitExceeded        reading on would cost more than `limits.Limits` allows
+
+An error stops the reading of a file. A `Problem` does not: it is collected on the
+`Checkpoint`, and the rest of the file stays usable. Both carry a code, a place and
+arguments; `MESSAGES` has the English sentence for each code, which the command line
+prints and the window translates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from inspector_app.checkpoint.text import plain
+
+MESSAGES: dict[str, str] = {
+    # errors
+    "not-found": "there is no such file",
+    "permission": "the file may not be read: permission denied",
+    "is-directory": "this is a folder without a shard index (*.index.json); open a file in it",
+    "not-regular": "this is a {kind}, not a regular file",
+    "os-error": "the file could not be read: {reason}",
+    "empty": "the file is empty",
+    "unrecognised": "not a checkpoint: {looks_like}",
+    "python-path-file": (
+        "this is a path configuration file of Python (site-packages), not a checkpoint"
+    ),
+    "git-lfs-pointer": (
+        "this is a Git LFS pointer, not the file itself; fetch it with: git lfs pull"
+    ),
+    "broken": "nothing can be read: {reason}",
+    "limit": "reading stopped: {what} is over the limit of {limit}",
+    # problems of a container
+    "duplicate-entry": "the name occurs {count} times in the archive",
+    "case-colliding-entry": "differs from {other} only by upper and lower case",
+    "header-mismatch": "local and central header disagree on {what}",
+    "outside-root": "the entry lies outside the archive's root {root}",
+    "prepended-bytes": "{count} bytes stand before the archive",
+    "trailing-bytes": "{count} bytes follow the end",
+    "entry-bounds": "the entry reaches beyond the end of the file",
+    "encrypted-entry": "the entry is encrypted",
+    "compressed-entry": "the entry is compressed (method {method}); torch stores entries as they are",
+    "unsupported-compression": "the entry uses compression method {method}, which cannot be read",
+    "bad-directory": "the archive's directory is damaged: {reason}",
+    "missing-record": "the record {record} is missing",
+    "truncated": "the file ends too early: {reason}",
+    "hidden-pickle": "a pickle that torch would not load",
+    "bad-byteorder": "the byteorder record says {value}",
+    # problems of a pickle
+    "broken-pickle": "the pickle breaks at byte {offset}: {reason}",
+    "several-pickles": "{count} more bytes follow the pickle's end",
+    "pickle-limit": "the pickle was read up to byte {offset}: {what} is over the limit of {limit}",
+    "tree-limit": "the tree is cut: more than {limit} entries",
+    "odd-opcode": "opcode {opcode} at byte {offset}, which torch never writes",
+    # problems of tensors
+    "bad-tensor": "{what}",
+    "view-bounds": "the view needs {needed} bytes, its storage has {available}",
+    "storage-size": "the storage should have {expected} bytes, its record has {found}",
+    "unknown-dtype": "the dtype {dtype} is unknown",
+    "duplicate-key": "the key occurs more than once; the last one counts, as in torch",
+    # formats made of several parts
+    "missing-shard": "the shard {shard} is missing",
+    "broken-shard": "the shard {shard} cannot be read: {reason}",
+    "shard-outside": "the index names {shard}, which lies outside its folder",
+    "missing-key": "the index promises {key} in {shard}, which does not have it",
+    "unlisted-key": "{shard} has {key}, which the index does not list",
+    "bad-header": "{reason}",
+    "external-data": "the external data {location} {reason}",
+    "bad-json": "the JSON is not readable: {reason}",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=True)
+class Problem:
+    """Something wrong in a file that does not keep the rest from being read.
+
+    Args:
+        code: a key of `MESSAGES`.
+        where: the place in the file: an archive entry, a tensor's name, a byte offset.
+        details: the arguments of the sentence; strings may come from the file.
+    """
+
+    code: str
+    where: str = ""
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        """The English sentence, without the place, safe to print."""
+        return sentence(self.code, self.details)
+
+
+def sentence(code: str, details: Mapping[str, object], template: str | None = None) -> str:
+    """Fill the sentence of `code` (or its translation, `template`) with `details`.
+
+    Text among the details comes from files and is made plain first.
+    """
+    shown = {
+        name: plain(value) if isinstance(value, str) else value for name, value in details.items()
+    }
+    return (MESSAGES[code] if template is None else template).format(**shown)
+
+
+class CheckpointError(Exception):
+    """A file that cannot be shown.
+
+    Attributes:
+        code: a key of `MESSAGES`.
+        path: the file, as it was asked for.
+        where: the place in it, or "".
+        details: the sentence's arguments.
+    """
+
+    def __init__(self, code: str, path: str = "", where: str = "", **details: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.path = path
+        self.where = where
+        self.details = details
+
+    @property
+    def message(self) -> str:
+        """The English sentence and the place, without the file's name."""
+        text = sentence(self.code, self.details)
+        return f"{text} ({plain(self.where)})" if self.where else text
+
+    def __str__(self) -> str:
+        return f"{plain(self.path)}: {self.message}" if self.path else self.message
+
+
+class UnreadableFile(CheckpointError):
+    """The operating system does not give us the bytes."""
+
+
+class UnrecognisedFormat(CheckpointError):
+    """No reader recognises the bytes."""
+
+
+class RefusedFile(UnrecognisedFormat):
+    """Recognised as something that is no checkpoint."""
+
+
+class BrokenFile(CheckpointError):
+    """Recognised, but nothing in it can be shown."""
+
+
+class LimitExceeded(CheckpointError):
+    """Reading on would cost more than the limits allow."""

@@ -1,0 +1,42 @@
+"""How much of a file is read before it counts as hostile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one file may cost. Exceeding one is a problem or an error by name.
+
+    Attributes:
+        pickle_bytes: bytes of one pickle stream, tensors' bytes not counted.
+        objects: inert objects that one pickle may make, tensors of the recurring form
+            not counted (each costs about 100 bytes).
+        repeated_nodes: nodes shown again because an object is referenced again.
+        depth: how deep nodes may lie in the tree.
+        line_bytes: the argument of a text opcode.
+        text_bytes: a string or bytes value that is kept; a longer one is kept as a place
+            in the file.
+        integer_bytes: an integer's binary form.
+        directory_entries: entries of an archive.
+        inflated_bytes: a compressed record, once decompressed.
+        json_bytes: a JSON document.
+        checked_headers: archive records whose local header is compared with the directory
+            on opening; in a larger archive only the records that are read.
+    """
+
+    pickle_bytes: int = 2 << 30
+    objects: int = 1_500_000
+    repeated_nodes: int = 100_000
+    depth: int = 200
+    line_bytes: int = 1 << 16
+    text_bytes: int = 1 << 20
+    integer_bytes: int = 1 << 10
+    directory_entries: int = 4_000_000
+    inflated_bytes: int = 64 << 20
+    json_bytes: int = 200 << 20
+    checked_headers: int = 1_000
+
+
+DEFAULT = Limits()
