@@ -1,0 +1,298 @@
+"""The directory of a zip archive, read without trusting it.
+
+Only the end records, the central directory and the local headers of the records that are
+read are touched. Source of the layout: PKWARE's APPNOTE.TXT 6.3. What torch makes of an
+archive was tried with ``torch._C.PyTorchFileReader`` 2.13 (miniz): it follows the central
+directory alone, takes the archive's root from its first entry, finds names without regard
+to ASCII case, and refuses bytes before the archive. Where torch, `zipfile` and we could
+read different things, a `Problem` says so.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Generator, Iterable
+from struct import Struct
+
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
+from inspector_app.checkpoint.limits import DEFAULT, Limits
+from inspector_app.checkpoint.model import Progress, Record
+from inspector_app.checkpoint.zip_checks import check_batch, check_whole, utf8
+from inspector_app.checkpoint.zip_end import EndRecord, find_end
+
+LOCAL = b"PK\x03\x04"
+# signature, flags, method, crc32, packed, size, name, extra and comment lengths, place.
+_CENTRAL = Struct("<I4xHH4xIIIHHH8xI")
+_CENTRAL_SIGNATURE = 0x02014B50
+# signature, flags, method, crc32, packed, size, name and extra lengths.
+LOCAL_HEADER = Struct("<4s2xHH4xIIIHH")
+_HEADER_READ = 128  # A torch local header, its name and most of its padding.
+_CHUNK = 1 << 18  # About 4,000 entries, which take a few milliseconds.
+_SHOWN_OF_A_KIND = 20
+
+ENCRYPTED = 0x1
+DESCRIPTOR = 0x8  # Sizes and checksum stand after the bytes, not in the local header.
+STORED = 0
+DEFLATED = 8
+
+
+class ZipDirectory:
+    """What an archive says that it contains.
+
+    Attributes:
+        records: by full name, in the directory's order. Of equal names the last counts,
+            as in `zipfile`; torch sorts names by an unstable sort and bisects, so which
+            one it takes depends on the number of entries.
+        order: every entry, duplicates included.
+        root: the first component of the first entry's name, which is what torch takes as
+            the archive's root; "" if that has no slash or there is no entry.
+        problems: in the order they were found; reading records may add to them.
+        comment: of the archive.
+    """
+
+    def __init__(self, source: ByteSource, limits: Limits = DEFAULT) -> None:
+        self.source = source
+        self.limits = limits
+        self.records: dict[str, Record] = {}
+        self.order: list[Record] = []
+        self.root = ""
+        self.problems: list[Problem] = []
+        self.comment = b""
+        self._offsets: dict[int, int] = {}
+        self._reported: dict[str, int] = {}
+        self._mismatched: set[str] = set()
+
+    def get(self, name: str) -> Record | None:
+        """The entry with this full name, if there is one."""
+        return self.records.get(name)
+
+    def report(self, code: str, where: str = "", **details: object) -> None:
+        """Note a problem; of each code the first few are kept, `finish` counts the rest."""
+        count = self._reported[code] = self._reported.get(code, 0) + 1
+        if count <= _SHOWN_OF_A_KIND:
+            self.problems.append(Problem(code, where, details))
+
+    def finish(self, order: list[Record]) -> None:
+        """Take over the entries and say how many problems were not kept."""
+        self.order = order
+        self.records = {record.name: record for record in order}
+        for code, count in self._reported.items():
+            if count > _SHOWN_OF_A_KIND:
+                details: dict[str, object] = {"count": count - _SHOWN_OF_A_KIND, "kind": code}
+                self.problems.append(Problem("more-of-a-kind", details=details))
+
+    def data_offset(self, record: Record) -> int:
+        """Where the bytes of `record` begin in the file.
+
+        Reads the local header, and notes once where it and the directory disagree.
+
+        Raises:
+            BrokenFile: there is no local header at its place.
+        """
+        if record.offset >= 0:
+            return record.offset
+        known = self._offsets.get(record.header_offset)
+        if known is not None:
+            return known
+        name = utf8(record.name)
+        wanted = max(_HEADER_READ, LOCAL_HEADER.size + len(name))
+        header = self.source.read(record.header_offset, wanted)
+        if len(header) < LOCAL_HEADER.size or header[:4] != LOCAL:
+            raise BrokenFile(
+                "broken",
+                self.source.path,
+                record.name,
+                reason="the entry does not begin where the directory says",
+            )
+        fields = LOCAL_HEADER.unpack_from(header)
+        name_bytes, extra_bytes = fields[6], fields[7]
+        local_name = header[LOCAL_HEADER.size : LOCAL_HEADER.size + name_bytes]
+        differs = list(_differences(record, fields, local_name == name))
+        if differs and record.name not in self._mismatched:
+            self._mismatched.add(record.name)
+            self.report("header-mismatch", record.name, what=", ".join(differs))
+        offset: int = record.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
+        if offset + record.packed_bytes > self.source.size:
+            self.report("entry-bounds", record.name)
+        self._offsets[record.header_offset] = offset
+        return offset
+
+    def read(self, record: Record, limit: int | None = None) -> bytes:
+        """The bytes of `record`, decompressed where they are deflated.
+
+        Where the bytes end too early or do not match their checksum, what there is is
+        returned and a problem noted.
+
+        Raises:
+            BrokenFile: the entry is encrypted, its compression unknown or its place wrong.
+            LimitExceeded: it is larger than `limit` bytes, or than `Limits` allows.
+        """
+        where = record.name
+        stored = record.method == STORED
+        if limit is None:
+            limit = self.limits.pickle_bytes if stored else self.limits.inflated_bytes
+        if record.flags & ENCRYPTED:
+            raise BrokenFile("encrypted-entry", self.source.path, where)
+        if not stored and record.method != DEFLATED:
+            raise BrokenFile(
+                "unsupported-compression", self.source.path, where, method=record.method
+            )
+        if max(record.nbytes, record.packed_bytes) > limit:
+            raise LimitExceeded(
+                "limit", self.source.path, where, what="the size of the entry", limit=limit
+            )
+        offset = self.data_offset(record)
+        data = self.source.read(offset, record.packed_bytes)
+        if not stored:
+            data = self._inflate(record, data)
+        if len(data) != record.nbytes:
+            self.report("record-size", where, expected=record.nbytes, found=len(data))
+        # 0 is what torch writes where it was told not to compute checksums.
+        elif record.crc32 and zlib.crc32(data) != record.crc32:
+            self.report("bad-checksum", where)
+        return data
+
+    def _inflate(self, record: Record, packed: bytes) -> bytes:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            # One byte more than declared shows that there is more.
+            return inflater.decompress(packed, record.nbytes + 1)
+        except zlib.error as error:
+            self.report("broken-record", record.name, reason=str(error))
+            return b""
+
+
+def _differences(record: Record, local: tuple[int, ...], same_name: bool) -> Iterable[str]:
+    _, flags, method, crc32, packed, size, _, _ = local
+    if not same_name:
+        yield "the name"
+    if flags != record.flags:
+        yield "the flags"
+    if method != record.method:
+        yield "the compression"
+    # With a data descriptor zeros are right; 0xFFFFFFFF refers to a ZIP64 field.
+    absent = (0, 0xFFFFFFFF) if flags & DESCRIPTOR else (0xFFFFFFFF,)
+    if packed not in (record.packed_bytes, *absent) or size not in (record.nbytes, *absent):
+        yield "the size"
+    if crc32 != record.crc32 and not (flags & DESCRIPTOR and crc32 == 0):
+        yield "the checksum"
+
+
+def recognise(source: ByteSource) -> bool:
+    """Whether this is a zip archive, be it a truncated one."""
+    return source.read(0, 4) == LOCAL or find_end(source) is not None
+
+
+def reading(
+    source: ByteSource, limits: Limits = DEFAULT
+) -> Generator[Progress, None, ZipDirectory]:
+    """Read the directory in steps of a few milliseconds.
+
+    Where the directory is missing, what can be recovered from the entries themselves is
+    returned (`zip_recovery`).
+
+    Raises:
+        BrokenFile: there is neither a directory nor an entry.
+        LimitExceeded: there are more entries than `limits` allows.
+    """
+    from inspector_app.checkpoint.zip_recovery import recovering
+
+    end = find_end(source)
+    if end is None:
+        return (yield from recovering(source, limits))
+    directory = ZipDirectory(source, limits)
+    directory.comment = end.comment
+    for problem in end.problems:
+        directory.report(problem.code, problem.where, **problem.details)
+    order = yield from _entries(directory, end)
+    if not order and end.count:
+        return (yield from recovering(source, limits))
+    if not order:
+        raise BrokenFile("broken", source.path, reason="the archive is empty")
+    head, slash, _ = order[0].name.partition("/")
+    directory.root = head if slash else ""
+    yield Progress("directory", len(order), len(order))
+    if len(order) <= limits.checked_headers:
+        _check_local_headers(directory, order)
+    check_whole(directory.report, order, directory.root, end.directory, source.size)
+    directory.finish(order)
+    return directory
+
+
+def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, None, list[Record]]:
+    source, limit = directory.source, directory.limits.directory_entries
+    place, stop = end.directory, end.directory_end
+    shift = end.prepended
+    order: list[Record] = []
+    make, unpack, size = tuple.__new__, _CENTRAL.unpack_from, _CENTRAL.size
+    whole = True
+    while whole and place < stop:
+        data = source.read(place, min(_CHUNK, stop - place))
+        at, have = 0, len(data)
+        batch: list[Record] = []
+        add = batch.append
+        while at + size <= have:
+            (mark, flags, method, crc, packed, nbytes, names, extras, comments, header) = unpack(
+                data, at
+            )
+            if mark != _CENTRAL_SIGNATURE:
+                whole = False
+                break
+            after = at + size + names
+            following = after + extras + comments
+            if following > have:
+                break
+            if nbytes == 0xFFFFFFFF or packed == 0xFFFFFFFF or header == 0xFFFFFFFF:
+                nbytes, packed, header = _zip64(
+                    directory, data[after : after + extras], nbytes, packed, header
+                )
+            raw = data[at + size : after]
+            name = raw.decode("ascii") if raw.isascii() else raw.decode("utf-8", "surrogateescape")
+            add(make(Record, (name, -1, nbytes, header + shift, crc, method, packed, flags)))
+            at = following
+        # A header that does not fit into what is left of the directory ends it.
+        if at == 0:
+            whole = False
+        place += at
+        check_batch(directory.report, batch)
+        order += batch
+        if len(order) > limit:
+            raise LimitExceeded("limit", source.path, what="the number of entries", limit=limit)
+        yield Progress("directory", len(order), end.count)
+    if len(order) != end.count:
+        directory.report("bad-directory", reason=f"{len(order)} entries instead of {end.count}")
+    elif place != stop:
+        directory.report("bad-directory", reason=f"{stop - place} unused bytes after its entries")
+    elif end.size != stop - end.directory:
+        directory.report("bad-directory", reason="its end record has another size")
+    return order
+
+
+def _zip64(
+    directory: ZipDirectory, extra: bytes, nbytes: int, packed: int, header: int
+) -> tuple[int, int, int]:
+    """The real numbers behind those that are 0xFFFFFFFF (APPNOTE 4.5.3)."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind = int.from_bytes(extra[at : at + 2], "little")
+        length = int.from_bytes(extra[at + 2 : at + 4], "little")
+        if kind == 1:
+            body = extra[at + 4 : at + 4 + length]
+            fields = [int.from_bytes(body[i : i + 8], "little") for i in range(0, len(body) - 7, 8)]
+            values = [nbytes, packed, header]
+            for index, value in enumerate(values):
+                if value == 0xFFFFFFFF and fields:
+                    values[index] = fields.pop(0)
+            return values[0], values[1], values[2]
+        at += 4 + length
+    directory.report("bad-directory", reason="an entry lacks its ZIP64 sizes")
+    return nbytes, packed, header
+
+
+def _check_local_headers(directory: ZipDirectory, order: list[Record]) -> None:
+    for index, record in enumerate(order):
+        try:
+            order[index] = record._replace(offset=directory.data_offset(record))
+        except BrokenFile:
+            directory.report("header-mismatch", record.name, what="where the entry begins")

@@ -1,0 +1,123 @@
+"""The records that end a zip archive and say where its directory is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import Struct
+
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import Problem
+
+_END = Struct("<4s4x2HIIH")  # signature, entries here, entries, size, offset, comment
+_LOCATOR = Struct("<4s4xQ4x")  # signature, place of the ZIP64 end record
+_END64 = Struct("<4s20xQQQQ")  # signature, entries here, entries, size, offset
+_END_MARK = b"PK\x05\x06"
+_LOCATOR_MARK = b"PK\x06\x07"
+_END64_MARK = b"PK\x06\x06"
+_CENTRAL_MARK = b"PK\x01\x02"
+_FIRST_READ = 1 << 10
+_WHOLE_READ = (1 << 16) + _END.size  # A comment has at most 65,535 bytes.
+
+
+@dataclass(slots=True)
+class EndRecord:
+    """Where the directory lies.
+
+    Attributes:
+        directory: the file offset of its first entry.
+        directory_end: where it ends at the latest: at the end records.
+        count: entries that it promises.
+        size: its size in bytes, as it says itself.
+        prepended: bytes before the archive, which its own offsets do not count.
+        comment: of the archive.
+        problems: what is odd about the end records.
+    """
+
+    directory: int
+    directory_end: int
+    count: int
+    size: int
+    prepended: int = 0
+    comment: bytes = b""
+    problems: list[Problem] = field(default_factory=list)
+
+    def report(self, code: str, **details: object) -> None:
+        self.problems.append(Problem(code, details=details))
+
+
+def find_end(source: ByteSource) -> EndRecord | None:
+    """The end record, if there is one that leads to a directory."""
+    for wanted in (_FIRST_READ, _WHOLE_READ):
+        start = max(source.size - wanted, 0)
+        tail = source.read(start, wanted)
+        last = place = tail.rfind(_END_MARK)
+        # The last mark counts for torch and `zipfile`, be it inside a comment.
+        while place >= 0:
+            end = _parse(source, tail, start, place)
+            if end is not None:
+                if place != last:
+                    end.report("bad-directory", reason="its comment looks like an end record")
+                return end
+            place = tail.rfind(_END_MARK, 0, place)
+        if start == 0:
+            break
+    return None
+
+
+def _parse(source: ByteSource, tail: bytes, start: int, place: int) -> EndRecord | None:
+    if place + _END.size > len(tail):
+        return None
+    _, _, count, size, offset, comment_bytes = _END.unpack_from(tail, place)
+    after = place + _END.size
+    comment = tail[after : after + comment_bytes]
+    stop = start + place
+    problems: list[Problem] = []
+    wide = _zip64(source, stop)
+    if wide is not None:
+        stop, (count64, size64, offset64) = wide
+        narrow = ((count, count64, 0xFFFF), (size, size64, 1 << 32), (offset, offset64, 1 << 32))
+        if any(old not in (new, top - (top > 0xFFFF)) for old, new, top in narrow):
+            reason = "its two end records disagree"
+            problems.append(Problem("bad-directory", details={"reason": reason}))
+        count, size, offset = count64, size64, offset64
+    prepended = stop - size - offset
+    places = []
+    # `zipfile` trusts the size and finds the directory right before the end record;
+    # torch trusts the offset.
+    if source.read(offset, 4) == _CENTRAL_MARK:
+        places.append(offset)
+    if prepended > 0 and source.read(offset + prepended, 4) == _CENTRAL_MARK:
+        places.append(offset + prepended)
+    if not places:
+        # An empty archive is nothing but the end record.
+        if count or size or prepended:
+            return None
+        places.append(offset)
+    directory = places[0]
+    if directory >= stop and count:
+        return None
+    end = EndRecord(directory, stop, count, size, directory - offset, comment, problems)
+    if len(places) > 1:
+        end.report("bad-directory", reason="there are two, and programs differ in which they read")
+    elif end.prepended:
+        end.report("prepended-bytes", count=end.prepended)
+    if len(comment) < comment_bytes:
+        end.report("truncated", reason="the archive's comment is cut")
+    trailing = len(tail) - after - comment_bytes
+    if trailing > 0:
+        end.report("trailing-bytes", count=trailing)
+    return end
+
+
+def _zip64(source: ByteSource, end: int) -> tuple[int, tuple[int, int, int]] | None:
+    """The place of the ZIP64 end record, and the count, size and offset in it."""
+    locator = source.read(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
+    if locator[:4] != _LOCATOR_MARK:
+        return None
+    # Where the locator says, and where it is if bytes were prepended.
+    for place in (_LOCATOR.unpack(locator)[1], end - _LOCATOR.size - _END64.size):
+        record = source.read(place, _END64.size) if place >= 0 else b""
+        if len(record) == _END64.size and record[:4] == _END64_MARK:
+            _, _, count, size, offset = _END64.unpack(record)
+            return place, (count, size, offset)
+    return None
