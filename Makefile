@@ -1,0 +1,55 @@
+# make run     set up what is missing, then open the window on the bundled sample (FILE=… for yours)
+# make test    set up what is missing, then run every test, headless
+# make bench   the benchmarks, side by side with torch.load and a bare window
+# make lint    ruff, mypy and the import rule
+# make samples train the bundled sample checkpoints anew
+#
+# PYTHON chooses the interpreter of the virtual environment, VENV its folder.
+
+SHELL := /usr/bin/env bash
+VENV ?= .venv
+FILE ?= resources/samples/digits_cnn_epoch_4.pth
+SCREENSHOT ?= build/screenshot.png
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+bin := $(VENV)/bin
+recipe := pyproject.toml constraints.txt packaging/environment.sh
+libraries := packaging/linux/system-libraries.sh
+# What the window needs of the system depends on whether there is a display to open it on.
+mode := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window,offscreen)
+
+.PHONY: run test bench lint samples clean
+
+run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
+	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
+
+test: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
+	QT_QPA_PLATFORM=offscreen $(bin)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
+	$(bin)/python -m tests.benchmarks $(BENCH_ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+samples: $(VENV)/.installed
+	$(bin)/python packaging/make_samples.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.installed: $(recipe)
+	@packaging/environment.sh $(VENV) ""
+	@touch $@
+
+$(VENV)/.installed-dev: $(recipe)
+	@packaging/environment.sh $(VENV) "[dev]"
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.libraries-%: $(libraries) | $(VENV)/.installed
+	@$(libraries) $(VENV) $*
+	@touch $@

@@ -1,0 +1,59 @@
+"""What every test shares: a headless Qt, settings of its own, and the corpus."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before anything imports Qt: tests paint without a display, and never touch the settings of
+# the person who runs them.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+_SETTINGS = tempfile.TemporaryDirectory(prefix="inspector-settings-")
+for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    os.environ[_name] = str(Path(_SETTINGS.name) / _name.lower())
+
+# No deadlines: a busy machine is no bug. The same examples on each run, so that a failure
+# belongs to the change that caused it; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("search", parent=settings.get_profile("repeatable"), derandomize=False)
+settings.load_profile("repeatable")
+
+ROOT = Path(__file__).resolve().parent.parent
+CORPUS = ROOT / "../shared/corpus"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real checkpoints that other people made; skips where it is absent."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of real checkpoints is not here")
+    return CORPUS.resolve()
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of the bundled sample checkpoints."""
+    return ROOT / "resources" / "samples"
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """A test that leaves a thread running fails: it would outlive the window, too."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in set(threading.enumerate()) - before if not thread.daemon]
+    for thread in left:
+        thread.join(timeout=2)
+    assert not [thread.name for thread in left if thread.is_alive()]
