@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Protocol
 
 from inspector_app.checkpoint.model import Record
 
-_NAME, _METHOD, _FLAGS = 0, 5, 7
+_NAME, _HEADER, _METHOD, _PACKED, _FLAGS = map(itemgetter, (0, 3, 5, 6, 7))
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = 30
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff\\\\]")
 _ODD_PLACE = re.compile(r"(?:^|/)\.\.?(?:/|$)|^/|//|^[A-Za-z]:")
-_SUSPICIOUS = ("\\", "\0", "/./", "/../", "//", "\n/", "\n./", "\n../", "/.\n", "/..\n", ":")
+_SUSPICIOUS = ("\\", "/./", "/../", "//", "\n/", "\n./", "\n../", "/.\n", "/..\n", ":", "\n\n")
 
 
 class Report(Protocol):
@@ -31,29 +30,112 @@ def utf8(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def check_batch(report: Report, batch: Sequence[Record]) -> None:
-    """Names that are no plain relative paths, encryption, compression."""
-    names = list(map(itemgetter(_NAME), batch))
-    joined = "\n".join(["", *names, ""])
-    if (
-        not joined.isascii()
-        or joined.count("\n") != len(names) + 1
-        or any(part in joined for part in _SUSPICIOUS)
-        or _CONTROL.search(joined.replace("\n", ""))
-    ):
-        for name in names:
-            reason = odd_name(name)
-            if reason:
-                report("odd-name", name, reason=reason)
-    if any(map(itemgetter(_METHOD), batch)):
-        for record in batch:
-            # TorchScript deflates the sources and nothing else.
-            if record.method and "/code/" not in record.name:
-                report("compressed-entry", record.name, method=record.method)
-    if any(flags & _ENCRYPTED for flags in set(map(itemgetter(_FLAGS), batch))):
-        for record in batch:
-            if record.flags & _ENCRYPTED:
-                report("encrypted-entry", record.name)
+class EntryChecks:
+    """Collects the entries of an archive, batch by batch, and what is odd about them.
+
+    Args:
+        report: takes each problem.
+        directory: the offset of the central directory, before which entries must end.
+        file_bytes: length of the file.
+
+    Attributes:
+        order: every entry.
+        records: by name; the last of equal names counts.
+        root: the first component of the first entry's name, or "".
+    """
+
+    def __init__(self, report: Report, directory: int, file_bytes: int) -> None:
+        self.order: list[Record] = []
+        self.records: dict[str, Record] = {}
+        self.root = ""
+        self._report = report
+        self._directory = directory
+        self._file_bytes = file_bytes
+        self._last_end = 0
+        self._in_order = True
+        self._with_capitals: list[str] = []
+
+    def add(self, batch: list[Record]) -> None:
+        """Take the next entries; their names are still decoded as Latin-1."""
+        if not batch:
+            return
+        names = list(map(_NAME, batch))
+        joined = "\n".join(["", *names, ""])
+        if not joined.isascii():
+            names = [name.encode("latin-1").decode("utf-8", "surrogateescape") for name in names]
+            batch = [entry._replace(name=name) for entry, name in zip(batch, names, strict=True)]
+            joined = "\n".join(["", *names, ""])
+        if not self.order:
+            head, slash, _ = names[0].partition("/")
+            self.root = head if slash else ""
+        self.order += batch
+        self.records.update(zip(names, batch, strict=True))
+        self._check_names(names, joined)
+        self._check_use(batch)
+        for header, name, packed in zip(
+            map(_HEADER, batch), names, map(_PACKED, batch), strict=True
+        ):
+            if header < self._last_end:
+                self._in_order = False
+            # A local header is at least this long: a character takes at least a byte.
+            self._last_end = header + _LOCAL_HEADER + len(name) + packed
+
+    def finish(self) -> None:
+        """Check what only shows once all entries are there."""
+        if len(self.records) != len(self.order):
+            for name, count in Counter(map(_NAME, self.order)).items():
+                if count > 1:
+                    self._report("duplicate-entry", name, count=count)
+        lowered: dict[str, str] = {}
+        for name in dict.fromkeys(self._with_capitals):
+            small = name.lower()
+            other = small if small in self.records else lowered.setdefault(small, name)
+            if other != name:
+                self._report("case-colliding-entry", name, other=other)
+        if not self._in_order or self._last_end > self._directory:
+            self._check_places()
+
+    def _check_names(self, names: list[str], joined: str) -> None:
+        flat = joined.replace("\n", "")
+        if (
+            not flat.isprintable()
+            or len(joined) - len(flat) != len(names) + 1
+            or any(part in joined for part in _SUSPICIOUS)
+        ):
+            for name in names:
+                reason = odd_name(name)
+                if reason:
+                    self._report("odd-name", name, reason=reason)
+        if joined != joined.lower():
+            self._with_capitals += [name for name in names if name != name.lower()]
+        if joined.count(f"\n{self.root}/") != len(names):
+            for name in names:
+                if not name.startswith(f"{self.root}/"):
+                    self._report("outside-root", name, root=self.root)
+
+    def _check_use(self, batch: list[Record]) -> None:
+        if any(map(_METHOD, batch)):
+            for record in batch:
+                # TorchScript deflates the sources and nothing else.
+                if record.method and "/code/" not in record.name:
+                    self._report("compressed-entry", record.name, method=record.method)
+        if any(flags & _ENCRYPTED for flags in set(map(_FLAGS, batch))):
+            for record in batch:
+                if record.flags & _ENCRYPTED:
+                    self._report("encrypted-entry", record.name)
+
+    def _check_places(self) -> None:
+        at, before = 0, ""
+        for record in sorted(self.order, key=_HEADER):
+            if record.header_offset < at:
+                self._report("overlapping-entry", record.name, other=before)
+            end = record.header_offset + _LOCAL_HEADER + len(record.name) + record.packed_bytes
+            if end > self._file_bytes:
+                self._report("entry-bounds", record.name)
+            elif end > self._directory:
+                self._report("overlapping-entry", record.name, other="the directory")
+            if end > at:
+                at, before = end, record.name
 
 
 def odd_name(name: str) -> str:
@@ -66,63 +148,3 @@ def odd_name(name: str) -> str:
             return "has a backslash"
         return "is not UTF-8" if match[0] >= "\ud800" else "has a control character"
     return "is not a plain relative path" if _ODD_PLACE.search(name) else ""
-
-
-def check_whole(
-    report: Report, order: Sequence[Record], root: str, directory: int, file_bytes: int
-) -> None:
-    """Names that collide, entries outside the root, entries that overlap.
-
-    Args:
-        directory: the offset of the central directory, before which entries must end.
-    """
-    _check_names(report, order)
-    prefix = f"{root}/"
-    outside = [record.name for record in order if not record.name.startswith(prefix)]
-    for name in outside:
-        report("outside-root", name, root=root)
-    _check_places(report, order, directory, file_bytes)
-
-
-def _check_names(report: Report, order: Sequence[Record]) -> None:
-    names = list(map(itemgetter(_NAME), order))
-    different = set(names)
-    if len(different) != len(names):
-        for name, count in Counter(names).items():
-            if count > 1:
-                report("duplicate-entry", name, count=count)
-    if len(set(map(str.lower, different))) != len(different):
-        first: dict[str, str] = {}
-        for name in dict.fromkeys(names):
-            other = first.setdefault(name.lower(), name)
-            if other != name:
-                report("case-colliding-entry", name, other=other)
-
-
-def _check_places(report: Report, order: Sequence[Record], directory: int, file_bytes: int) -> None:
-    at = 0
-    for record in order:
-        if record.header_offset < at:
-            break
-        # A local header is at least this long; names count at least a byte a character.
-        at = record.header_offset + _LOCAL_HEADER + len(record.name) + record.packed_bytes
-    else:
-        if at <= directory:
-            return
-    _report_places(report, sorted(order, key=itemgetter(3)), directory, file_bytes)
-
-
-def _report_places(
-    report: Report, order: Iterable[Record], directory: int, file_bytes: int
-) -> None:
-    at, before = 0, ""
-    for record in order:
-        if record.header_offset < at:
-            report("overlapping-entry", record.name, other=before)
-        end = record.header_offset + _LOCAL_HEADER + len(record.name) + record.packed_bytes
-        if end > file_bytes:
-            report("entry-bounds", record.name)
-        elif end > directory:
-            report("overlapping-entry", record.name, other="the directory")
-        if end > at:
-            at, before = end, record.name

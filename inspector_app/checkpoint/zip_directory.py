@@ -18,7 +18,7 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
-from inspector_app.checkpoint.zip_checks import check_batch, check_whole, utf8
+from inspector_app.checkpoint.zip_checks import EntryChecks, utf8
 from inspector_app.checkpoint.zip_end import EndRecord, find_end
 
 LOCAL = b"PK\x03\x04"
@@ -68,15 +68,14 @@ class ZipDirectory:
         return self.records.get(name)
 
     def report(self, code: str, where: str = "", **details: object) -> None:
-        """Note a problem; of each code the first few are kept, `finish` counts the rest."""
+        """Note a problem; of each code the first few are kept and `take` counts the rest."""
         count = self._reported[code] = self._reported.get(code, 0) + 1
         if count <= _SHOWN_OF_A_KIND:
             self.problems.append(Problem(code, where, details))
 
-    def finish(self, order: list[Record]) -> None:
+    def take(self, checks: EntryChecks) -> None:
         """Take over the entries and say how many problems were not kept."""
-        self.order = order
-        self.records = {record.name: record for record in order}
+        self.order, self.records, self.root = checks.order, checks.records, checks.root
         for code, count in self._reported.items():
             if count > _SHOWN_OF_A_KIND:
                 details: dict[str, object] = {"count": count - _SHOWN_OF_A_KIND, "kind": code}
@@ -205,30 +204,29 @@ def reading(
     directory.comment = end.comment
     for problem in end.problems:
         directory.report(problem.code, problem.where, **problem.details)
-    order = yield from _entries(directory, end)
-    if not order and end.count:
+    checks = yield from _entries(directory, end)
+    if not checks.order and end.count:
         return (yield from recovering(source, limits))
-    if not order:
+    if not checks.order:
         raise BrokenFile("broken", source.path, reason="the archive is empty")
-    head, slash, _ = order[0].name.partition("/")
-    directory.root = head if slash else ""
-    yield Progress("directory", len(order), len(order))
-    if len(order) <= limits.checked_headers:
-        _check_local_headers(directory, order)
-    check_whole(directory.report, order, directory.root, end.directory, source.size)
-    directory.finish(order)
+    if len(checks.order) <= limits.checked_headers:
+        _check_local_headers(directory, checks)
+    checks.finish()
+    directory.take(checks)
     return directory
 
 
-def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, None, list[Record]]:
+def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, None, EntryChecks]:
     source, limit = directory.source, directory.limits.directory_entries
     place, stop = end.directory, end.directory_end
     shift = end.prepended
-    order: list[Record] = []
+    checks = EntryChecks(directory.report, end.directory, source.size)
     make, unpack, size = tuple.__new__, _CENTRAL.unpack_from, _CENTRAL.size
     whole = True
     while whole and place < stop:
         data = source.read(place, min(_CHUNK, stop - place))
+        # One decoding for all names; `EntryChecks` sees to those that are not ASCII.
+        text = data.decode("latin-1")
         at, have = 0, len(data)
         batch: list[Record] = []
         add = batch.append
@@ -247,26 +245,25 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
                 nbytes, packed, header = _zip64(
                     directory, data[after : after + extras], nbytes, packed, header
                 )
-            raw = data[at + size : after]
-            name = raw.decode("ascii") if raw.isascii() else raw.decode("utf-8", "surrogateescape")
+            name = text[at + size : after]
             add(make(Record, (name, -1, nbytes, header + shift, crc, method, packed, flags)))
             at = following
         # A header that does not fit into what is left of the directory ends it.
         if at == 0:
-            whole = False
+            break
         place += at
-        check_batch(directory.report, batch)
-        order += batch
-        if len(order) > limit:
+        checks.add(batch)
+        if len(checks.order) > limit:
             raise LimitExceeded("limit", source.path, what="the number of entries", limit=limit)
-        yield Progress("directory", len(order), end.count)
-    if len(order) != end.count:
-        directory.report("bad-directory", reason=f"{len(order)} entries instead of {end.count}")
+        yield Progress("directory", len(checks.order), end.count)
+    found = len(checks.order)
+    if found != end.count:
+        directory.report("bad-directory", reason=f"{found} entries instead of {end.count}")
     elif place != stop:
         directory.report("bad-directory", reason=f"{stop - place} unused bytes after its entries")
     elif end.size != stop - end.directory:
         directory.report("bad-directory", reason="its end record has another size")
-    return order
+    return checks
 
 
 def _zip64(
@@ -290,9 +287,11 @@ def _zip64(
     return nbytes, packed, header
 
 
-def _check_local_headers(directory: ZipDirectory, order: list[Record]) -> None:
-    for index, record in enumerate(order):
+def _check_local_headers(directory: ZipDirectory, checks: EntryChecks) -> None:
+    for index, record in enumerate(checks.order):
         try:
-            order[index] = record._replace(offset=directory.data_offset(record))
+            offset = directory.data_offset(record)
         except BrokenFile:
             directory.report("header-mismatch", record.name, what="where the entry begins")
+            continue
+        checks.order[index] = checks.records[record.name] = record._replace(offset=offset)

@@ -14,7 +14,7 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
-from inspector_app.checkpoint.zip_checks import check_batch, check_whole
+from inspector_app.checkpoint.zip_checks import EntryChecks
 from inspector_app.checkpoint.zip_directory import DESCRIPTOR, LOCAL, LOCAL_HEADER, ZipDirectory
 
 _MARK = b"PK\x07\x08"
@@ -44,11 +44,11 @@ def recovering(
 ) -> Generator[Progress, None, ZipDirectory]:
     """The same in steps. Reads at most 64 MiB."""
     directory = ZipDirectory(source, limits)
-    order: list[Record] = []
+    checks = EntryChecks(directory.report, source.size, source.size)
     place = 0
     reason = "the archive's directory is missing"
     first_read = source.bytes_read
-    while len(order) < limits.directory_entries:
+    while len(checks.order) < limits.directory_entries:
         header = source.read(place, LOCAL_HEADER.size)
         if len(header) < LOCAL_HEADER.size or header[:4] != LOCAL:
             break
@@ -57,7 +57,7 @@ def recovering(
         offset = place + LOCAL_HEADER.size + name_bytes + extra_bytes
         if len(raw) < name_bytes or offset > source.size:
             break
-        name = raw.decode("utf-8", "surrogateescape")
+        name = raw.decode("latin-1")
         after = offset + packed
         if flags & DESCRIPTOR and not packed:
             budget = _MOST_READ - (source.bytes_read - first_read)
@@ -70,19 +70,16 @@ def recovering(
             packed = source.size - offset
             size = packed if method == 0 else size
             reason = f"the archive breaks off inside {name}"
-        order.append(Record(name, offset, size, place, crc, method, packed, flags))
+        checks.add([Record(name, offset, size, place, crc, method, packed, flags)])
         place = after
-        yield Progress("directory", len(order))
+        yield Progress("directory", len(checks.order))
         if source.bytes_read - first_read >= _MOST_READ:
             break
-    if not order:
+    if not checks.order:
         raise BrokenFile("truncated", source.path, reason="the archive has no complete entry")
     directory.report("truncated", reason=reason)
-    head, slash, _ = order[0].name.partition("/")
-    directory.root = head if slash else ""
-    check_batch(directory.report, order)
-    check_whole(directory.report, order, directory.root, source.size, source.size)
-    directory.finish(order)
+    checks.finish()
+    directory.take(checks)
     return directory
 
 
