@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from operator import itemgetter
+from operator import add as plus
+from operator import itemgetter, sub
 from typing import Protocol
 
 from inspector_app.checkpoint.model import Record
@@ -18,7 +19,21 @@ _ENCRYPTED = 0x1
 _LOCAL_HEADER = 30
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff\\\\]")
 _ODD_PLACE = re.compile(r"(?:^|/)\.\.?(?:/|$)|^/|//|^[A-Za-z]:")
-_SUSPICIOUS = ("\\", "/./", "/../", "//", "\n/", "\n./", "\n../", "/.\n", "/..\n", ":", "\n\n")
+_SUSPICIOUS = (
+    "\\",
+    "/./",
+    "/../",
+    "//",
+    "\n/",
+    "\n./",
+    "\n../",
+    "/.\n",
+    "/..\n",
+    ":",
+    "\n\n",
+    "\n.\n",
+    "\n..\n",
+)
 
 
 class Report(Protocol):
@@ -51,7 +66,7 @@ class EntryChecks:
         self._report = report
         self._directory = directory
         self._file_bytes = file_bytes
-        self._last_end = 0
+        self._last_end = -_LOCAL_HEADER
         self._in_order = True
         self._with_capitals: list[str] = []
 
@@ -72,13 +87,11 @@ class EntryChecks:
         self.records.update(zip(names, batch, strict=True))
         self._check_names(names, joined)
         self._check_use(batch)
-        for header, name, packed in zip(
-            map(_HEADER, batch), names, map(_PACKED, batch), strict=True
-        ):
-            if header < self._last_end:
-                self._in_order = False
-            # A local header is at least this long: a character takes at least a byte.
-            self._last_end = header + _LOCAL_HEADER + len(name) + packed
+        headers = [*map(_HEADER, batch)]
+        gaps = map(sub, headers[1:], map(plus, headers, map(_PACKED, batch)))
+        first = headers[0] - self._last_end
+        self._in_order &= min(gaps, default=_LOCAL_HEADER) >= _LOCAL_HEADER <= first
+        self._last_end = headers[-1] + batch[-1].packed_bytes
 
     def finish(self) -> None:
         """Check what only shows once all entries are there."""
@@ -92,15 +105,19 @@ class EntryChecks:
             other = small if small in self.records else lowered.setdefault(small, name)
             if other != name:
                 self._report("case-colliding-entry", name, other=other)
-        if not self._in_order or self._last_end > self._directory:
+        if not self._in_order or self._last_end + _LOCAL_HEADER > self._directory:
             self._check_places()
 
     def _check_names(self, names: list[str], joined: str) -> None:
-        flat = joined.replace("\n", "")
+        # Most names share their folder; without it there is a third to search.
+        folder = names[-1].rpartition("/")[0]
+        short = joined.replace(f"\n{folder}/", "\n") if folder else joined
+        flat = short.replace("\n", "")
         if (
             not flat.isprintable()
-            or len(joined) - len(flat) != len(names) + 1
-            or any(part in joined for part in _SUSPICIOUS)
+            or len(short) - len(flat) != len(names) + 1
+            or any(part in short for part in _SUSPICIOUS)
+            or odd_name(names[-1])
         ):
             for name in names:
                 reason = odd_name(name)
@@ -129,7 +146,8 @@ class EntryChecks:
         for record in sorted(self.order, key=_HEADER):
             if record.header_offset < at:
                 self._report("overlapping-entry", record.name, other=before)
-            end = record.header_offset + _LOCAL_HEADER + len(record.name) + record.packed_bytes
+            # The local header may be longer, never shorter.
+            end = record.header_offset + _LOCAL_HEADER + record.packed_bytes
             if end > self._file_bytes:
                 self._report("entry-bounds", record.name)
             elif end > self._directory:
