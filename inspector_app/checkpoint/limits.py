@@ -11,8 +11,9 @@ class Limits:
 
     Attributes:
         pickle_bytes: bytes of one pickle stream, tensors' bytes not counted.
-        objects: inert objects that one pickle may make, tensors of the recurring form
-            not counted (each costs about 100 bytes).
+        object_bytes: memory that the inert objects of one pickle may take, by estimate,
+            tensors of the recurring form not counted.
+        tensors: tensors of one file.
         repeated_nodes: nodes shown again because an object is referenced again.
         depth: how deep nodes may lie in the tree.
         line_bytes: the argument of a text opcode.
@@ -27,7 +28,8 @@ class Limits:
     """
 
     pickle_bytes: int = 2 << 30
-    objects: int = 1_500_000
+    object_bytes: int = 160 << 20
+    tensors: int = 5_000_000
     repeated_nodes: int = 100_000
     depth: int = 200
     line_bytes: int = 1 << 16

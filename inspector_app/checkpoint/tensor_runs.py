@@ -1,0 +1,289 @@
+"""The fast path of the pickle machine: the recurring run of opcodes that is a tensor.
+
+``torch.save`` writes each tensor of a state_dict with the same 30 opcodes in the same
+order; only keys, numbers and memo indices differ. One regular expression recognises the
+run, and every field is checked: what it refers to in the memo, that its memo indices are
+fresh and consecutive, that no number is negative, that the view lies within its storage.
+At any surprise the run is left to the opcode loop, which knows everything.
+
+What the run would have put into the memo is not kept. `TensorRuns.find` tells which run
+an index belongs to, so that the machine can execute that run again in the rare case that
+the stream refers to it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from bisect import bisect_right
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any
+
+from inspector_app.checkpoint.dtypes import DTYPES, STORAGE_CLASSES
+from inspector_app.checkpoint.limits import Limits
+from inspector_app.checkpoint.model import StorageRef, TensorInfo
+from inspector_app.checkpoint.pickle_nodes import GlobalRef
+from inspector_app.checkpoint.storage_table import StorageTable
+
+_INT = rb"(?:K.|M..|J....)"
+_PUT = rb"r(....)"
+_GET = rb"(?:h.|j....)"
+_SIZES = (
+    rb"(\)|" + _INT + rb"\x85|" + _INT * 2 + rb"\x86|" + _INT * 3 + rb"\x87"
+    rb"|\((?:" + _INT + rb"){1,16}t)(?:" + _PUT + rb")?"
+)
+_RUN = (
+    # The key and its PUT, unless this is the first of a series, then the GETs that every
+    # run has in common: _rebuild_tensor_v2; MARK, MARK, 'storage'.
+    rb"(?:X(....)([\x20-\x7e]{1,250})" + _PUT + rb")?%b\(\(%b"
+    rb"(" + _GET + rb")"  # storage class
+    rb"(?:X(.)\0\0\0([0-9]{1,20})" + _PUT + rb"|(" + _GET + rb"))"  # storage key
+    rb"(?:X(.)\0\0\0([a-z]{1,20}(?::[0-9]{1,4})?)" + _PUT + rb"|(" + _GET + rb"))"  # location
+    # numel, TUPLE, BINPERSID, storage_offset, size, stride, requires_grad
+    rb"(" + _INT + rb")t" + _PUT + rb"Q(" + _INT + rb")" + _SIZES + _SIZES + rb"([\x88\x89])"
+    # OrderedDict(), TUPLE, REDUCE
+    rb"%b\)R" + _PUT + rb"t" + _PUT + rb"R" + _PUT
+)
+_COMMON = re.compile(  # a run whose GETs are not known yet
+    rb"(" + _GET + rb")\(\((" + _GET + rb")" + _GET + rb".{40,300}?[\x88\x89](" + _GET + rb")\)Rr",
+    re.DOTALL,
+)
+_FIRST_LONG = 256  # BINPUT writes smaller indices in another form: the loop's
+_INDEX_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the numbers of a run mean, once they are checked."""
+
+    nbytes: int
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def view_bytes(
+    shape: tuple[int, ...], stride: tuple[int, ...], offset: int, itemsize_bits: int
+) -> int:
+    """Bytes that a storage needs for this view; 0 for an empty one."""
+    last = offset
+    for size, step in zip(shape, stride, strict=True):
+        if size == 0:
+            return 0
+        last += (size - 1) * step
+    return ((last + 1) * itemsize_bits + 7) // 8
+
+
+class TensorRuns:
+    """Recognises runs and remembers where they stood.
+
+    Args:
+        memo: the machine's memo, by index.
+        storages: where the tensors' storages are looked up and entered.
+    """
+
+    def __init__(self, memo: dict[int, Any], storages: StorageTable, limits: Limits) -> None:
+        self._memo = memo
+        self._storages = storages.by_key
+        self._limits = limits
+        # Of each run: its first and last memo index, its place in the file.
+        self._places = array("Q")
+        self._tensors: list[TensorInfo] = []
+        self._indices = b""
+        self._indices_from = 0
+        self.indices = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """The memo was overwritten: what was looked up in it no longer holds."""
+        self._pattern: re.Pattern[bytes] | None = None
+        self._types: dict[bytes, tuple[str, int] | None] = {}
+        self._texts: dict[bytes, str] = {}
+        self._views: dict[tuple[bytes, ...], _View | None] = {}
+
+    def read(
+        self, data: bytes, position: int, base: int, top: int, stack: list[Any], most: int
+    ) -> tuple[int, int]:
+        """Read runs from `position`, where the GET of the rebuild function stands.
+
+        Args:
+            data: bytes of the stream; its first stands at `base` of the file.
+            top: the next memo index that a pickler would use.
+            stack: tensors and the keys between them are appended.
+            most: how many tensors at most.
+
+        Returns:
+            The position of the first opcode that was not taken, and the new `top`.
+        """
+        if top < _FIRST_LONG:
+            return position, top
+        if self._pattern is None:
+            self._pattern = self._learn(data, position)
+            if self._pattern is None:
+                return position, top
+        match = self._pattern.match
+        views = self._views
+        types = self._types
+        texts = self._texts
+        storages = self._storages
+        for _ in range(most):
+            found = match(data, position)
+            if found is None:
+                break
+            # fmt: off
+            (key_size, key, key_put, kind, name_size, name, name_put, name_get,
+             place_size, place, place_put, place_get, numel, pid_put, offset,
+             size, size_put, stride, stride_put, grad,
+             hooks_put, args_put, put) = found.groups(b"")
+            # fmt: on
+            puts = b"".join(
+                (key_put, name_put, place_put, pid_put, size_put, stride_put, hooks_put)
+            )
+            skip = 4 * (top - self._indices_from)
+            if skip < 0 or skip + 64 > len(self._indices):
+                self._number_from(top)
+                skip = 0
+            if not self._indices.startswith(puts + args_put + put, skip):
+                break
+            dtype = types[kind] if kind in types else self._check_class(kind)
+            if dtype is None:
+                break
+            numbers = (numel, offset, size, stride, kind)
+            view = views[numbers] if numbers in views else self._check_view(dtype[1], numbers)
+            if view is None:
+                break
+            if name:
+                if name_size[0] != len(name):
+                    break
+                storage_key = name.decode("ascii")
+            else:
+                storage_key = texts.get(name_get) or self._text(name_get)
+            if place:
+                if place_size[0] != len(place):
+                    break
+                device = place.decode("ascii")
+            else:
+                device = texts.get(place_get) or self._text(place_get)
+            storage = storages.get(storage_key)
+            if storage is None:
+                if not storage_key or not device or len(storages) >= self._limits.tensors:
+                    break
+                storage = storages[storage_key] = StorageRef(storage_key, view.nbytes, device)
+            elif storage.nbytes != view.nbytes or storage.device != device:
+                break
+            if key:
+                if int.from_bytes(key_size, "little") != len(key):
+                    break
+                stack.append(key.decode("ascii"))
+            tensor = TensorInfo(
+                "",
+                dtype[0],
+                view.shape,
+                view.stride,
+                storage,
+                view.offset,
+                storage.device,
+                grad == b"\x88",
+            )
+            stack.append(tensor)
+            end = found.end()
+            after = top + len(puts) // 4 + 2
+            self._places.extend((top, after - 1, base + position, base + end))
+            self._tensors.append(tensor)
+            self.indices += after - top
+            position = end
+            top = after
+        return position, top
+
+    def find(self, index: int) -> tuple[int, int, int, TensorInfo] | None:
+        """The run that set memo `index`: its last index, its place in the file, its tensor."""
+        places = self._places
+        at = bisect_right(range(len(self._tensors)), index, key=lambda run: places[4 * run]) - 1
+        if at < 0 or index > places[4 * at + 1]:
+            return None
+        return places[4 * at + 1], places[4 * at + 2], places[4 * at + 3], self._tensors[at]
+
+    def _number_from(self, top: int) -> None:
+        """Write the indices from `top` on as a stream would have them, for comparison."""
+        block = array("I", range(top, top + _INDEX_BLOCK))
+        if sys.byteorder == "big":
+            block.byteswap()
+        self._indices = block.tobytes()
+        self._indices_from = top
+
+    def _learn(self, data: bytes, position: int) -> re.Pattern[bytes] | None:
+        """The pattern of this stream's runs, from the first of them."""
+        common = _COMMON.match(data, position)
+        if common is None:
+            return None
+        rebuild, tag, hooks = common.groups()
+        hooks_class = self._lookup(hooks)
+        if (
+            self._text(tag) != "storage"
+            or not isinstance(hooks_class, GlobalRef)
+            or hooks_class.full_name != "collections.OrderedDict"
+        ):
+            return None
+        hooks_class.uses.add("call")
+        return re.compile(
+            _RUN % (re.escape(rebuild), re.escape(tag), re.escape(hooks)), re.DOTALL
+        )
+
+    def _check_class(self, get: bytes) -> tuple[str, int] | None:
+        """The dtype's name and bits, if the memo entry is a storage class of torch's."""
+        found = self._lookup(get)
+        known = None
+        if (
+            isinstance(found, GlobalRef)
+            and found.module == "torch"
+            and found.name in STORAGE_CLASSES
+        ):
+            dtype = DTYPES[STORAGE_CLASSES[found.name]]
+            if dtype.kind != "quantized":
+                found.uses.add("persistent-id")
+                known = (dtype.name, dtype.bits)
+        self._types[get] = known
+        return known
+
+    def _check_view(
+        self, bits: int, numbers: tuple[bytes, bytes, bytes, bytes, bytes]
+    ) -> _View | None:
+        """The numbers of a run, if they make a view that lies within its storage."""
+        numel, start = _integers(numbers[0])[0], _integers(numbers[1])[0]
+        shape, stride = _integers(numbers[2]), _integers(numbers[3])
+        view = None
+        if min((numel, start, *shape, *stride)) >= 0 and len(shape) == len(stride):
+            nbytes = numel * bits // 8
+            if view_bytes(shape, stride, start, bits) <= nbytes:
+                view = _View(nbytes, start, shape, stride)
+        self._views[numbers] = view
+        return view
+
+    def _lookup(self, get: bytes) -> Any:
+        return self._memo.get(int.from_bytes(get[1:], "little"))
+
+    def _text(self, get: bytes) -> str:
+        """The text that a GET finds; "" if it finds something else.
+
+        A text that only a run has put into the memo is the loop's business too.
+        """
+        value = self._lookup(get)
+        if not isinstance(value, str):
+            return ""
+        self._texts[get] = value
+        return value
+
+
+def _integers(raw: bytes) -> tuple[int, ...]:
+    """The integers of a run of BININT1, BININT2 and BININT; other opcodes are skipped."""
+    values = []
+    position = 0
+    while position < len(raw):
+        width = {0x4B: 1, 0x4D: 2, 0x4A: 4}.get(raw[position], 0)
+        if width:
+            number = raw[position + 1 : position + 1 + width]
+            values.append(int.from_bytes(number, "little", signed=width == 4))
+        position += 1 + width
+    return tuple(values)
