@@ -1,0 +1,191 @@
+"""The commands: parse, call, print.
+
+Each command imports what it needs when it runs, and none but `open` imports Qt. Exit
+statuses are those of diff(1): 0 nothing to report, 1 something found, 2 trouble, which is
+one line on stderr and never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NamedTuple, NoReturn
+
+from inspector_app import __version__
+from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.checkpoint.text import plain
+
+PROGRAM = "checkpoint-inspector"
+FOUND_NOTHING = 0
+TROUBLE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+class Trouble(Exception):
+    """What keeps a command from doing its work, as one sentence."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a usage error as every other error: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Trouble(f"{message} (see {self.prog} --help)")
+
+
+class _Command(NamedTuple):
+    summary: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _declare_open(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="checkpoints to open")
+    parser.add_argument(
+        "--screenshot", metavar="OUT.png", help="paint the window once, write it here and end"
+    )
+    parser.add_argument(
+        "--new-window", action="store_true", help="do not reuse a window that is already open"
+    )
+
+
+def _open(arguments: argparse.Namespace) -> int:
+    try:
+        from inspector_app.ui.app import run as run_window
+    except ImportError as error:
+        if (error.name or "").startswith("inspector_app"):
+            raise
+        raise Trouble(f"the window cannot be opened: {error}") from None
+    status: int = run_window(arguments.files, arguments.screenshot, arguments.new_window)
+    return status
+
+
+def _declare_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index or its folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    parser.add_argument("--quiet", action="store_true", help="the summary and problems only")
+    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    import gc
+
+    from inspector_app.progress_line import drive
+
+    # Nothing that is built here is garbage before the process ends.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        checkpoint = drive(arguments.file, not (arguments.no_progress or arguments.quiet))
+        if arguments.json:
+            from inspector_app.show_json import json_parts
+
+            _write(json_parts(checkpoint))
+        else:
+            from inspector_app.show_text import text_parts
+            from inspector_app.terminal_style import Style
+
+            _write(text_parts(checkpoint, Style.of(sys.stdout), tree=not arguments.quiet))
+    finally:
+        if collecting:
+            gc.enable()
+    return FOUND_NOTHING
+
+
+COMMANDS = {
+    "open": _Command("open files in a window", _declare_open, _open),
+    "show": _Command("print what is in a file", _declare_show, _show),
+}
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line and return the exit status."""
+    file = ""
+    try:
+        if argv and argv[0] in COMMANDS:
+            command, rest = argv[0], argv[1:]
+        else:
+            command, rest = "open", argv
+        arguments = _parser(command, explicit=rest is not argv).parse_args(rest)
+        file = getattr(arguments, "file", "")
+        status = COMMANDS[command].run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except SystemExit as end:  # argparse after --help and --version
+        return end.code if isinstance(end.code, int) else TROUBLE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_stdout()
+        return PIPE_CLOSED
+    except CheckpointError as error:
+        return _complain(str(error) if error.path else f"{plain(file)}: {error}")
+    except Trouble as error:
+        return _complain(plain(str(error), 1000))
+    except MemoryError:
+        return _complain(f"{plain(file)}: there is not enough memory")
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        reason = plain(f"{type(error).__name__}: {error}", 500)
+        place = f"{plain(file)}: " if file else ""
+        return _complain(
+            f"{place}this is a fault of {PROGRAM} ({reason}); python -X dev shows where"
+        )
+
+
+def _parser(command: str, explicit: bool) -> argparse.ArgumentParser:
+    """The parser of `command`; the one without a command's name also explains the others."""
+    parser = _Parser(
+        prog=f"{PROGRAM} {command}" if explicit else PROGRAM,
+        description=f"{COMMANDS[command].summary[0].upper()}{COMMANDS[command].summary[1:]}.",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if not explicit:
+        parser.usage = f"{PROGRAM} [open] [FILE …] [--screenshot OUT.png] [--new-window]\n"
+        parser.usage += f"       {PROGRAM} COMMAND …"
+        parser.description = "See what is inside a PyTorch checkpoint without running it."
+        width = max(map(len, COMMANDS))
+        lines = [f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items()]
+        lines += ["", f"{PROGRAM} COMMAND --help explains a command."]
+        lines += ["A file that is named like a command is opened as ./NAME."]
+        parser.epilog = "\n".join(["commands:", *lines])
+        parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    COMMANDS[command].declare(parser)
+    return parser
+
+
+def _write(parts: list[str]) -> None:
+    """Write to stdout; what its encoding lacks is escaped instead of failing."""
+    stdout = sys.stdout
+    if stdout is None:
+        raise Trouble("stdout is closed")
+    reconfigure = getattr(stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    try:
+        for part in parts:
+            stdout.write(part)
+        stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_stdout()
+        raise Trouble(f"stdout: {error.strerror}") from None
+
+
+def _discard_stdout() -> None:
+    """Let the interpreter's last flush go nowhere: it would complain again."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+
+
+def _complain(sentence: str) -> int:
+    if sys.stderr is not None:
+        print(f"{PROGRAM}: {sentence}", file=sys.stderr)
+    return TROUBLE
