@@ -81,6 +81,7 @@ MESSAGES: dict[str, str] = {
     "unlisted-key": "{shard} has {key}, which the index does not list",
     "bad-header": "{reason}",
     "external-data": "the external data {location} {reason}",
+    "more-problems": "more than {limit} problems were found; the others are not listed",
     "bad-json": "the JSON is not readable: {reason}",
 }
 
