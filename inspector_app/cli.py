@@ -146,8 +146,8 @@ def _parser(command: str, explicit: bool) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if not explicit:
-        parser.usage = f"{PROGRAM} [open] [FILE …] [--screenshot OUT.png] [--new-window]\n"
-        parser.usage += f"       {PROGRAM} COMMAND …"
+        parser.usage = f"{PROGRAM} [open] [FILE ...] [--screenshot OUT.png] [--new-window]\n"
+        parser.usage += f"       {PROGRAM} COMMAND ..."
         parser.description = "See what is inside a PyTorch checkpoint without running it."
         width = max(map(len, COMMANDS))
         lines = [f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items()]

@@ -20,22 +20,27 @@ from inspector_app.checkpoint.model import (
 )
 from inspector_app.checkpoint.text import plain
 
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _INLINE = 60  # characters of a sequence that is shown on one line
 _TEXT = 120  # characters of a scalar
 _BRACKETS = {"list": ("[", "]"), "tuple": ("(", ")"), "set": ("{", "}"), "frozenset": ("{", "}")}
 
 
 class Cells:
-    """The columns of one kind of tensor. Compared by identity, which is what is fast."""
+    """The columns of one kind of tensor. Compared by identity, which is what is fast.
 
-    __slots__ = ("dtype", "nbytes", "note", "numel", "shape")
+    `again` is true of a tensor that is the very same view as one before it: a tied weight.
+    """
 
-    def __init__(self, tensor: TensorInfo, note: str) -> None:
+    __slots__ = ("again", "dtype", "nbytes", "note", "numel", "shape")
+
+    def __init__(self, tensor: TensorInfo, note: str, again: bool = False) -> None:
         self.shape = tensor.shape
         self.dtype = tensor.dtype
         self.numel = tensor.numel
         self.nbytes = tensor.nbytes
         self.note = note
+        self.again = again
 
 
 Rest: TypeAlias = Cells | str
@@ -49,7 +54,7 @@ class TreeRows:
         rest: what follows each label: a tensor's cells, or text.
         wide: some key is not ASCII: a label's length is not its width.
         sections: the rows where a section begins, with its kind.
-        totals: of each section, by its kind: how many tensors of which cells. Parts of a
+        counts: of each section, by its kind: how many tensors of which cells. Parts of a
             tensor are not counted; a tensor belongs to the innermost section.
     """
 
@@ -58,9 +63,10 @@ class TreeRows:
         self.rest: list[Rest] = []
         self.sections: dict[int, str] = {}
         self.wide = False
-        self.totals: dict[str, Counter[Rest]] = {}
+        self.counts: dict[str, Counter[Cells]] = {}
         self._kinds: dict[tuple[object, ...], Cells] = {}
         self._shared = shared
+        self._views: set[tuple[object, ...]] = set()
         self._devices = len({tensor.device for tensor in checkpoint.tensors}) > 1
         starts = {}
         for section in checkpoint.sections:
@@ -73,9 +79,10 @@ class TreeRows:
         labels, rest, cells_of = self.labels, self.rest, self._cells
         section: str | None = starts.get(root, "")
         if isinstance(root, TensorInfo):
+            cells = self._cells(root)
             labels.append("(root)")
-            rest.append(self._cells(root))
-            self.totals[section or ""] = Counter(rest)
+            rest.append(cells)
+            self.counts[section or ""] = Counter([cells])
             section = None  # what follows are its parts
         elif not root.children:
             labels.append("(root)")
@@ -89,7 +96,7 @@ class TreeRows:
             children, start, indent, inside = stack.pop()
             last = len(children) - 1
             branch = "" if indent is None else f"{indent}├─ "
-            counts = None if inside is None else self.totals.setdefault(inside, Counter())
+            counts = None if inside is None else self.counts.setdefault(inside, Counter())
             for index in range(start, last + 1):
                 node = children[index]
                 key = node.key
@@ -125,7 +132,10 @@ class TreeRows:
     def _cells(self, tensor: TensorInfo) -> Cells:
         shared = tensor.storage in self._shared
         if shared or tensor.children:
-            return Cells(tensor, _note(tensor, shared, self._devices))
+            view = (tensor.storage, tensor.storage_offset, tensor.shape, tensor.stride)
+            again = shared and view in self._views
+            self._views.add(view)
+            return Cells(tensor, _note(tensor, shared, self._devices), again)
         # All that the cells of a tensor without parts depend on.
         kind = (
             tensor.shape,
@@ -261,17 +271,17 @@ def count_text(count: int) -> str:
 
 
 def size_text(nbytes: int) -> str:
-    """A number of bytes with a decimal unit."""
-    if nbytes < 1000:
-        return f"{nbytes} B"
+    """A number of bytes with three digits and a decimal unit, as the window writes it."""
     if nbytes.bit_length() > 64:
         return f"{count_text(nbytes)} B"
     value = float(nbytes)
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
+    units = iter(_UNITS)
+    unit = next(units)
+    while value >= 999.5:
         value /= 1000
-        if value < 999.95 or unit == "PB":
-            break
-    return f"{value:.1f} {unit}"
+        unit = next(units)
+    digits = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f} {unit}"
 
 
 def sizes_text(sizes: Sequence[int]) -> str:

@@ -8,10 +8,10 @@ terminal; on one it may be coloured, and rows are cut at its width.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 
 from inspector_app.checkpoint.errors import Problem
-from inspector_app.checkpoint.model import Checkpoint, StorageRef, TensorInfo
+from inspector_app.checkpoint.model import Checkpoint, SectionKind, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.show_rows import (
     Cells,
@@ -36,16 +36,16 @@ _UNASSIGNED = "other"
 
 def text_parts(checkpoint: Checkpoint, style: Style, tree: bool = True) -> list[str]:
     """The text, in pieces. Without `tree` only the summary, the globals and the problems."""
-    parts = []
     shared = shared_storages(checkpoint.tensors)
+    rows = TreeRows(checkpoint, shared)
+    totals = {kind: _Total(counts) for kind, counts in rows.counts.items()}
+    parts = []
     if tree:
-        rows = TreeRows(checkpoint, shared)
         if rows.labels:
             parts.append(_table(rows, style) + "\n\n")
-        totals = _totals(rows.totals, style)
-        if totals:
-            parts.append(totals + "\n\n")
-    parts.append(style.bold(_summary(checkpoint, shared)) + "\n")
+        if sum(total.tensors > 0 for total in totals.values()) > 1:
+            parts.append(_totals(totals, style) + "\n\n")
+    parts.append(style.bold(_summary(checkpoint, totals, len(shared))) + "\n")
     outside = [entry.name for entry in checkpoint.globals if not entry.allowed]
     if outside:
         names = _listed([plain(name) for name in outside])
@@ -54,47 +54,43 @@ def text_parts(checkpoint: Checkpoint, style: Style, tree: bool = True) -> list[
     return [style.drawing(part) for part in parts]
 
 
-def _summary(checkpoint: Checkpoint, shared: Set[StorageRef]) -> str:
+class _Total:
+    """What a section adds up to; a tied weight's elements count once."""
+
+    def __init__(self, counts: Mapping[Cells, int]) -> None:
+        once = [(cells, n) for cells, n in counts.items() if not cells.again]
+        self.tensors = sum(counts.values())
+        self.elements = sum(cells.numel * n for cells, n in once)
+        self.nbytes = sum(cells.nbytes * n for cells, n in once)
+
+
+def _summary(checkpoint: Checkpoint, totals: Mapping[str, _Total], shared: int) -> str:
     """One line: file, format, tensors, parameters, bytes, dtypes, devices, sharing."""
     tensors = [tensor for tensor in checkpoint.tensors if not isinstance(tensor.parent, TensorInfo)]
-    dtypes = Counter([tensor.dtype for tensor in tensors])
+    elements = sum(total.elements for total in totals.values())
+    model = totals[SectionKind.MODEL].elements if SectionKind.MODEL in totals else 0
+    if model in (0, elements):
+        parameters = _counted(elements, "parameter")
+    else:
+        parameters = f"{_counted(model, 'parameter')} in the model, {count_text(elements)} in all"
+    stored = sum(storage.nbytes for storage in checkpoint.storages.values())
     words = [
-        f"{size_text(checkpoint.file_bytes)}",
+        size_text(checkpoint.file_bytes),
         _counted(len(tensors), "tensor"),
-        _counted(_parameters(tensors, shared), "parameter"),
-        f"{size_text(sum(storage.nbytes for storage in checkpoint.storages.values()))} of values",
+        parameters,
+        f"{size_text(stored)} of values",
     ]
+    dtypes = Counter([tensor.dtype for tensor in tensors])
     if dtypes:
         words.append(_listed([f"{plain(name, 40)} {n:,}" for name, n in dtypes.most_common()]))
     devices = sorted({tensor.device for tensor in tensors} - {"cpu"})
     if devices:
         words.append("on " + _listed([plain(device, 40) for device in devices]))
     if shared:
-        words.append(_counted(len(shared), "shared storage"))
+        words.append(_counted(shared, "shared storage"))
     if len(checkpoint.files) > 1:
         words.append(_counted(len(checkpoint.files), "file"))
     return f"{plain(checkpoint.path)}: {checkpoint.format}, {'; '.join(words)}"
-
-
-def _parameters(tensors: list[TensorInfo], shared: Set[StorageRef]) -> int:
-    """Elements of all tensors; of those that are the same view of one storage, once."""
-    total = 0
-    views = set()
-    sizes: dict[tuple[int, ...], int] = {}
-    for tensor in tensors:
-        if tensor.storage in shared:
-            view = (tensor.storage, tensor.storage_offset, tensor.shape, tensor.stride)
-            if view in views:
-                continue
-            views.add(view)
-        if tensor.children:
-            total += tensor.numel
-        else:
-            size = sizes.get(tensor.shape)
-            if size is None:
-                size = sizes[tensor.shape] = tensor.numel
-            total += size
-    return total
 
 
 def _table(rows: TreeRows, style: Style) -> str:
@@ -159,22 +155,18 @@ def _texts(kind: Cells) -> tuple[str, str, str, str]:
     )
 
 
-def _totals(totals: Mapping[str, Mapping[Rest, int]], style: Style) -> str:
-    """A line for each section; nothing where the whole file is one."""
-    rows = []
-    for kind, counts in totals.items():
-        cells = {cell: n for cell, n in counts.items() if isinstance(cell, Cells)}
-        if cells:
-            rows.append(
-                (
-                    kind or _UNASSIGNED,
-                    _counted(sum(cells.values()), "tensor"),
-                    _counted(sum(cell.numel * n for cell, n in cells.items()), "parameter"),
-                    size_text(sum(cell.nbytes * n for cell, n in cells.items())),
-                )
-            )
-    if len(rows) < 2:
-        return ""
+def _totals(totals: Mapping[str, _Total], style: Style) -> str:
+    """A line for each section that has tensors."""
+    rows = [
+        (
+            kind or _UNASSIGNED,
+            _counted(total.tensors, "tensor"),
+            _counted(total.elements, "element"),
+            size_text(total.nbytes),
+        )
+        for kind, total in totals.items()
+        if total.tensors
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         style.bold(f"{row[0]:<{widths[0]}}")
