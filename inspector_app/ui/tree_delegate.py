@@ -1,0 +1,276 @@
+"""Paints the tree's cells: indentation, arrow, symbol, name, and what a search matched.
+
+Painting by hand takes a third of the calls that QStyledItemDelegate needs; the style
+still draws selection, hover and focus.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import (
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPointF,
+    QRect,
+    QRectF,
+    QSize,
+    Qt,
+)
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPolygonF
+from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+
+from inspector_app.checkpoint.model import Kind, TensorInfo
+from inspector_app.ui import theme
+from inspector_app.ui.tree_columns import NUMERIC, Column, cell, repeats
+from inspector_app.ui.tree_model import TreeModel
+from inspector_app.ui.tree_nodes import RowKind
+from inspector_app.ui.tree_symbols import Symbol, draw_symbol
+
+INDENT = 16
+ARROW_WIDTH = 16
+SYMBOL = 14
+PADDING = 6
+GAP = 6
+# Beyond this the names of deep rows would leave the column.
+DEEPEST_INDENT = 24
+
+_VALUE_KINDS = frozenset({Kind.SCALAR})
+
+
+class TreeDelegate(QStyledItemDelegate):
+    """Paints all columns of a `TreeModel`."""
+
+    def __init__(self, model: TreeModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+
+    def sizeHint(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
+        line, column = index.row(), index.column()
+        metrics = option.fontMetrics
+        row = self._model.row(line)
+        if row < 0:
+            return QSize(0, 0)
+        width = metrics.horizontalAdvance(cell(self._model.rows, row, column)) + 2 * PADDING
+        if column == Column.NAME:
+            width += self._text_left(row) + 2 * GAP
+            count = repeats(self._model.rows, row)
+            if count:
+                width += metrics.horizontalAdvance(f"×{count:,}") + 3 * GAP
+            chip = self._chip(row)
+            if chip:
+                width += metrics.horizontalAdvance(chip) + 3 * GAP
+        return QSize(width, row_height(metrics))
+
+    def arrow_rect(self, line: int, cell_rect: QRect) -> QRect:
+        """Where the arrow of a line is, to be clicked."""
+        depth = min(self._model.view.depth(self._model.view.row(line)), DEEPEST_INDENT)
+        left = cell_rect.left() + PADDING // 2 + depth * INDENT
+        return QRect(left, cell_rect.top(), ARROW_WIDTH, cell_rect.height())
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        model = self._model
+        line, column = index.row(), index.column()
+        row = model.row(line)
+        if row < 0:
+            return
+        # PySide does not list the members that QStyleOption inherits for a view's item.
+        item: Any = option
+        state = item.state
+        selected = bool(state & QStyle.StateFlag.State_Selected)
+        widget = item.widget
+        style = widget.style() if widget is not None else QApplication.style()
+        style.drawPrimitive(
+            QStyle.PrimitiveElement.PE_PanelItemViewItem, item, painter, widget
+        )
+        palette: QPalette = item.palette
+        group = (
+            QPalette.ColorGroup.Active
+            if state & QStyle.StateFlag.State_Active
+            else QPalette.ColorGroup.Inactive
+        )
+        text_role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text
+        pen = palette.color(group, text_role)
+        tones = theme.tones(palette)
+        muted = _blend(pen, 0.85) if selected else QColor(tones.muted)
+        rect: QRect = item.rect
+        metrics: QFontMetrics = item.fontMetrics
+        if column == Column.NAME:
+            self._paint_name(painter, row, rect, metrics, pen, muted, selected, tones)
+            return
+        text = cell(model.rows, row, column)
+        if not text:
+            return
+        node = model.rows.nodes[row]
+        tensor = isinstance(node, TensorInfo)
+        value = node is not None and node.kind in _VALUE_KINDS and column == Column.SHAPE
+        painter.setPen(pen if tensor or value else muted)
+        inner = rect.adjusted(PADDING, 0, -PADDING, 0)
+        right = column in NUMERIC
+        align = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+        if metrics.horizontalAdvance(text) > inner.width():
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
+        painter.drawText(inner, align | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _text_left(self, row: int) -> int:
+        depth = min(self._model.view.depth(row), DEEPEST_INDENT)
+        return PADDING // 2 + depth * INDENT + ARROW_WIDTH + SYMBOL + GAP
+
+    def _paint_name(
+        self,
+        painter: QPainter,
+        row: int,
+        rect: QRect,
+        metrics: QFontMetrics,
+        pen: QColor,
+        muted: QColor,
+        selected: bool,
+        tones: theme.Tones,
+    ) -> None:
+        model = self._model
+        view = model.view
+        painter.save()
+        painter.setClipRect(rect)
+        depth = min(view.depth(row), DEEPEST_INDENT)
+        left = rect.left() + PADDING // 2
+        if depth and not selected:
+            painter.setPen(QPen(QColor(tones.line), 1))
+            for level in range(depth):
+                x = left + level * INDENT + ARROW_WIDTH // 2
+                painter.drawLine(x, rect.top(), x, rect.bottom())
+        left += depth * INDENT
+        if view.can_expand(row):
+            _draw_arrow(painter, left, rect, bool(view.expanded[row]), muted)
+        left += ARROW_WIDTH
+        node = model.rows.nodes[row]
+        symbol_rect = QRect(left, rect.top() + (rect.height() - SYMBOL) // 2, SYMBOL, SYMBOL)
+        symbol = _symbol(model.rows.kinds[row], node)
+        colour = QColor(tones.accent) if symbol == Symbol.TENSOR and not selected else muted
+        draw_symbol(painter, symbol, symbol_rect, colour)
+        left += SYMBOL + GAP
+        right = rect.right() - PADDING
+        text = cell(model.rows, row, Column.NAME)
+        count = repeats(model.rows, row)
+        note = f"×{count:,}" if count else self._chip(row)
+        note_width = metrics.horizontalAdvance(note) + 2 * GAP if note else 0
+        room = right - left - (note_width + GAP if note else 0)
+        if room < metrics.averageCharWidth() * 4:
+            room, note = right - left, ""
+        shown = text
+        if metrics.horizontalAdvance(text) > room:
+            # The end of a key says more than its middle.
+            shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, max(room, 0))
+        text_rect = QRect(left, rect.top(), max(room, 0), rect.height())
+        if model.query and shown == text:
+            self._paint_matches(painter, row, text, text_rect, metrics, tones, selected)
+        painter.setPen(pen)
+        align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(text_rect, align, shown)
+        if note:
+            height = min(metrics.height(), rect.height() - 4)
+            note_rect = QRectF(
+                left + min(metrics.horizontalAdvance(shown), room) + GAP + 2,
+                rect.top() + (rect.height() - height) / 2 + 0.5,
+                note_width,
+                height - 1,
+            )
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            fill = QColor(pen)
+            fill.setAlphaF(0.10 if not selected else 0.22)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(fill)
+            painter.drawRoundedRect(note_rect, height / 3, height / 3)
+            painter.setPen(muted)
+            painter.drawText(note_rect, Qt.AlignmentFlag.AlignCenter, note)
+        painter.restore()
+
+    def _paint_matches(
+        self,
+        painter: QPainter,
+        row: int,
+        text: str,
+        rect: QRect,
+        metrics: QFontMetrics,
+        tones: theme.Tones,
+        selected: bool,
+    ) -> None:
+        """Lay a colour behind the parts of the label that a search matched."""
+        model = self._model
+        assert model.query is not None
+        name = model.rows.name(row)
+        label = model.rows.labels[row]
+        # Escaped or shortened text has other places than the name.
+        if text != label or not name.endswith(label) or len(name) > 1_000:
+            return
+        offset = len(name) - len(label)
+        fill = QColor(tones.warning_fill if not selected else tones.accent)
+        if selected:
+            fill.setAlphaF(0.45)
+        for start, end in model.query.spans(name):
+            start, end = max(start - offset, 0), end - offset
+            if end > start:
+                x = rect.left() + metrics.horizontalAdvance(text[:start])
+                width = metrics.horizontalAdvance(text[start:end])
+                top = rect.top() + (rect.height() - metrics.height()) / 2
+                painter.fillRect(QRectF(x, top, width, metrics.height()), fill)
+
+    def _chip(self, row: int) -> str:
+        node = self._model.rows.nodes[row]
+        return self._model.sections.get(id(node), "") if node is not None else ""
+
+
+def row_height(metrics: QFontMetrics) -> int:
+    """The height of a line: text, symbol and some air."""
+    return max(metrics.height() + 7, SYMBOL + 8)
+
+
+def _symbol(kind: int, node: Any) -> Symbol:
+    if kind == RowKind.FOLD:
+        return Symbol.FOLD
+    if node is None:
+        return Symbol.GROUP
+    return _SYMBOLS.get(node.kind, Symbol.OBJECT)
+
+
+_SYMBOLS = {
+    Kind.MAPPING: Symbol.MAPPING,
+    Kind.SEQUENCE: Symbol.SEQUENCE,
+    Kind.SCALAR: Symbol.VALUE,
+    Kind.TENSOR: Symbol.TENSOR,
+    Kind.ARRAY: Symbol.TENSOR,
+    Kind.STORAGE: Symbol.STORAGE,
+    Kind.MODULE: Symbol.MODULE,
+    Kind.GLOBAL: Symbol.CODE,
+    Kind.REFERENCE: Symbol.REFERENCE,
+    Kind.CODE: Symbol.CODE,
+}
+
+
+def _draw_arrow(painter: QPainter, left: int, rect: QRect, open_: bool, colour: QColor) -> None:
+    x = left + ARROW_WIDTH / 2
+    y = rect.top() + rect.height() / 2
+    if open_:
+        points = [QPointF(x - 3.5, y - 1.75), QPointF(x, y + 1.75), QPointF(x + 3.5, y - 1.75)]
+    else:
+        points = [QPointF(x - 1.75, y - 3.5), QPointF(x + 1.75, y), QPointF(x - 1.75, y + 3.5)]
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    pen = QPen(colour, 1.5)
+    pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+    painter.drawPolyline(QPolygonF(points))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+
+def _blend(colour: QColor, alpha: float) -> QColor:
+    blended = QColor(colour)
+    blended.setAlphaF(alpha)
+    return blended
