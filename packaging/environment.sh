@@ -49,7 +49,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if may_install; then
         echo "Installing $package"
         as_root apt-get update -qq
-        as_root apt-get install -y -qq --no-install-recommends "$package"
+        as_root apt-get install -y -qq --no-install-recommends "$package" >/dev/null
     else
         echo "$python lacks the venv module. Install it, then run make again:" >&2
         echo "    sudo apt-get install $package" >&2

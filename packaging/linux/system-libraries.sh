@@ -106,7 +106,7 @@ fi
 echo "Installing system libraries for Qt: ${packages[*]}"
 "${root[@]}" apt-get update -qq
 DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends \
-    "${packages[@]}"
+    "${packages[@]}" >/dev/null
 still=$(missing_libraries)
 if [ -n "$still" ]; then
     echo "Qt still lacks: $still" >&2
