@@ -23,6 +23,10 @@ declare -A package_of=(
     [libfreetype.so.6]=libfreetype6
     [libglib-2.0.so.0]=libglib2.0-0
     [libgthread-2.0.so.0]=libglib2.0-0
+    [libgssapi_krb5.so.2]=libgssapi-krb5-2
+    [libwayland-client.so.0]=libwayland-client0
+    [libwayland-cursor.so.0]=libwayland-cursor0
+    [libwayland-egl.so.1]=libwayland-egl1
     [libxcb.so.1]=libxcb1
     [libxcb-cursor.so.0]=libxcb-cursor0
     [libxcb-glx.so.0]=libxcb-glx0
@@ -53,9 +57,10 @@ from pathlib import Path
 print(Path(find_spec("PySide6").origin).parent / "Qt")
 PYTHON
 )
-binaries=("$qt/lib/libQt6Widgets.so.6" "$qt/lib/libQt6Svg.so.6" "$qt/plugins/platforms/libqoffscreen.so")
+binaries=("$qt"/lib/libQt6{Widgets,Svg,Network}.so.6 "$qt/plugins/platforms/libqoffscreen.so")
 if [ "$mode" = window ]; then
     binaries+=("$qt/plugins/platforms/libqxcb.so" "$qt"/plugins/xcbglintegrations/*.so)
+    [ -z "${WAYLAND_DISPLAY:-}" ] || binaries+=("$qt"/plugins/platforms/libqwayland*.so)
 fi
 
 missing_libraries() {
