@@ -18,6 +18,7 @@ from inspector_app.checkpoint.model import (
     TensorInfo,
     contiguous_stride,
 )
+from inspector_app.checkpoint.pickle_nodes import BytesPlace
 from inspector_app.checkpoint.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -211,7 +212,7 @@ def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
 
 
 def is_inline(node: Node) -> bool:
-    """Its children are numbers and the like: they are shown in the row of `node` itself."""
+    """Its items are numbers and the like: they are shown in the row of `node` itself."""
     return node.kind == Kind.SEQUENCE and all(
         child.kind == Kind.SCALAR and not child.children for child in node.children
     )
@@ -221,8 +222,8 @@ def spelled(node: Node) -> str:
     """What a node that is no tensor says in its row."""
     kind = plain(node.type_name, 80)
     if node.kind == Kind.SCALAR:
-        return scalar_text(node.value, node.type_name)
-    if node.kind == Kind.SEQUENCE and node.children and is_inline(node):
+        return scalar_text(node.value)
+    if node.kind == Kind.SEQUENCE and is_inline(node):
         return _inline_text(node)
     if node.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.MODULE):
         return f"{kind} ({len(node.children):,})"
@@ -233,8 +234,10 @@ def spelled(node: Node) -> str:
 _SCALARS = (bool, int, float, complex, str, bytes)
 
 
-def scalar_text(value: object, type_name: str = "") -> str:
+def scalar_text(value: object) -> str:
     """A scalar as Python would write it, cut to a line."""
+    if isinstance(value, BytesPlace):
+        return f"{value.kind} of {value.nbytes:,} bytes"
     if isinstance(value, str):
         text = plain(repr(value if len(value) <= _TEXT else value[:_TEXT]), 4 * _TEXT)
         return (
@@ -248,20 +251,22 @@ def scalar_text(value: object, type_name: str = "") -> str:
     if value is None or isinstance(value, _SCALARS):
         return repr(value)
     # What else there may be is never asked for its repr: that could recurse.
-    return plain(type_name or type(value).__name__, _TEXT)
+    return plain(type(value).__name__, _TEXT)
 
 
 def _inline_text(node: Node) -> str:
+    # A long sequence of scalars has no nodes of its own: they are its value.
+    items = node.value if isinstance(node.value, (list, tuple)) else node.children
     opening, closing = _BRACKETS.get(node.type_name, ("[", "]"))
+    prefix = "" if node.type_name in _BRACKETS else f"{plain(node.type_name, 60)} "
     words: list[str] = []
     length = 0
-    for child in node.children:
-        word = scalar_text(child.value, child.type_name)
+    for item in items:
+        word = scalar_text(item.value) if isinstance(item, Node) else scalar_text(item)
         if words and length + len(word) > _INLINE:
-            return f"{opening}{', '.join(words)}, …{closing} ({len(node.children):,})"
+            return f"{prefix}{opening}{', '.join(words)}, …{closing} ({len(items):,})"
         words.append(word)
         length += len(word) + 2
-    prefix = "" if node.type_name in _BRACKETS else f"{plain(node.type_name, 60)} "
     return f"{prefix}{opening}{', '.join(words)}{closing}"
 
 
