@@ -1,0 +1,227 @@
+"""Every action of the window: one table, from which the menus are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+Standard = QKeySequence.StandardKey
+Role = QAction.MenuRole
+
+FILE, EDIT, VIEW, HELP = "file", "edit", "view", "help"
+# What an action needs to be of use: a tab, one whose file was read, a selected row.
+NOTHING, TAB, CHECKPOINT, SELECTION, TRAINING = "", "tab", "checkpoint", "selection", "training"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action.
+
+    Attributes:
+        id: how code names it; the window's slot is called the same.
+        text: with its mnemonic, translated in the context ``Actions``.
+        menu: where it is; ``menu/submenu`` for a submenu.
+        keys: a standard key, or sequences that are alike everywhere.
+        role: where macOS puts it.
+        needs: what it needs to be of use.
+        checkable: it is on or off.
+        group: of these actions exactly one is on.
+        separator: a line stands above it.
+    """
+
+    id: str
+    text: str
+    menu: str
+    keys: Standard | tuple[str, ...] = ()
+    role: Role = Role.NoRole
+    needs: str = NOTHING
+    checkable: bool = False
+    group: str = ""
+    separator: bool = False
+
+
+ACTIONS = (
+    ActionSpec("open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open),
+    ActionSpec("open_sample", QT_TRANSLATE_NOOP("Actions", "Open the &Sample"), FILE),
+    ActionSpec(
+        "reload",
+        QT_TRANSLATE_NOOP("Actions", "&Reload"),
+        FILE,
+        Standard.Refresh,
+        needs=TAB,
+        separator=True,
+    ),
+    ActionSpec(
+        "close_tab", QT_TRANSLATE_NOOP("Actions", "&Close Tab"), FILE, ("Ctrl+W",), needs=TAB
+    ),
+    ActionSpec(
+        "quit",
+        QT_TRANSLATE_NOOP("Actions", "&Quit"),
+        FILE,
+        ("Ctrl+Q",),
+        Role.QuitRole,
+        separator=True,
+    ),
+    ActionSpec(
+        "copy_name",
+        QT_TRANSLATE_NOOP("Actions", "Copy &Name"),
+        EDIT,
+        Standard.Copy,
+        needs=SELECTION,
+    ),
+    ActionSpec(
+        "copy_path",
+        QT_TRANSLATE_NOOP("Actions", "Copy &Path"),
+        EDIT,
+        ("Ctrl+Shift+C",),
+        needs=SELECTION,
+    ),
+    ActionSpec("copy_rows", QT_TRANSLATE_NOOP("Actions", "Copy &Row"), EDIT, needs=SELECTION),
+    ActionSpec(
+        "copy_python",
+        QT_TRANSLATE_NOOP("Actions", "Copy P&ython Line"),
+        EDIT,
+        ("Ctrl+Alt+C",),
+        needs=SELECTION,
+    ),
+    ActionSpec(
+        "copy_loading",
+        QT_TRANSLATE_NOOP("Actions", "Copy &Loading Code"),
+        EDIT,
+        ("Ctrl+L",),
+        needs=CHECKPOINT,
+        separator=True,
+    ),
+    ActionSpec(
+        "copy_resume",
+        QT_TRANSLATE_NOOP("Actions", "Copy Resu&me Code"),
+        EDIT,
+        ("Ctrl+Shift+L",),
+        needs=TRAINING,
+    ),
+    ActionSpec(
+        "find",
+        QT_TRANSLATE_NOOP("Actions", "&Find…"),
+        EDIT,
+        Standard.Find,
+        needs=CHECKPOINT,
+        separator=True,
+    ),
+    ActionSpec(
+        "expand_all",
+        QT_TRANSLATE_NOOP("Actions", "&Expand All"),
+        VIEW,
+        ("Ctrl+Shift+E",),
+        needs=CHECKPOINT,
+    ),
+    ActionSpec(
+        "collapse_all",
+        QT_TRANSLATE_NOOP("Actions", "&Collapse All"),
+        VIEW,
+        ("Ctrl+Shift+W",),
+        needs=CHECKPOINT,
+    ),
+    ActionSpec(
+        "fold_repeated",
+        QT_TRANSLATE_NOOP("Actions", "&Fold Repeated Layers"),
+        VIEW,
+        checkable=True,
+        separator=True,
+    ),
+    ActionSpec(
+        "appearance_system",
+        QT_TRANSLATE_NOOP("Actions", "Like the &System"),
+        "view/appearance",
+        group="appearance",
+    ),
+    ActionSpec(
+        "appearance_light",
+        QT_TRANSLATE_NOOP("Actions", "&Light"),
+        "view/appearance",
+        group="appearance",
+    ),
+    ActionSpec(
+        "appearance_dark",
+        QT_TRANSLATE_NOOP("Actions", "&Dark"),
+        "view/appearance",
+        group="appearance",
+    ),
+    ActionSpec(
+        "next_tab",
+        QT_TRANSLATE_NOOP("Actions", "&Next Tab"),
+        VIEW,
+        ("Ctrl+PgDown",),
+        needs=TAB,
+        separator=True,
+    ),
+    ActionSpec(
+        "previous_tab",
+        QT_TRANSLATE_NOOP("Actions", "&Previous Tab"),
+        VIEW,
+        ("Ctrl+PgUp",),
+        needs=TAB,
+    ),
+    ActionSpec("shortcuts", QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"), HELP, ("Ctrl+/",)),
+    ActionSpec(
+        "about",
+        QT_TRANSLATE_NOOP("Actions", "&About Checkpoint Inspector"),
+        HELP,
+        role=Role.AboutRole,
+        separator=True,
+    ),
+)
+MENUS = {
+    FILE: QT_TRANSLATE_NOOP("Actions", "&File"),
+    EDIT: QT_TRANSLATE_NOOP("Actions", "&Edit"),
+    VIEW: QT_TRANSLATE_NOOP("Actions", "&View"),
+    HELP: QT_TRANSLATE_NOOP("Actions", "&Help"),
+}
+SUBMENUS = {"view/appearance": QT_TRANSLATE_NOOP("Actions", "&Appearance")}
+
+
+def text_of(source: str) -> str:
+    """A text of the tables, translated."""
+    return QCoreApplication.translate("Actions", source)
+
+
+def key_sequences(keys: Standard | tuple[str, ...]) -> list[QKeySequence]:
+    """The sequences of one entry of the table."""
+    if isinstance(keys, tuple):
+        return [QKeySequence(key) for key in keys]
+    return QKeySequence.keyBindings(keys)
+
+
+def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu]]:
+    """Make the menu bar; each action calls the window's method of its name.
+
+    Returns:
+        The actions by id, and the menus by name.
+    """
+    menus = {name: window.menuBar().addMenu(text_of(text)) for name, text in MENUS.items()}
+    actions: dict[str, QAction] = {}
+    groups: dict[str, QActionGroup] = {}
+    for spec in ACTIONS:
+        action = QAction(text_of(spec.text), window)
+        action.setObjectName(spec.id)
+        action.setMenuRole(spec.role)
+        action.setShortcuts(key_sequences(spec.keys))
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.setCheckable(spec.checkable or bool(spec.group))
+        slot: Callable[..., object] = getattr(window, spec.id)
+        # The slots take no "checked"; those of checkable actions ask the action.
+        action.triggered.connect(lambda _checked=False, slot=slot: slot())
+        if spec.group:
+            group = groups.setdefault(spec.group, QActionGroup(window))
+            group.addAction(action)
+        if spec.menu not in menus:
+            parent = menus[spec.menu.split("/")[0]]
+            menus[spec.menu] = parent.addMenu(text_of(SUBMENUS[spec.menu]))
+        if spec.separator:
+            menus[spec.menu].addSeparator()
+        menus[spec.menu].addAction(action)
+        actions[spec.id] = action
+    return actions, menus

@@ -1,0 +1,52 @@
+"""Progress with a cancel button, in the status bar."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
+
+from inspector_app.ui import icons
+
+STEPS = 1_000  # the bar's own; a file's bytes would overflow its int
+
+
+class ActivityBar(QWidget):
+    """What the tab in front is doing; hidden while it is doing nothing."""
+
+    cancel_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._label = QLabel()
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._bar = QProgressBar()
+        self._bar.setFixedWidth(160)
+        self._bar.setMaximumHeight(12)
+        self._bar.setTextVisible(False)
+        self._cancel = QToolButton()
+        self._cancel.setIcon(icons.icon("close"))
+        self._cancel.setText(self.tr("Cancel"))
+        self._cancel.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._cancel.setAutoRaise(True)
+        self._cancel.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._cancel.clicked.connect(self.cancel_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 4, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._label)
+        layout.addWidget(self._bar)
+        layout.addWidget(self._cancel)
+        self.hide()
+
+    def show_activity(self, activity: object) -> None:
+        """Show an `Activity`, or nothing for None."""
+        self.setVisible(activity is not None)
+        if activity is None:
+            return
+        self._label.setText(activity.text)
+        self._bar.setAccessibleName(activity.text)
+        if activity.total:
+            self._bar.setRange(0, STEPS)
+            self._bar.setValue(min(activity.done * STEPS // activity.total, STEPS))
+        else:
+            self._bar.setRange(0, 0)

@@ -1,0 +1,341 @@
+"""One open file: the tree on the left, the file and the selected node on the right."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+
+from inspector_app.analysis.totals import Totals
+from inspector_app.checkpoint import reading
+from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.banner import ERROR, INFO, WARNING, Banner
+from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
+from inspector_app.ui.line_splitter import LineSplitter
+from inspector_app.ui.node_view import NodeView
+from inspector_app.ui.problem_text import error_cause, error_title, next_step
+from inspector_app.ui.summary_view import SummaryView
+from inspector_app.ui.tasks import Steps
+from inspector_app.ui.text_widgets import MutedLabel
+
+QUIET_MS = 200  # before this, "Reading …" would only flicker
+CARD_WIDTH = 620
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a tab is doing. `total` is None while it is not known."""
+
+    text: str
+    done: int = 0
+    total: int | None = None
+
+
+class CheckpointTab(QWidget):
+    """A file, from the moment it is asked for.
+
+    Signals:
+        activity_changed: an `Activity`, or None when nothing is going on.
+        settled: the file is shown whole, or the error is.
+        loaded: a checkpoint is in the tree; the collector should leave it alone.
+        replaced: this checkpoint is shown no more.
+        state_changed: what actions can be done has changed.
+        message: one sentence for the status bar.
+        close_requested: from a button of a banner.
+    """
+
+    activity_changed = Signal(object)
+    settled = Signal()
+    loaded = Signal()
+    replaced = Signal(object)
+    state_changed = Signal()
+    message = Signal(str)
+    close_requested = Signal()
+
+    def __init__(self, path: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.path = os.path.abspath(path)
+        self.checkpoint: Checkpoint | None = None
+        self.error: Exception | None = None
+        self.activity: Activity | None = None
+        self.totals: Totals | None = None
+        self.node: Node | None = None
+        self._steps: Steps | None = None
+        self._stamp: Stamp | None = None
+        self._waiting_for: set[str] = set()
+        self._replaced: Checkpoint | None = None
+        self._kept: tuple[object, TreePath | None] | None = None
+
+        self.banner = Banner()
+        self.tree = CheckpointTree()
+        self.tree.setMinimumWidth(320)
+        self.tree.loaded.connect(self._tree_loaded)
+        self.tree.node_selected.connect(self._node_selected)
+        self.tree.message.connect(self.message)
+        self.summary = SummaryView()
+        self.summary.ready.connect(self._totals_ready)
+        self.summary.copy_requested.connect(self.copy_code)
+        self.details = NodeView()
+        self.side = LineSplitter(Qt.Orientation.Vertical)
+        self.side.addWidget(self.summary)
+        self.side.addWidget(self.details)
+        self.side.setStretchFactor(0, 3)
+        self.side.setStretchFactor(1, 2)
+        self.side.setMinimumWidth(300)
+        self.side.setSizes([440, 300])
+        self.splitter = LineSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(self.tree)
+        self.splitter.addWidget(self.side)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setSizes([720, 440])
+        for splitter in (self.splitter, self.side):
+            splitter.setChildrenCollapsible(False)
+
+        self.card = Banner(card=True)
+        self.card.setMaximumWidth(CARD_WIDTH)
+        self._failure = QWidget()
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self.card, 8)
+        row.addStretch(1)
+        column = QVBoxLayout(self._failure)
+        column.addStretch(2)
+        column.addLayout(row)
+        column.addStretch(3)
+        self._placeholder = MutedLabel()
+        self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+        self._body = QStackedLayout()
+        for page in (self._placeholder, self.splitter, self._failure):
+            self._body.addWidget(page)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.banner)
+        layout.addLayout(self._body, 1)
+
+        self._watch = FileWatch(self)
+        self._watch.changed.connect(self._file_changed)
+        self._watch.vanished.connect(self._file_vanished)
+        self._watch.restored.connect(self.banner.hide)
+
+    # Reading
+
+    def read(self) -> None:
+        """Read the file, again if it is shown already."""
+        self.cancel()
+        self.banner.hide()
+        self.error = None
+        self._watch.stop()
+        if self.checkpoint is None:
+            self._placeholder.setText("")
+            self._body.setCurrentWidget(self._placeholder)
+            QTimer.singleShot(QUIET_MS, self, self._show_placeholder)
+        self._stamp = stamp(self.path)
+        self._set_activity(Activity(self.tr("Reading {name}").format(name=self.name())))
+        self._steps = Steps(self._reading(), self)
+        self._steps.progress.connect(self._read_further)
+        self._steps.finished.connect(self._read)
+        self._steps.failed.connect(self._failed)
+        self._steps.start()
+
+    def _reading(self) -> Generator[Progress, None, Checkpoint]:
+        # Within the generator, so that an error of the first step is reported like any.
+        return (yield from reading(self.path))
+
+    def cancel(self) -> bool:
+        """Stop reading; what is shown stays. False if nothing was going on."""
+        if self._steps is None:
+            return False
+        self._end_steps()
+        self._set_activity(None)
+        if self.checkpoint is None:
+            self._show_card(
+                INFO,
+                self.tr("Reading was cancelled"),
+                "",
+                "",
+                [(self.tr("Read it again"), self.read), (self.tr("Close"), self._close)],
+            )
+        return True
+
+    def stop(self) -> Checkpoint | None:
+        """End everything before the tab goes; returns what it showed."""
+        self._end_steps()
+        self._watch.stop()
+        self.summary.cancel()
+        return self.checkpoint
+
+    def name(self) -> str:
+        """The file's name, safe to show."""
+        return plain(os.path.basename(self.path) or self.path, 80)
+
+    def is_settled(self) -> bool:
+        """Nothing is going on."""
+        return self._steps is None and not self._waiting_for
+
+    # Copying
+
+    def copy_code(self, what: str) -> None:
+        """Copy the ``loading`` or the ``resume`` code."""
+        if self.checkpoint is None:
+            return
+        from inspector_app.analysis.loading_code import loading_code, resume_code
+
+        if what == "resume":
+            code = resume_code(self.checkpoint)
+            said = self.tr("Resume code copied")
+        else:
+            code = loading_code(self.checkpoint)
+            said = self.tr("Loading code copied")
+        if code is not None:
+            QGuiApplication.clipboard().setText(code)
+            self.message.emit(said)
+
+    def can_resume(self) -> bool:
+        """There is resume code to copy."""
+        return self.totals is not None and self.summary.has_resume_code()
+
+    # Layout
+
+    def save_layout(self) -> tuple[bytes, bytes]:
+        """The places of the two splitters."""
+        return bytes(self.splitter.saveState().data()), bytes(self.side.saveState().data())
+
+    def restore_layout(self, columns: bytes, side: bytes) -> None:
+        """Put the splitters where they were; damaged states are ignored by Qt."""
+        self.splitter.restoreState(QByteArray(columns))
+        self.side.restoreState(QByteArray(side))
+
+    # What happens
+
+    def _show_placeholder(self) -> None:
+        if self._steps is not None:
+            self._placeholder.setText(self.tr("Reading {name}…").format(name=self.name()))
+
+    def _read_further(self, progress: object) -> None:
+        if isinstance(progress, Progress):
+            text = self.tr("Reading {name}").format(name=self.name())
+            self._set_activity(Activity(text, progress.done, progress.total))
+
+    def _read(self, checkpoint: Checkpoint) -> None:
+        self._end_steps()
+        old, self.checkpoint = self.checkpoint, checkpoint
+        if old is not None:
+            selected = self.node.path if self.node is not None else None
+            self._kept = (self.tree.expanded_paths(), selected)
+        self.totals = None
+        self._body.setCurrentWidget(self.splitter)
+        self._set_activity(Activity(self.tr("Building the tree")))
+        self._waiting_for = {"tree", "totals"}
+        self.node = None
+        self.details.show_node(None)
+        self.details.set_sharing({})
+        self.tree.load(checkpoint)
+        self.summary.show_checkpoint(checkpoint)
+        stamps = {name: stamp(name) for name in checkpoint.files}
+        stamps[self.path] = self._stamp
+        self._watch.watch(stamps)
+        self._replaced = old
+        self.state_changed.emit()
+
+    def _failed(self, error: Exception) -> None:
+        self._end_steps()
+        self._set_activity(None)
+        self.error = error
+        title, cause, advice = error_title(error), error_cause(error), next_step(error)
+        buttons: list[tuple[str, Callable[[], object]]] = [(self.tr("Try again"), self.read)]
+        if not isinstance(error, CheckpointError):
+            details = "".join(traceback.format_exception(error))
+            buttons.append((self.tr("Copy details"), lambda: self._copy_details(details)))
+        if self.checkpoint is None:
+            buttons.append((self.tr("Close"), self._close))
+            self._show_card(ERROR, title, f"{plain(self.path, 400)}\n{cause}", advice, buttons)
+        else:
+            self.banner.show_message(
+                ERROR,
+                self.tr("The file was not reloaded; this is what it held before"),
+                cause,
+                advice,
+                buttons,
+            )
+        self.state_changed.emit()
+        self.settled.emit()
+
+    def _tree_loaded(self) -> None:
+        if self._replaced is not None:
+            # Not before: until now the tree showed its nodes.
+            old, self._replaced = self._replaced, None
+            self.replaced.emit(old)
+        if self._kept is not None:
+            (expanded, selected), self._kept = self._kept, None
+            self.tree.restore(expanded)
+            if selected is not None:
+                self.tree.select_path(selected)
+        self._came("tree")
+
+    def _totals_ready(self, totals: Totals) -> None:
+        self.totals = totals
+        self.details.set_sharing(totals.sharing)
+        self._came("totals")
+
+    def _came(self, what: str) -> None:
+        self._waiting_for.discard(what)
+        if what == "tree":
+            self._set_activity(None)
+        self.state_changed.emit()
+        if not self._waiting_for:
+            self.loaded.emit()
+            self.settled.emit()
+
+    def _node_selected(self, node: Node | None) -> None:
+        self.node = node
+        self.details.show_node(node)
+        self.state_changed.emit()
+
+    def _file_changed(self) -> None:
+        self.banner.show_message(
+            WARNING,
+            self.tr("The file changed on disk"),
+            "",
+            self.tr("What is shown here is what it held before."),
+            [(self.tr("Reload"), self.read), (self.tr("Ignore"), self.banner.hide)],
+        )
+
+    def _file_vanished(self) -> None:
+        self.banner.show_message(
+            WARNING,
+            self.tr("The file is gone from the disk"),
+            "",
+            self.tr("What is shown here is what it held before."),
+            [(self.tr("Try again"), self.read), (self.tr("Ignore"), self.banner.hide)],
+        )
+
+    def _show_card(self, *message: object) -> None:
+        self.card.show_message(*message)
+        self._body.setCurrentWidget(self._failure)
+
+    def _copy_details(self, details: str) -> None:
+        QGuiApplication.clipboard().setText(details)
+        self.message.emit(self.tr("Details copied"))
+
+    def _close(self) -> None:
+        self.close_requested.emit()
+
+    def _set_activity(self, activity: Activity | None) -> None:
+        self.activity = activity
+        self.activity_changed.emit(activity)
+
+    def _end_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None

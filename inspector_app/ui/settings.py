@@ -1,0 +1,94 @@
+"""What the window remembers. Each setting is declared once: key, type, default.
+
+Values are kept as JSON in an ini file of the user's, so that reading one never builds
+anything but plain data. A value that is damaged or of another type counts as its default.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any, Generic, TypeVar
+
+from PySide6.QtCore import QSettings
+
+T = TypeVar("T")
+
+ORGANIZATION = "checkpoint-inspector"
+RECENT_LIMIT = 12
+
+
+class Setting(Generic[T]):
+    """One value that is remembered."""
+
+    __slots__ = ("default", "key", "kind")
+
+    def __init__(self, key: str, kind: type[T], default: T) -> None:
+        self.key = key
+        self.kind = kind
+        self.default = default
+
+
+GEOMETRY = Setting("window/geometry", bytes, b"")
+SPLITTER = Setting("window/splitter", bytes, b"")
+SIDE_SPLITTER = Setting("window/side_splitter", bytes, b"")
+COLUMNS = Setting("tree/columns", bytes, b"")
+FOLD_REPEATED = Setting("tree/fold_repeated", bool, True)
+APPEARANCE = Setting("appearance", str, "system")
+LAST_FOLDER = Setting("files/last_folder", str, "")
+RECENT_FILES: Setting[list[str]] = Setting("files/recent", list, [])
+
+
+class Settings:
+    """The user's ini file; with `remember` off neither read nor written."""
+
+    def __init__(self, remember: bool = True) -> None:
+        self._store = (
+            QSettings(
+                QSettings.Format.IniFormat, QSettings.Scope.UserScope, ORGANIZATION, ORGANIZATION
+            )
+            if remember
+            else None
+        )
+        self._kept: dict[str, Any] = {}
+
+    def read(self, setting: Setting[T]) -> T:
+        """The remembered value, or the default."""
+        if setting.key in self._kept:
+            value: T = self._kept[setting.key]
+            return value
+        text = self._store.value(setting.key) if self._store is not None else None
+        if not isinstance(text, str):
+            return setting.default
+        try:
+            found = json.loads(text)
+            if setting.kind is bytes:
+                found = base64.b64decode(found, validate=True)
+        except (ValueError, TypeError, RecursionError, binascii.Error):
+            return setting.default
+        return found if isinstance(found, setting.kind) else setting.default
+
+    def write(self, setting: Setting[T], value: T) -> None:
+        """Remember `value`; a disk that cannot be written costs the memory, nothing else."""
+        self._kept[setting.key] = value
+        if self._store is not None:
+            plain = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+            self._store.setValue(setting.key, json.dumps(plain))
+
+    def recent_files(self) -> list[str]:
+        """Files opened lately, the latest first."""
+        return [path for path in self.read(RECENT_FILES) if isinstance(path, str)][:RECENT_LIMIT]
+
+    def add_recent(self, path: str) -> None:
+        """Put `path` in front of the recent files."""
+        others = [known for known in self.recent_files() if known != path]
+        self.write(RECENT_FILES, [path, *others][:RECENT_LIMIT])
+
+    def remove_recent(self, path: str) -> None:
+        """Forget one recent file."""
+        self.write(RECENT_FILES, [known for known in self.recent_files() if known != path])
+
+    def clear_recent(self) -> None:
+        """Forget the recent files."""
+        self.write(RECENT_FILES, [])

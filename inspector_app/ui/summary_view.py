@@ -1,0 +1,210 @@
+"""The pane that tells about the file as a whole."""
+
+from __future__ import annotations
+
+import os
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector_app.analysis.totals import Totals, adding_up
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui import icons, summary_text
+from inspector_app.ui.dtype_mix import DtypeMix
+from inspector_app.ui.problem_text import problem_text
+from inspector_app.ui.quantities import count_text
+from inspector_app.ui.tasks import Steps
+from inspector_app.ui.text_widgets import (
+    ElidedLabel,
+    Facts,
+    Heading,
+    MutedLabel,
+    TextBlock,
+    WarningHeading,
+)
+
+SHOWN_PROBLEMS = 500
+
+
+class SummaryView(QScrollArea):
+    """What a file is and what it adds up to.
+
+    Signals:
+        ready: everything is shown; the totals of a million tensors take a while.
+        copy_requested: ``loading`` or ``resume`` code is to be copied.
+    """
+
+    ready = Signal(object)
+    copy_requested = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(self.tr("File summary"))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._steps: Steps | None = None
+        self._checkpoint: Checkpoint | None = None
+
+        self._title = ElidedLabel()
+        font = self._title.font()
+        font.setBold(True)
+        font.setPointSizeF(font.pointSizeF() * 1.15)
+        self._title.setFont(font)
+        self._folder = ElidedLabel(muted=True)
+        self._copy_loading = QPushButton(icons.icon("copy"), self.tr("Copy loading code"))
+        self._copy_loading.setToolTip(self.tr("Copy the Python lines that load this file"))
+        self._copy_loading.clicked.connect(lambda: self.copy_requested.emit("loading"))
+        self._copy_resume = QPushButton(icons.icon("copy"), self.tr("Copy resume code"))
+        self._copy_resume.setToolTip(self.tr("Copy the Python lines that resume the training"))
+        self._copy_resume.clicked.connect(lambda: self.copy_requested.emit("resume"))
+        self._facts = Facts()
+        self._mix = DtypeMix()
+        self._problems_title = WarningHeading()
+        self._problems = TextBlock(framed=True, max_lines=8)
+        self._sections = Facts()
+        self._globals = TextBlock(max_lines=8)
+        self._discouraged = TextBlock(max_lines=12)
+        self._code = TextBlock(framed=True, fixed_pitch=True, max_lines=30)
+
+        content = QWidget()
+        self._layout = QVBoxLayout(content)
+        self._layout.setContentsMargins(16, 14, 16, 16)
+        self._layout.setSpacing(8)
+        head = QVBoxLayout()
+        head.setSpacing(1)
+        head.addWidget(self._title)
+        head.addWidget(self._folder)
+        self._layout.addLayout(head)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self._copy_loading)
+        buttons.addWidget(self._copy_resume)
+        buttons.addStretch()
+        self._layout.addLayout(buttons)
+        self._parts = {
+            "problems": self._part(self.tr("Problems"), self._problems, self._problems_title),
+            "facts": self._part("", self._facts),
+            "dtypes": self._part(self.tr("Dtypes"), self._mix),
+            "sections": self._part(self.tr("Sections"), self._sections),
+            "globals": self._part(self.tr("Classes and functions"), self._globals),
+            "discouraged": self._part(self.tr("A whole model, pickled"), self._discouraged),
+            "code": self._part(self.tr("Loading code"), self._code),
+        }
+        self._layout.addStretch()
+        self._waiting = MutedLabel(self.tr("Adding up…"))
+        self._layout.insertWidget(self._layout.count() - 1, self._waiting)
+        self.setWidget(content)
+
+    def show_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Show what is known at once, and the rest when it has been added up."""
+        self.cancel()
+        self._checkpoint = checkpoint
+        path = os.path.abspath(checkpoint.path)
+        self._title.set_text(os.path.basename(path))
+        self._folder.set_text(os.path.dirname(path))
+        self._facts.set_rows(summary_text.file_rows(checkpoint))
+        self._show_problems(checkpoint)
+        for name in ("dtypes", "sections", "globals", "discouraged", "code"):
+            self._show_part(name, False)
+        self._copy_loading.setEnabled(False)
+        self._copy_resume.setVisible(False)
+        self._waiting.show()
+        self._steps = Steps(adding_up(checkpoint), self)
+        self._steps.finished.connect(self._show_totals)
+        self._steps.start()
+
+    def cancel(self) -> None:
+        """Stop adding up."""
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None
+
+    def has_resume_code(self) -> bool:
+        """There is a training to resume."""
+        return not self._copy_resume.isHidden()
+
+    def facts(self) -> dict[str, str]:
+        """What is shown, by name."""
+        return self._facts.rows() | self._sections.rows()
+
+    def part(self, name: str) -> str:
+        """The text of a part on show, or ""."""
+        block = {
+            "problems": self._problems,
+            "globals": self._globals,
+            "discouraged": self._discouraged,
+            "code": self._code,
+        }[name]
+        return "" if self._parts[name].isHidden() else block.toPlainText()
+
+    def _part(self, title: str, body: QWidget, heading: QWidget | None = None) -> QWidget:
+        part = QWidget()
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 8 if title else 2, 0, 0)
+        layout.setSpacing(6)
+        if title:
+            layout.addWidget(heading or Heading(title))
+            body.setAccessibleName(title)
+        layout.addWidget(body)
+        self._layout.addWidget(part)
+        return part
+
+    def _show_part(self, name: str, visible: bool) -> None:
+        self._parts[name].setVisible(visible)
+
+    def _show_problems(self, checkpoint: Checkpoint) -> None:
+        lines = []
+        for problem in checkpoint.problems[:SHOWN_PROBLEMS]:
+            text = problem_text(problem)
+            lines.append(f"{plain(problem.where)}: {text}" if problem.where else text)
+        left = len(checkpoint.problems) - SHOWN_PROBLEMS
+        if left > 0:
+            lines.append(self.tr("… and {n} more").format(n=count_text(left)))
+        count = len(checkpoint.problems)
+        self._problems_title.setText(
+            self.tr("1 problem")
+            if count == 1
+            else self.tr("{n} problems").format(n=count_text(count))
+        )
+        self._problems.set_text("\n".join(f"•  {line}" for line in lines))
+        self._show_part("problems", bool(lines))
+
+    def _show_totals(self, totals: Totals) -> None:
+        checkpoint = self._checkpoint
+        assert checkpoint is not None
+        self._steps = None
+        from inspector_app.analysis.loading_code import (
+            discouraged_reason,
+            loading_code,
+            resume_code,
+        )
+
+        self._facts.set_rows(
+            summary_text.file_rows(checkpoint) + summary_text.totals_rows(checkpoint, totals)
+        )
+        self._mix.set_shares(totals.dtypes)
+        self._show_part("dtypes", bool(totals.dtypes))
+        rows = summary_text.section_rows(totals)
+        self._sections.set_rows(rows)
+        self._show_part("sections", bool(rows))
+        for name, block, text in (
+            ("globals", self._globals, summary_text.globals_sentence(checkpoint)),
+            ("discouraged", self._discouraged, discouraged_reason(checkpoint) or ""),
+            ("code", self._code, loading_code(checkpoint)),
+        ):
+            block.set_text(text)
+            self._show_part(name, bool(text))
+        self._copy_loading.setEnabled(True)
+        self._copy_resume.setVisible(resume_code(checkpoint) is not None)
+        self._waiting.hide()
+        self.ready.emit(totals)
