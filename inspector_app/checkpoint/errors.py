@@ -48,7 +48,7 @@ MESSAGES: dict[str, str] = {
     "trailing-bytes": "{count} bytes follow the end",
     "entry-bounds": "the entry reaches beyond the end of the file",
     "encrypted-entry": "the entry is encrypted",
-    "compressed-entry": "the entry is compressed (method {method}); torch stores entries as they are",
+    "compressed-entry": "the entry is compressed (method {method}); torch compresses none",
     "unsupported-compression": "the entry uses compression method {method}, which cannot be read",
     "bad-directory": "the archive's directory is damaged: {reason}",
     "odd-name": "the entry's name {reason}",
@@ -60,6 +60,7 @@ MESSAGES: dict[str, str] = {
     "missing-record": "the record {record} is missing",
     "truncated": "the file ends too early: {reason}",
     "hidden-pickle": "a pickle that torch would not load",
+    "legacy-protocol": "the protocol version is {value}; torch reads 1001 only",
     "bad-byteorder": "the byteorder record says {value}",
     # problems of a pickle
     "broken-pickle": "the pickle breaks at byte {offset}: {reason}",

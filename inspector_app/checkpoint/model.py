@@ -76,7 +76,12 @@ class StorageRef:
     __slots__ = ("device", "file", "key", "nbytes", "record")
 
     def __init__(
-        self, key: str, nbytes: int, device: str = "cpu", file: str = "", record: Record | None = None
+        self,
+        key: str,
+        nbytes: int,
+        device: str = "cpu",
+        file: str = "",
+        record: Record | None = None,
     ) -> None:
         self.key = key
         self.nbytes = nbytes
@@ -184,6 +189,23 @@ class TensorDetails:
 
 
 PLAIN = TensorDetails()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayInfo:
+    """A numpy array outside any tensor: the value of a `Kind.ARRAY` node.
+
+    Attributes:
+        shape: its size.
+        dtype: numpy's code, such as ``<f8``.
+        fortran: the last axis varies slowest.
+        data: its bytes if they are few, else None.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    fortran: bool = False
+    data: bytes | None = None
 
 
 class TensorInfo(Node):

@@ -82,6 +82,7 @@ class PickleMachine:
         globals: by module and name.
         problems: at most one about breaking, and odd things on the way.
         protocol: the highest that the stream declares.
+        sources: names of classes and the source texts that stand beside them.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class PickleMachine:
         self.globals: dict[tuple[str, str], GlobalRef] = {}
         self.problems: list[Problem] = []
         self.protocol = 0
+        self.sources: list[tuple[str, Any]] = []
         self._memo: dict[int, Any] = {}
         self._runs = TensorRuns(self._memo, self.storages, limits)
         self._rebuild: GlobalRef | None = None
@@ -145,7 +147,7 @@ class PickleMachine:
         self.problems.append(Problem(code, self._where, {"offset": self.end, **details}))
 
     # The loop is one function: a call for each opcode would cost more than the opcode.
-    def _execute(  # noqa: PLR0912, PLR0915
+    def _execute(
         self, stack: list[Any], stacks: list[list[Any]]
     ) -> Generator[Progress, None, None]:
         data, position, base = self._window(self._start)
@@ -567,11 +569,15 @@ class PickleMachine:
                 found.uses.add("call")
         return found
 
-    def _persistent(self, pid: Any, position: int) -> PersistentId:
+    def _persistent(self, pid: Any, position: int) -> PersistentId | GlobalRef:
         if type(pid) is tuple:
             for part in pid:
                 if type(part) is GlobalRef:
                     part.uses.add("persistent-id")
+            if len(pid) == 4 and pid[0] in _MODULE_TAGS and type(pid[1]) is GlobalRef:
+                # A class with its source, as the legacy format has them for whole models.
+                self.sources.append((pid[1].full_name, pid[3]))
+                return pid[1]
         return PersistentId(pid, position)
 
     def _recall(self, index: int) -> Any:
@@ -668,6 +674,7 @@ _SIZED = {
     0x8A: ("int", 1),  # LONG1
     0x8B: ("int", 4),  # LONG4
 }
+_MODULE_TAGS = ("module", b"module")
 _LINES = frozenset(b"gpPILFVS")
 
 

@@ -18,7 +18,6 @@ import sys
 from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
-from struct import Struct
 from typing import Any
 
 from inspector_app.checkpoint.dtypes import DTYPES, STORAGE_CLASSES
@@ -227,9 +226,7 @@ class TensorRuns:
         ):
             return None
         hooks_class.uses.add("call")
-        return re.compile(
-            _RUN % (re.escape(rebuild), re.escape(tag), re.escape(hooks)), re.DOTALL
-        )
+        return re.compile(_RUN % (re.escape(rebuild), re.escape(tag), re.escape(hooks)), re.DOTALL)
 
     def _check_class(self, get: bytes) -> tuple[str, int] | None:
         """The dtype's name and bits, if the memo entry is a storage class of torch's."""

@@ -1,0 +1,136 @@
+"""Which reader a file is for. The content decides, never the name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import RefusedFile, UnreadableFile, UnrecognisedFormat
+from inspector_app.checkpoint.limits import Limits
+from inspector_app.checkpoint.model import Checkpoint, Progress
+
+Reading = Generator[Progress, None, Checkpoint]
+
+_GIT_LFS = b"version https://git-lfs.github.com/spec/"
+# First bytes of what people try to open, in words.
+_LOOKS_LIKE = (
+    (b"\x1f\x8b", "it is compressed with gzip; decompress it first"),
+    (b"BZh", "it is compressed with bzip2; decompress it first"),
+    (b"\xfd7zXZ\0", "it is compressed with xz; decompress it first"),
+    (b"(\xb5/\xfd", "it is compressed with zstd; decompress it first"),
+    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive; unpack it first"),
+    (b"Rar!", "it is a rar archive; unpack it first"),
+    (b"\x89HDF", "it is an HDF5 file, as Keras writes them"),
+    (b"\x93NUMPY", "it is a numpy array (.npy)"),
+    (b"GGUF", "it is a GGUF file"),
+    (b"ggml", "it is a GGML file"),
+    (b"\x7fELF", "it is a program or library"),
+    (b"MZ", "it is a Windows program or library"),
+    (b"\x89PNG", "it is a PNG picture"),
+    (b"\xff\xd8\xff", "it is a JPEG picture"),
+    (b"%PDF", "it is a PDF document"),
+    (b"SQLite format 3", "it is an SQLite database"),
+)
+
+
+def reader_of(path: str | os.PathLike[str], limits: Limits) -> Reading:
+    """Read the file, or the folder of shards, at `path` with the reader it is for.
+
+    Raises:
+        CheckpointError: it cannot be read, or no reader recognises it.
+    """
+    from inspector_app.checkpoint import shards
+
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        index = shards.find_index(name)
+        if index is None:
+            raise UnreadableFile("is-directory", name)
+        name = index
+    source = ByteSource(name)
+    try:
+        return (yield from _read(source, limits))
+    finally:
+        source.close()
+
+
+def _read(source: ByteSource, limits: Limits) -> Reading:
+    from inspector_app.checkpoint import (
+        onnx,
+        raw_pickle,
+        safetensors,
+        shards,
+        torch_legacy,
+        torch_tar,
+    )
+
+    if source.size == 0:
+        raise UnrecognisedFormat("empty", source.path)
+    head = source.read(0, 4096)
+    if head.startswith(_GIT_LFS):
+        raise RefusedFile("git-lfs-pointer", source.path)
+    if head.startswith(b"PK\x03\x04"):
+        return (yield from _read_zip(source, limits))
+    if torch_legacy.recognise(source):
+        return (yield from torch_legacy.read(source, limits))
+    if torch_tar.recognise(source):
+        return (yield from torch_tar.read(source, limits))
+    if safetensors.recognise(source):
+        return (yield from safetensors.read(source, limits))
+    if shards.recognise(source):
+        return (yield from shards.read(source, limits))
+    if raw_pickle.recognise(source, limits):
+        return (yield from raw_pickle.read(source, limits))
+    if onnx.recognise(source):
+        return (yield from onnx.read(source, limits))
+    from inspector_app.checkpoint import zip_directory
+
+    if zip_directory.recognise(source):
+        return (yield from _read_zip(source, limits))
+    raise _unrecognised(source, head)
+
+
+def _read_zip(source: ByteSource, limits: Limits) -> Reading:
+    from inspector_app.checkpoint import exported_program, torch_zip, torchscript, zip_directory
+
+    directory = yield from zip_directory.reading(source, limits)
+    if torchscript.recognise(directory):
+        return (yield from torchscript.read(source, directory, limits))
+    if exported_program.recognise(directory):
+        return (yield from exported_program.read(source, directory, limits))
+    if torch_zip.recognise(directory):
+        return (yield from torch_zip.read(source, directory, limits))
+    first = directory.order[0].name if directory.order else ""
+    kind = "a numpy archive (.npz)" if first.endswith(".npy") else "a zip archive"
+    looks_like = f"it is {kind} without data.pkl (its first entry is {first})"
+    raise UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
+
+
+def _unrecognised(source: ByteSource, head: bytes) -> UnrecognisedFormat:
+    for first, looks_like in _LOOKS_LIKE:
+        if head.startswith(first):
+            return UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
+    text = _as_text(head)
+    if text is not None and source.path.lower().endswith(".pth"):
+        return RefusedFile("python-path-file", source.path)
+    if text is not None and text.lstrip().lower().startswith(("<!doctype", "<html")):
+        looks_like = "it is a web page; the download went wrong"
+    elif text is not None:
+        looks_like = "it is text"
+    elif not head.strip(b"\0"):
+        looks_like = "it begins with zeros; the download or the copy went wrong"
+    else:
+        looks_like = f"no known format begins with the bytes {head[:8].hex(' ')}"
+    return UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
+
+
+def _as_text(head: bytes) -> str | None:
+    try:
+        # The last character may be cut off.
+        text = head[: len(head) - 4].decode() if len(head) == 4096 else head.decode()
+    except UnicodeDecodeError:
+        return None
+    return (
+        text if text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable() else None
+    )
