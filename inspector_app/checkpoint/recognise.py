@@ -40,10 +40,10 @@ def reader_of(path: str | os.PathLike[str], limits: Limits) -> Reading:
     Raises:
         CheckpointError: it cannot be read, or no reader recognises it.
     """
-    from inspector_app.checkpoint import shards
-
     name = os.fspath(path)
     if os.path.isdir(name):
+        from inspector_app.checkpoint import shards
+
         index = shards.find_index(name)
         if index is None:
             raise UnreadableFile("is-directory", name)
@@ -55,16 +55,8 @@ def reader_of(path: str | os.PathLike[str], limits: Limits) -> Reading:
         source.close()
 
 
+# Each reader is imported when the content suggests it: a start should not pay for all.
 def _read(source: ByteSource, limits: Limits) -> Reading:
-    from inspector_app.checkpoint import (
-        onnx,
-        raw_pickle,
-        safetensors,
-        shards,
-        torch_legacy,
-        torch_tar,
-    )
-
     if source.size == 0:
         raise UnrecognisedFormat("empty", source.path)
     head = source.read(0, 4096)
@@ -72,20 +64,32 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
         raise RefusedFile("git-lfs-pointer", source.path)
     if head.startswith(b"PK\x03\x04"):
         return (yield from _read_zip(source, limits))
-    if torch_legacy.recognise(source):
-        return (yield from torch_legacy.read(source, limits))
-    if torch_tar.recognise(source):
-        return (yield from torch_tar.read(source, limits))
-    if safetensors.recognise(source):
-        return (yield from safetensors.read(source, limits))
-    if shards.recognise(source):
-        return (yield from shards.read(source, limits))
+    if head[:1] == b"\x80":
+        from inspector_app.checkpoint import torch_legacy
+
+        if torch_legacy.recognise(source):
+            return (yield from torch_legacy.read(source, limits))
+    if head[257:262] == b"ustar" or head[:9] in (b"storages\0", b"tensors\0\0", b"pickle\0\0\0"):
+        from inspector_app.checkpoint import torch_tar
+
+        if torch_tar.recognise(source):
+            return (yield from torch_tar.read(source, limits))
+    if head[8:9] == b"{":
+        from inspector_app.checkpoint import safetensors
+
+        if safetensors.recognise(source):
+            return (yield from safetensors.read(source, limits))
+    if head.lstrip()[:1] == b"{":
+        from inspector_app.checkpoint import shards
+
+        if shards.recognise(source):
+            return (yield from shards.read(source, limits))
+    from inspector_app.checkpoint import onnx, raw_pickle, zip_directory
+
     if raw_pickle.recognise(source, limits):
         return (yield from raw_pickle.read(source, limits))
     if onnx.recognise(source):
         return (yield from onnx.read(source, limits))
-    from inspector_app.checkpoint import zip_directory
-
     if zip_directory.recognise(source):
         return (yield from _read_zip(source, limits))
     raise _unrecognised(source, head)
