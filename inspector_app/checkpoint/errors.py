@@ -55,7 +55,7 @@ MESSAGES: dict[str, str] = {
     "overlapping-entry": "the entry overlaps {other}",
     "record-size": "the entry should have {expected} bytes and has {found}",
     "bad-checksum": "the bytes do not match their checksum",
-    "broken-record": "the entry cannot be decompressed: {reason}",
+    "broken-record": "the record is damaged: {reason}",
     "more-of-a-kind": "{count} more entries have the problem {kind}",
     "missing-record": "the record {record} is missing",
     "truncated": "the file ends too early: {reason}",
@@ -83,7 +83,15 @@ MESSAGES: dict[str, str] = {
     "bad-header": "{reason}",
     "external-data": "the external data {location} {reason}",
     "more-problems": "more than {limit} problems were found; the others are not listed",
+    "bad-protobuf": "the protobuf message breaks at byte {offset}: {reason}",
     "bad-json": "the JSON is not readable: {reason}",
+    # ways to save that are discouraged
+    "pickled-model": (
+        "this is a whole model of the class {model}, pickled, not a state_dict: loading it imports "
+        "{modules} and runs code from there and from the file; when that code is moved or changed, "
+        "or is not installed, the file no longer loads. Load it once where the code is at hand and "
+        "save model.state_dict() instead"
+    ),
 }
 
 
