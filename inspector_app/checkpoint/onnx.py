@@ -1,0 +1,348 @@
+"""ONNX models: the initializers, and what the model says about itself.
+
+Source: ``onnx.proto`` of ONNX 1.23. The file is one ModelProto; it is walked on the wire
+(`protobuf`), so the weights are jumped over and the ``onnx`` package is not needed.
+
+The tree's root holds the initializers of the main graph by name, so that their paths
+compare with a state_dict's keys. Beside them, in names that no exporter gives a tensor:
+
+- ``__nodes__``: tensors inside the graph's nodes: of a Constant its ``value``, of If and
+  Loop the subgraph's initializers, and so on inwards. A node is called by its name, else
+  by its first output;
+- ``__functions__``, ``__training__``: the same for functions and training graphs;
+- ``__model__``: versions, opsets, producer, metadata_props, and the graph's name, inputs
+  (without initializers), outputs and operators with their counts, subgraphs included.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import NamedTuple
+
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import BrokenFile, Problem
+from inspector_app.checkpoint.external_data import ExternalFiles
+from inspector_app.checkpoint.limits import Limits
+from inspector_app.checkpoint.model import (
+    Checkpoint,
+    Progress,
+    StorageRef,
+    TensorInfo,
+)
+from inspector_app.checkpoint.onnx_facts import ModelFacts, TypeReader
+from inspector_app.checkpoint.onnx_scopes import Scope
+from inspector_app.checkpoint.onnx_tensors import TensorReader
+from inspector_app.checkpoint.protobuf import BYTES, VARINT, WireReader, signed
+
+# ModelProto: field number to wire type and name.
+_MODEL = {
+    1: (VARINT, "ir_version"),
+    2: (BYTES, "producer_name"),
+    3: (BYTES, "producer_version"),
+    4: (BYTES, "domain"),
+    5: (VARINT, "model_version"),
+    6: (BYTES, "doc_string"),
+    7: (BYTES, "graph"),
+    8: (BYTES, "opset_import"),
+    14: (BYTES, "metadata_props"),
+    20: (BYTES, "training_info"),
+    25: (BYTES, "functions"),
+    26: (BYTES, "configuration"),
+}
+# Fields that a later version of the format may add.
+_LATER_FIELDS = 64
+_IR_VERSION, _GRAPH, _OPSET, _PROPS, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
+_TEXTS = (2, 3, 4, 6)
+_HIGHEST_IR_VERSION = 1_000
+# GraphProto
+_NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 2, 5, 11, 12, 15
+_GRAPH_FIELDS = (1, 2, 5, 10, 11, 12, 13, 14, 15, 16)
+
+_FUNCTION_NODE = 7
+_TRAINING_GRAPHS = {1: "initialization", 2: "algorithm"}
+
+_MOST_ROWS = 100_000
+_MOST_PROBLEMS = 1_000
+_STEP = 500
+
+
+class _Graph(NamedTuple):
+    """A GraphProto or FunctionProto still to be walked."""
+
+    start: int
+    end: int
+    scope: Scope
+    node_field: int = _NODE
+
+
+def recognise(source: ByteSource) -> bool:
+    """Whether `source` is a ModelProto: known fields only, with an ir_version and a graph."""
+    wire = WireReader(source)
+    version = False
+    graph: tuple[int, int] | None = None
+    for number, kind, at, length in wire.fields(0, source.size, 4_096):
+        if number not in _MODEL and graph is not None and number < _LATER_FIELDS:
+            continue
+        if number not in _MODEL or _MODEL[number][0] != kind:
+            return False
+        if number == _IR_VERSION:
+            if not 0 < at < _HIGHEST_IR_VERSION:
+                return False
+            version = True
+        elif number in _TEXTS and not _is_text(wire.read(at, min(length, 64))):
+            return False
+        elif number == _GRAPH:
+            graph = (at, at + length)
+    if not version or graph is None:
+        return False
+    # A file that was cut ends within its graph, or within a field after it.
+    if wire.faults and graph[1] != source.size and wire.faults[0][0] < graph[1]:
+        return False
+    return _starts_graph(wire, *graph)
+
+
+def _is_text(data: bytes) -> bool:
+    text = data.decode(errors="replace")
+    return not any(letter < " " and letter not in "\t\n\r" for letter in text) and (
+        "\ufffd" not in text[:-3]
+    )
+
+
+def _starts_graph(wire: WireReader, start: int, end: int) -> bool:
+    for number, kind, _, _ in wire.fields(start, end, 8):
+        if kind != BYTES or number not in _GRAPH_FIELDS:
+            return False
+    return True
+
+
+def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkpoint]:
+    """The structure of the ONNX model `source`.
+
+    Raises:
+        BrokenFile: nothing of it can be shown.
+        UnreadableFile: the operating system reports an error.
+    """
+    reader = _Reader(source, limits)
+    yield from reader.model()
+    return reader.checkpoint()
+
+
+class _Reader:
+    def __init__(self, source: ByteSource, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.problems: list[Problem] = []
+        self.wire = WireReader(source)
+        self.external = ExternalFiles(source.path, self.report)
+        self.read_tensor = TensorReader(self.wire, self.external, limits, self.report)
+        self.read_type = TypeReader(self.wire, self.read_tensor)
+        self.facts = ModelFacts()
+        self.root = Scope("")
+        self.functions = Scope("__functions__", self.root)
+        self.training_graphs = Scope("__training__", self.root)
+        self.initializers: list[TensorInfo] = []
+        self.inner_tensors: list[TensorInfo] = []
+        self.storages: dict[tuple[str, str], StorageRef] = {}
+        self.waiting: deque[_Graph] = deque()
+        self.cut: set[str] = set()
+
+    def model(self) -> Generator[Progress, None, None]:
+        size = self.source.size
+        fields = self.wire.fields(0, size, self.limits.tensors)
+        for walked, (number, kind, at, length) in enumerate(fields, 1):
+            if _MODEL.get(number, (kind,))[0] != kind:
+                self.broken(at, f"field {number} of the model has wire type {kind}")
+            elif number == _GRAPH:
+                yield from self.graph(_Graph(at, at + length, self.root), True)
+            elif number == _OPSET:
+                self.opset(at, at + length)
+            elif number == _PROPS:
+                if self.has_room("metadata_props", len(self.facts.properties)):
+                    key, value = self.read_tensor.pair(at, at + length)
+                    self.facts.properties[key] = value
+            elif number == _FUNCTIONS:
+                self.function(at, at + length)
+            elif number == _TRAINING:
+                self.training(at, at + length)
+            elif number in _TEXTS:
+                self.facts.fields[_MODEL[number][1]] = self.read_tensor.text(at, length)
+            elif number in _MODEL and kind == VARINT:
+                self.facts.fields[_MODEL[number][1]] = str(signed(at))
+            if walked % _STEP == 0:
+                yield Progress("model", at, size)
+        while self.waiting:
+            yield from self.graph(self.waiting.popleft(), False)
+        for offset, reason in self.wire.faults:
+            self.broken(offset, reason)
+        if not self.initializers and self.facts.empty:
+            raise BrokenFile("broken", self.source.path, reason="the model has no field")
+
+    def graph(self, graph: _Graph, main: bool) -> Generator[Progress, None, None]:
+        wire = self.wire
+        start, end, scope, node_field = graph
+        due = wire.steps + _STEP
+        for number, kind, at, length in wire.fields(start, end, self.source.size):
+            if kind != BYTES:
+                continue
+            if number == node_field:
+                self.node(at, at + length, scope)
+            elif node_field != _NODE:
+                pass
+            elif number == _INITIALIZER:
+                self.keep(scope, self.read_tensor.tensor(at, at + length), rename=False)
+            elif number == _SPARSE_INITIALIZER:
+                self.keep(scope, self.read_tensor.sparse(at, at + length), rename=False)
+            elif main and number == _NAME:
+                self.facts.graph_name = self.read_tensor.text(at, length)
+            elif main and number in (_INPUT, _OUTPUT):
+                rows = self.facts.inputs if number == _INPUT else self.facts.outputs
+                if self.has_room("inputs and outputs", len(rows)):
+                    rows.append(self.read_type.value_info(at, at + length))
+            if wire.steps >= due:
+                due = wire.steps + _STEP
+                yield Progress("graph", at, self.source.size)
+            if len(self.initializers) + len(self.inner_tensors) >= self.limits.tensors:
+                self.cut_at("tensors", self.limits.tensors)
+                return
+
+    def node(self, start: int, end: int, scope: Scope) -> None:
+        """A NodeProto: its operator is counted, tensors and graphs in its attributes kept."""
+        name = output = operator = domain = ""
+        attributes: list[tuple[int, int]] = []
+        for number, kind, at, length in self.wire.fields(start, end):
+            if kind != BYTES:
+                continue
+            if number == 5:
+                attributes.append((at, at + length))
+            elif number == 4:
+                operator = self.read_tensor.text(at, length)
+            elif number == 3:
+                name = self.read_tensor.text(at, length)
+            elif number == 2 and not output:
+                output = self.read_tensor.text(at, length)
+            elif number == 7:
+                domain = self.read_tensor.text(at, length)
+        if domain not in ("", "ai.onnx"):
+            operator = f"{domain}.{operator}"
+        operators = self.facts.operators
+        if operator in operators or self.has_room("operators", len(operators)):
+            operators[operator] = operators.get(operator, 0) + 1
+        if attributes:
+            if scope.nodes is None:
+                scope.nodes = Scope("__nodes__", scope)
+            inner = Scope(name or output or operator, scope.nodes)
+            for place in attributes:
+                self.attribute(*place, inner)
+
+    def attribute(self, start: int, end: int, scope: Scope) -> None:
+        """An AttributeProto: only tensors and graphs are looked at."""
+        name = ""
+        found: list[tuple[int, int, int]] = []
+        for number, kind, at, length in self.wire.fields(start, end):
+            if kind == BYTES and number == 1:
+                name = self.read_tensor.text(at, length)
+            elif kind == BYTES and number in (5, 6, 10, 11, 22, 23):
+                found.append((number, at, at + length))
+        for index, (number, at, after) in enumerate(found):
+            key = name if number in (5, 6, 22) else f"{name}.{index}"
+            if number in (6, 11):
+                self.wait(_Graph(at, after, Scope(key, scope)))
+            elif number in (5, 10):
+                self.keep(scope, self.read_tensor.tensor(at, after, key))
+            else:
+                self.keep(scope, self.read_tensor.sparse(at, after, key))
+
+    def function(self, start: int, end: int) -> None:
+        """A FunctionProto: its nodes are walked as a graph's are."""
+        name = domain = ""
+        for number, kind, at, length in self.wire.fields(start, end, self.source.size):
+            if kind == BYTES and number == 1:
+                name = self.read_tensor.text(at, length)
+            elif kind == BYTES and number == 10:
+                domain = self.read_tensor.text(at, length)
+        scope = Scope(f"{domain}.{name}" if domain else name, self.functions)
+        self.wait(_Graph(start, end, scope, _FUNCTION_NODE))
+
+    def training(self, start: int, end: int) -> None:
+        """A TrainingInfoProto."""
+        for number, kind, at, length in self.wire.fields(start, end):
+            if kind == BYTES and number in _TRAINING_GRAPHS:
+                scope = Scope(_TRAINING_GRAPHS[number], self.training_graphs)
+                self.wait(_Graph(at, at + length, scope))
+
+    def wait(self, graph: _Graph) -> None:
+        if graph.scope.depth >= self.limits.depth:
+            self.cut_at("nested graphs", self.limits.depth)
+        elif self.has_room("nested graphs", len(self.waiting)):
+            self.waiting.append(graph)
+
+    def opset(self, start: int, end: int) -> None:
+        domain = ""
+        version = 0
+        for number, kind, at, length in self.wire.fields(start, end):
+            if kind == BYTES and number == 1:
+                domain = self.read_tensor.text(at, length)
+            elif kind == VARINT and number == 2:
+                version = signed(at)
+        if self.has_room("opsets", len(self.facts.opsets)):
+            self.facts.opsets[domain or "ai.onnx"] = version
+
+    def keep(self, scope: Scope, tensor: TensorInfo, rename: bool = True) -> None:
+        if not rename and scope.has(str(tensor.key)):
+            self.report(Problem("duplicate-key", str(tensor.key)))
+        scope.add(tensor, rename)
+        (self.initializers if scope is self.root else self.inner_tensors).append(tensor)
+        for part in (tensor, *tensor.inner_tensors()):
+            storage = part.storage
+            if storage is None:
+                continue
+            shared = self.storages.get((storage.file, storage.key))
+            if shared is not None and storage.file:
+                part.storage = shared
+                continue
+            if shared is not None or not storage.key:
+                # Names of tensors in the model are no keys: nothing keeps them distinct.
+                storage.key = f"{storage.key} #{len(self.storages)}".strip()
+            self.storages[storage.file, storage.key] = storage
+
+    def has_room(self, what: str, count: int) -> bool:
+        if count >= _MOST_ROWS:
+            self.cut_at(what, _MOST_ROWS)
+        return count < _MOST_ROWS
+
+    def cut_at(self, what: str, limit: int) -> None:
+        if what not in self.cut:
+            self.cut.add(what)
+            self.report(Problem("tree-limit", what, {"limit": limit}))
+
+    def broken(self, offset: int, reason: str) -> None:
+        self.report(Problem("bad-protobuf", "", {"offset": offset, "reason": reason}))
+
+    def report(self, problem: Problem) -> None:
+        if len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+        elif len(self.problems) == _MOST_PROBLEMS:
+            self.problems.append(Problem("more-problems", "", {"limit": _MOST_PROBLEMS}))
+
+    def checkpoint(self) -> Checkpoint:
+        tensors = self.initializers + self.inner_tensors
+        self.root.put_mappings_last()
+        facts = self.facts
+        names = {tensor.key for tensor in self.initializers}
+        facts.inputs = [row for row in facts.inputs if row[0] not in names]
+        root = self.root.node()
+        self.root.add(facts.tree())
+        sizes = self.external.sizes
+        return Checkpoint(
+            path=self.source.path,
+            format="onnx",
+            file_bytes=self.source.size + sum(sizes.values()),
+            root=root,
+            tensors=tensors,
+            problems=self.problems,
+            metadata=facts.metadata(),
+            storages=self.storages,
+            files=[self.source.path, *sizes],
+            modified_ns=self.source.modified_ns,
+        )
