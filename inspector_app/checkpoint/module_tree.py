@@ -35,7 +35,8 @@ class ModuleState:
         type_name: its class.
         parameters, buffers: name and inert value; None where a name has no tensor.
         modules: the children.
-        config: its other attributes, hooks left out where there are none.
+        config: its other attributes and buffers that a state_dict leaves out; hooks are
+            left out where there are none.
     """
 
     __slots__ = ("buffers", "config", "modules", "parameters", "type_name")
@@ -45,15 +46,13 @@ class ModuleState:
         transient = _texts(named.get("_non_persistent_buffers_set"))
         self.type_name = type_name
         self.parameters = pairs_of(named.get("_parameters"))
-        self.buffers = [
-            (name, value)
-            for name, value in pairs_of(named.get("_buffers"))
-            if name not in transient
-        ]
+        buffers = pairs_of(named.get("_buffers"))
+        self.buffers = [(name, value) for name, value in buffers if name not in transient]
         self.modules = pairs_of(named.get("_modules"))
         self.config = [
             (name, value) for name, value in state if name not in _USUAL and not _empty_hooks(value)
         ]
+        self.config += [(name, value) for name, value in buffers if name in transient]
 
 
 def module_state(value: Any) -> ModuleState | None:

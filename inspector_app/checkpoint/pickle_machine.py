@@ -82,6 +82,7 @@ class PickleMachine:
         globals: by module and name.
         problems: at most one about breaking, and odd things on the way.
         protocol: the highest that the stream declares.
+        references: every persistent id, those of the recurring form left out.
         sources: names of classes and the source texts that stand beside them.
     """
 
@@ -109,6 +110,7 @@ class PickleMachine:
         self.problems: list[Problem] = []
         self.protocol = 0
         self.sources: list[tuple[str, Any]] = []
+        self.references: list[PersistentId] = []
         self._memo: dict[int, Any] = {}
         self._runs = TensorRuns(self._memo, self.storages, limits)
         self._rebuild: GlobalRef | None = None
@@ -578,7 +580,9 @@ class PickleMachine:
                 # A class with its source, as the legacy format has them for whole models.
                 self.sources.append((pid[1].full_name, pid[3]))
                 return pid[1]
-        return PersistentId(pid, position)
+        reference = PersistentId(pid, position)
+        self.references.append(reference)
+        return reference
 
     def _recall(self, index: int) -> Any:
         """A memo entry that a tensor of the recurring form has set."""

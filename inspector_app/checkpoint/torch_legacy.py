@@ -9,6 +9,7 @@ A persistent id has a sixth field: the part of the storage that is meant, or Non
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 from inspector_app.checkpoint.byte_source import ByteSource
@@ -92,6 +93,11 @@ class LegacyStream:
             CodeText(name, text=text) for name, text in machine.sources if isinstance(text, str)
         )
         self.finished = machine.finished
+        for reference in machine.references:
+            # Also what the tree does not show has a place in the file. What is wrong with
+            # a reference is said where the tree meets it.
+            with suppress(BadTensorError):
+                self._resolve(reference)
         if part == "protocol version" and machine.finished:
             if machine.value != PROTOCOL_VERSION or type(machine.value) is not int:
                 text = str(machine.value) if type(machine.value) is int else "no number"

@@ -72,6 +72,7 @@ class TensorRebuilder:
             "torch._utils._rebuild_qtensor": self._quantized,
             "torch._utils._rebuild_sparse_tensor": self._sparse,
             "torch._utils._rebuild_nested_tensor": self._nested,
+            "torch.nested._internal.nested_tensor._rebuild_njt": self._jagged,
             "torch._utils._rebuild_meta_tensor_no_storage": self._meta,
             "torch._utils._rebuild_device_tensor_from_cpu_tensor": self._from_cpu,
             "torch._utils._rebuild_device_tensor_from_numpy": self._from_numpy,
@@ -184,13 +185,16 @@ class TensorRebuilder:
             shape = integers(args[2])
             if not 0 <= axis < len(shape):
                 raise BadTensorError(f"the axis {axis} is out of range")
-            quantizer = Quantizer(scheme, axis=axis)
             parts = [("scales", parameters[1]), ("zero_points", parameters[2])]
             for name, value in parts:
                 found = self.rebuild(value)
                 length = found.tensor.numel if found else len(value)
                 if length != shape[axis]:
                     raise BadTensorError(f"{length} {name} for {shape[axis]} channels")
+                if found and name == "zero_points" and found.tensor.dtype.startswith("float"):
+                    # torch writes the name of the integer scheme for both.
+                    scheme = "per_channel_affine_float_qparams"
+            quantizer = Quantizer(scheme, axis=axis)
         else:
             raise BadTensorError(f"the quantization scheme {scheme} is unknown")
         details = TensorDetails(quantizer=quantizer, big_endian=self._plain.big_endian)
@@ -252,6 +256,31 @@ class TensorRebuilder:
         )
         names = ("buffer", "sizes", "strides", "storage_offsets")
         return Rebuilt(tensor, list(zip(names, args, strict=False)))
+
+    def _jagged(self, args: tuple[Any, ...]) -> Rebuilt:
+        given = dict(pairs_of(args[0]))
+        values, offsets = self.rebuild(given.get("values")), self.rebuild(given.get("offsets"))
+        lengths = self.rebuild(given.get("lengths"))
+        if values is None or offsets is None:
+            raise BadTensorError("a jagged tensor's values or offsets are no tensors")
+        ragged = integer(given.get("_ragged_idx", 1))
+        inner = list(values.tensor.shape)
+        if not 1 <= ragged <= len(inner):
+            raise BadTensorError(f"the ragged axis {ragged} is out of range")
+        inner[ragged - 1] = -1
+        count = lengths.tensor.numel if lengths else max(offsets.tensor.numel - 1, 0)
+        tensor = TensorInfo(
+            "",
+            values.tensor.dtype,
+            (count, *inner),
+            None,
+            None,
+            None,
+            values.tensor.device,
+            _boolean(given.get("requires_grad")),
+            layout="jagged",
+        )
+        return Rebuilt(tensor)
 
     def _meta(self, args: tuple[Any, ...]) -> Rebuilt:
         dtype = dtype_name(args[0])
