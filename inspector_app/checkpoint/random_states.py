@@ -9,11 +9,10 @@ bytes); Python's ``random.getstate()``: ``(3, (624 words and an index), None)``;
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from inspector_app.checkpoint.model import Kind, Node, TensorInfo
 
-_CPU_BYTES = (5056, 5048)
+CPU_BYTES = (5056, 5048)
 # So short that only a name tells a state from data.
 _DEVICE_BYTES = (16, 816, 44)
 _NAMED = re.compile(r"(?<![a-z])p?rng(?![a-z])|random|seed", re.IGNORECASE)
@@ -35,27 +34,38 @@ def _is_one(node: Node, named: bool) -> bool:
     if isinstance(node, TensorInfo):
         if node.dtype != "uint8" or len(node.shape) != 1:
             return False
-        return node.shape[0] in _CPU_BYTES or (named and node.shape[0] in _DEVICE_BYTES)
-    if node.kind == Kind.SEQUENCE:
-        return _is_python_state(node.children) or _is_numpy_state(node.children)
+        return node.shape[0] in CPU_BYTES or (named and node.shape[0] in _DEVICE_BYTES)
+    if is_python_state(node) or is_numpy_state(node):
+        return True
     if node.kind == Kind.MAPPING and len(node.children) <= 8:
         keys = {child.key for child in node.children}
         return "bit_generator" in keys and "state" in keys
     return node.kind == Kind.OBJECT and node.type_name.startswith("numpy.random.")
 
 
-def _is_python_state(parts: Sequence[Node]) -> bool:
+def is_python_state(node: Node) -> bool:
+    """What ``random.getstate()`` returns."""
+    parts = node.children
     return (
-        len(parts) == 3
+        node.kind == Kind.SEQUENCE
+        and len(parts) == 3
         and type(parts[0].value) is int
         and parts[0].value in (2, 3)
         and parts[1].kind == Kind.SEQUENCE
-        and len(parts[1].children) == 625
+        # A long sequence of numbers is kept as a value.
+        and len(parts[1].children or parts[1].value or ()) == 625
     )
 
 
-def _is_numpy_state(parts: Sequence[Node]) -> bool:
-    return len(parts) == 5 and parts[0].kind == Kind.SCALAR and parts[0].value == "MT19937"
+def is_numpy_state(node: Node) -> bool:
+    """What ``numpy.random.get_state()`` returns."""
+    parts = node.children
+    return (
+        node.kind == Kind.SEQUENCE
+        and len(parts) == 5
+        and parts[0].kind == Kind.SCALAR
+        and parts[0].value == "MT19937"
+    )
 
 
 def _is_several(node: Node, named: bool, depth: int) -> bool:
