@@ -7,6 +7,7 @@ by step, for a window that must not block.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -37,4 +38,11 @@ def reading(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Reading:
     """The same in steps of at most a few milliseconds; the checkpoint is the return value."""
     from inspector_app.checkpoint.recognise import reader_of
 
-    return reader_of(path, limits)
+    # The cyclic collector would walk the growing tree again and again, and finds nothing.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return (yield from reader_of(path, limits))
+    finally:
+        if enabled:
+            gc.enable()

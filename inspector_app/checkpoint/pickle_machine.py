@@ -12,7 +12,6 @@ are, a call whose arguments are incomplete is dropped.
 from __future__ import annotations
 
 import codecs
-import gc
 from collections.abc import Generator
 from struct import error as StructError
 from struct import unpack_from
@@ -122,18 +121,13 @@ class PickleMachine:
         """Execute the stream up to STOP, or to where it breaks, in short steps."""
         stack: list[Any] = []
         stacks: list[list[Any]] = []
-        enabled = gc.isenabled()
         try:
-            # The collector would walk all nodes again and again: they are only growing.
-            gc.disable()
             yield from self._execute(stack, stacks)
         except BrokenPickle as broken:
             self._break("broken-pickle", reason=broken.reason)
         except (StructError, IndexError) as error:
             self._break("broken-pickle", reason=self._reason(error))
         finally:
-            if enabled:
-                gc.enable()
             self._memo.clear()
             self._data = b""
 
@@ -717,13 +711,9 @@ def _understood(stacks: list[list[Any]]) -> Any:
         elif type(target) is list:
             target.extend(items)
         elif type(target) is PairList or type(target) is Call:
+            # A last key without its value is left out.
             pairs = list(zip(items[::2], items[1::2], strict=False))
-            if type(target) is Call and target.pairs is not None:
-                target.pairs.extend(pairs)
-            elif type(target) is Call:
-                target.pairs = pairs
-            else:
-                target.pairs.extend(pairs)
+            target.pairs = [*(target.pairs or []), *pairs]
         else:
             below.extend(items)
     stack = stacks[0]

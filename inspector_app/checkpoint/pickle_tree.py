@@ -10,7 +10,6 @@ bytes cannot become a billion nodes.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import chain
 from typing import Any
 
 from inspector_app.checkpoint.errors import Problem
@@ -44,12 +43,15 @@ from inspector_app.checkpoint.torch_rebuild import (
 
 _SLICE = 2_000
 _LONG_SEQUENCE = 256
+_MOST_PROBLEMS = 1_000
 _SCALARS = frozenset({int, float, str, bool, type(None), bytes})
 _KEYS = (str, int)
 _KEY_TEXT = 200
 MODULES = "(modules)"
 ARGUMENTS = "(arguments)"
+Pairs = list[tuple[Any, Any]]
 Entries = Iterator[tuple[Any, Any]]
+Below = Pairs | Entries  # a mapping's pairs, or the entries of anything else
 
 
 class _ModuleView:
@@ -73,18 +75,20 @@ class _Level:
 
     Attributes:
         entries: what is left of them.
+        pairs: of a mapping, until it is known whether its keys differ.
         value: the inert value; it is held so that its identity stays its own.
         listed: tensors below are tensors of the checkpoint.
         repeating: all of this has been shown before, elsewhere.
     """
 
-    __slots__ = ("children", "entries", "listed", "node", "repeating", "value")
+    __slots__ = ("children", "entries", "listed", "node", "pairs", "repeating", "value")
 
-    def __init__(
-        self, node: Node, entries: Entries, value: Any, listed: bool, repeating: bool
-    ) -> None:
+    def __init__(self, node: Node, below: Below, value: Any, listed: bool, repeating: bool) -> None:
         self.node = node
-        self.entries = entries
+        self.pairs = below if isinstance(below, list) else None
+        self.entries: Entries = iter(())
+        if not isinstance(below, list):
+            self.entries = below
         self.value = value
         self.listed = listed
         self.repeating = repeating
@@ -135,6 +139,9 @@ class PickleTree:
         while levels:
             level = levels[-1]
             node, listed, repeating = level.node, level.listed, level.repeating
+            if level.pairs is not None:
+                level.entries = iter((yield from self._last_of_equal(level.pairs, node)))
+                level.pairs = None
             children = level.children
             below = None
             for item_key, item in level.entries:
@@ -193,7 +200,7 @@ class PickleTree:
 
     def _node(
         self, value: Any, key: PathElement, parent: Node | None, listed: bool
-    ) -> tuple[Node, Entries | None, bool]:
+    ) -> tuple[Node, Below | None, bool]:
         """The node of `value`, the entries below it, and whether tensors there are listed."""
         kind = type(value)
         if kind in _SCALARS:
@@ -202,7 +209,7 @@ class PickleTree:
             return self._call(value, key, parent, listed)
         if kind is PairList:
             node = Node(key, Kind.MAPPING, "dict", None, parent)
-            return node, iter(self._last_of_equal(value.pairs, node)), listed
+            return node, value.pairs, listed
         if kind is _ModuleView:
             node = Node(key, Kind.OBJECT, value.state.type_name, None, parent)
             return node, value.entries(), False
@@ -230,7 +237,7 @@ class PickleTree:
 
     def _call(
         self, value: Any, key: PathElement, parent: Node | None, listed: bool
-    ) -> tuple[Node, Entries | None, bool]:
+    ) -> tuple[Node, Below | None, bool]:
         try:
             rebuilt = self._rebuilder.rebuild(value)
         except BadTensorError as error:
@@ -255,22 +262,25 @@ class PickleTree:
         known = plain_object(value)
         if known is not None:
             node = Node(key, known.kind, known.type_name, known.value, parent)
-            below: Entries | None = None
+            below: Below | None = None
             if known.entries is not None:
-                given = known.entries
-                if known.kind == Kind.MAPPING:
-                    given = self._last_of_equal(list(given), node)
                 state = attributes(value.state[-1]) if value.state and known.value is None else []
-                below = iter(chain(given, state))
+                below = [*known.entries, *state] if state else known.entries
             return node, below, listed
         node, below = self._object(value, key, parent)
         return node, below, listed
 
-    def _last_of_equal(self, pairs: list[tuple[Any, Any]], node: Node) -> list[tuple[Any, Any]]:
+    def _last_of_equal(self, pairs: Pairs, node: Node) -> Generator[Progress, None, Pairs]:
         """The pairs that a dictionary made of them would have."""
-        keys = [key for key, _ in pairs if type(key) in _KEYS]
-        unique = set(keys)
-        if len(unique) == len(keys):
+        unique: set[PathElement] = set()
+        count = 0
+        for start in range(0, len(pairs), _SLICE):
+            keys = [key for key, _ in pairs[start : start + _SLICE] if type(key) in _KEYS]
+            unique.update(keys)
+            count += len(keys)
+            if start:
+                yield Progress("keys", start, len(pairs))
+        if len(unique) == count:
             return pairs
         last = {key: item for key, item in pairs if type(key) in _KEYS}
         kept = []
@@ -280,13 +290,13 @@ class PickleTree:
             elif key in unique:
                 unique.discard(key)
                 kept.append((key, last[key]))
-            else:
+            elif len(self.problems) < _MOST_PROBLEMS:
                 self.problems.append(Problem("duplicate-key", f"{node.name}/{plain(str(key))}"))
         return kept
 
     def _object(
         self, value: Call, key: PathElement, parent: Node | None
-    ) -> tuple[Node, Entries | None]:
+    ) -> tuple[Node, Below | None]:
         function, args = value.function, value.args
         if (
             type(function) is GlobalRef

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from inspector_app.checkpoint.model import ArrayInfo, Kind
@@ -23,7 +23,7 @@ from inspector_app.checkpoint.pickle_nodes import (
     PairList,
 )
 
-Entries = Iterable[tuple[Any, Any]]
+Entries = list[tuple[Any, Any]] | Iterator[tuple[Any, Any]]
 _SCALAR_FORMATS = {
     "f2": "e",
     "f4": "f",
@@ -51,7 +51,7 @@ class Plain:
         kind: of `Kind`.
         type_name: as people write it.
         value: of a scalar or array.
-        entries: keys and inert values of a mapping or sequence.
+        entries: keys and inert values: a list of a mapping's, an iterator of others'.
     """
 
     __slots__ = ("entries", "kind", "type_name", "value")
@@ -95,7 +95,8 @@ def _mapping(call: Call, name: str) -> Plain | None:
                 given.append((pair[0], pair[1]))
         elif type(argument) is not GlobalRef and argument is not None:
             return None
-    return Plain(Kind.MAPPING, name, entries=[*given, *(call.pairs or [])])
+    pairs = call.pairs or []
+    return Plain(Kind.MAPPING, name, entries=[*given, *pairs] if given else pairs)
 
 
 def _sequence(call: Call, name: str) -> Plain | None:

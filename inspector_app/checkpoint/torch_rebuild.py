@@ -474,11 +474,8 @@ def array_shape(value: Any) -> tuple[int, ...]:
 
 def pairs_of(value: Any) -> list[tuple[Any, Any]]:
     """The pairs of an inert mapping whose keys are text; none of anything else."""
-    if type(value) is PairList or (type(value) is Call and value.pairs is not None):
-        pairs = value.pairs
-    else:
-        return []
-    return [(key, item) for key, item in pairs if isinstance(key, str)]
+    pairs = value.pairs if type(value) in (PairList, Call) else None
+    return [(key, item) for key, item in pairs or () if isinstance(key, str)]
 
 
 def attributes(state: Any) -> list[Part]:

@@ -55,7 +55,7 @@ class ZipPickle:
         node, tensors: what the pickle holds.
         globals: what it names.
         problems: in the order they were found.
-        storages: those referred to, by key.
+        placed: the storages referred to, by file and key.
     """
 
     def __init__(self, directory: ZipDirectory, name: str, storages: str, file: str = "") -> None:
@@ -68,6 +68,7 @@ class ZipPickle:
         self.problems: list[Problem] = []
         self.globals: dict[tuple[str, str], GlobalRef] = {}
         self.tree = PickleTree(directory.limits, self._resolve, self.byte_order == "big")
+        self.placed: dict[tuple[str, str], StorageRef] = {}
         self.protocol = 0
 
     @property
@@ -121,11 +122,13 @@ class ZipPickle:
         records = self._directory.records
         prefix = self._prefix
         file = self._file
+        placed = self.placed
         missing = different = 0
         for number, storage in enumerate(self._table.by_key.values()):
             record = records.get(prefix + storage.key)
             storage.record = record
             storage.file = file
+            placed[file, storage.key] = storage
             if record is None:
                 missing += 1
                 if storage.nbytes and missing <= _SHOWN_OF_A_KIND:
@@ -170,8 +173,8 @@ def read(
     checkpoint.globals = global_uses(pickle.globals.values())
     checkpoint.metadata = metadata(directory, pickle)
     checkpoint.problems = [*directory.problems, *pickle.problems]
-    checkpoint.problems.extend(_hidden_pickles(directory))
-    checkpoint.storages = {("", key): storage for key, storage in pickle.storages.items()}
+    checkpoint.problems.extend((yield from _hidden_pickles(directory)))
+    checkpoint.storages = pickle.placed
     checkpoint.files = [source.path]
     checkpoint.sections = find_sections(root)
     return checkpoint
@@ -200,14 +203,18 @@ def _byte_order(directory: ZipDirectory) -> str:
     return text
 
 
-def _hidden_pickles(directory: ZipDirectory) -> list[Problem]:
+def _hidden_pickles(directory: ZipDirectory) -> Generator[Progress, None, list[Problem]]:
     """Pickles under other names than torch reads, such as ``data.PKL``."""
     known = {_inside(directory, "data.pkl"), _inside(directory, "constants.pkl")}
-    return [
-        Problem("hidden-pickle", record.name)
-        for record in directory.order
-        if record.name[-4:].lower() == ".pkl" and record.name not in known
-    ]
+    order = directory.order
+    found = []
+    for start in range(0, len(order), _SLICE):
+        for record in order[start : start + _SLICE]:
+            name = record[0]
+            if name[-1:] in "lL" and name[-4:].lower() == ".pkl" and name not in known:
+                found.append(Problem("hidden-pickle", name))
+        yield Progress("names", start, len(order))
+    return found
 
 
 def _inside(directory: ZipDirectory, name: str) -> str:
