@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 from inspector_app.checkpoint import zip_directory
 from inspector_app.checkpoint.byte_source import ByteSource
@@ -72,7 +72,7 @@ class Embedded:
         node = yield from pickle.read(key, parent)
         self.globals.extend(pickle.globals.values())
         self._take(pickle.tree, [*inner.problems, *pickle.problems], record)
-        self._take_storages(pickle.storages, source, record)
+        self._take_storages(pickle.placed.values(), source, record)
         return node
 
     def _pickle(
@@ -93,10 +93,10 @@ class Embedded:
             self._checkpoint.problems.append(Problem(problem.code, where, problem.details))
 
     def _take_storages(
-        self, storages: dict[str, StorageRef], source: ByteSource, record: Record
+        self, storages: Iterable[StorageRef], source: ByteSource, record: Record
     ) -> None:
         """Their keys and places are the inner archive's: make them the file's."""
-        for storage in storages.values():
+        for storage in storages:
             storage.key = f"{record.name}:{storage.key}"
             if storage.record is not None:
                 storage.record = _in_file(storage.record, source)

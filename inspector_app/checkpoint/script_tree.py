@@ -8,17 +8,18 @@ Lists are wrapped in calls that say their type.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Kind, Node, PathElement, TensorInfo
 from inspector_app.checkpoint.pickle_nodes import Call, GlobalRef, PairList
-from inspector_app.checkpoint.pickle_tree import ARGUMENTS, MODULES, Entries, PickleTree
+from inspector_app.checkpoint.pickle_tree import ARGUMENTS, MODULES, Below, Entries, PickleTree
 from inspector_app.checkpoint.torch_rebuild import ResolveStorage
 
 _DEEPEST = 100
-_MOST_MODULES = 100_000
+_MOST_MODULES = 30_000
 _LOOKED_AT = 64
 _TYPED = frozenset(
     f"torch.jit._pickle.{name}"
@@ -46,7 +47,7 @@ class ScriptTree(PickleTree):
 
     def _node(
         self, value: Any, key: PathElement, parent: Node | None, listed: bool
-    ) -> tuple[Node, Entries | None, bool]:
+    ) -> tuple[Node, Below | None, bool]:
         value = untyped(value)
         if type(value) is _Attributes:
             node = Node(key, Kind.OBJECT, class_name(value.module), None, parent)
@@ -60,7 +61,7 @@ class ScriptTree(PickleTree):
         return super()._node(value, key, parent, listed)
 
     def _module_entries(self, root: Call) -> Entries:
-        yield from state_dict_of(root)
+        yield from state_dict_of(root, self._cut_modules)
         yield MODULES, self._view(root)
 
     def _attribute_entries(self, module: Call) -> Entries:
@@ -69,6 +70,9 @@ class ScriptTree(PickleTree):
                 yield name, self._view(value)
             elif not _holds_tensors(value):
                 yield name, value
+
+    def _cut_modules(self, what: str) -> None:
+        self.problems.append(Problem("tree-limit", details={"limit": what}))
 
     def _view(self, module: Call) -> _Attributes:
         """One view a module, so that the builder knows it when it meets it again."""
@@ -170,11 +174,11 @@ def _object_entries(value: Call) -> Entries:
             yield "(state)", state
 
 
-def state_dict_of(root: Call) -> Iterator[tuple[str, Any]]:
+def state_dict_of(root: Call, cut: Callable[[str], None]) -> Iterator[tuple[str, Any]]:
     """Dotted names of all tensors below `root`, in the order of ``state_dict()``.
 
     That is, as torch walks: a module's own tensors, then its children. A module that
-    contains itself is walked once.
+    contains itself is walked once. `cut` is told which limit was reached.
     """
     seen = 0
     ancestors: list[Call] = []
@@ -193,7 +197,13 @@ def state_dict_of(root: Call) -> Iterator[tuple[str, Any]]:
                     children.append((f"{prefix}{name}.", value))
             elif _holds_tensors(value):
                 yield f"{prefix}{name}", value
-        if len(ancestors) < _DEEPEST and seen < _MOST_MODULES:
-            ancestors.append(module)
-            stack.append(("", None))
-            stack.extend(reversed(children))
+        if seen >= _MOST_MODULES:
+            cut(f"{_MOST_MODULES} modules")
+            return
+        if len(ancestors) >= _DEEPEST:
+            if children:
+                cut(f"{_DEEPEST} levels of modules")
+            continue
+        ancestors.append(module)
+        stack.append(("", None))
+        stack.extend(reversed(children))

@@ -9,7 +9,7 @@ archive's root stand ``data.pkl`` with the module and its storages in ``data/<ke
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, CheckpointError
@@ -69,7 +69,7 @@ def read(
     checkpoint.files = [source.path]
     checkpoint.tensors = main.tree.tensors
     checkpoint.problems = [*directory.problems, *main.problems]
-    _take_storages(checkpoint, main.storages, "data")
+    _take_storages(checkpoint, main.placed.values(), "data")
     named = [*main.globals.values()]
     named += yield from _read_constants(checkpoint, directory, f"{prefix}constants")
     checkpoint.globals = global_uses(each for each in named if not is_builtin(each))
@@ -104,13 +104,13 @@ def _read_constants(
     if node.children:
         root.children = [*root.children, node]
         checkpoint.tensors.extend(constants.tree.tensors)
-        _take_storages(checkpoint, constants.storages, "constants")
+        _take_storages(checkpoint, constants.placed.values(), "constants")
     return list(constants.globals.values())
 
 
-def _take_storages(checkpoint: Checkpoint, storages: dict[str, StorageRef], folder: str) -> None:
+def _take_storages(checkpoint: Checkpoint, storages: Iterable[StorageRef], folder: str) -> None:
     """Enter the storages; both folders number theirs from 0, so the folder is in the key."""
-    for storage in storages.values():
+    for storage in storages:
         if folder != "data":
             storage.key = f"{folder}/{storage.key}"
         checkpoint.storages["", storage.key] = storage
