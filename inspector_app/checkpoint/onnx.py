@@ -65,6 +65,7 @@ _TRAINING_GRAPHS = {1: "initialization", 2: "algorithm"}
 _MOST_ROWS = 100_000
 _MOST_PROBLEMS = 1_000
 _STEP = 500
+_SMALL_ATTRIBUTE = 64
 
 
 class _Graph(NamedTuple):
@@ -146,6 +147,7 @@ class _Reader:
         self.storages: dict[tuple[str, str], StorageRef] = {}
         self.waiting: deque[_Graph] = deque()
         self.cut: set[str] = set()
+        self.dull_attributes: set[bytes] = set()
 
     def model(self) -> Generator[Progress, None, None]:
         size = self.source.size
@@ -237,6 +239,10 @@ class _Reader:
 
     def attribute(self, start: int, end: int, scope: Scope) -> None:
         """An AttributeProto: only tensors and graphs are looked at."""
+        # Most are an axis or a kernel size, the same in a thousand nodes.
+        data = self.wire.read(start, end - start) if end - start <= _SMALL_ATTRIBUTE else b""
+        if data in self.dull_attributes:
+            return
         name = ""
         found: list[tuple[int, int, int]] = []
         for number, kind, at, length in self.wire.fields(start, end):
@@ -244,6 +250,8 @@ class _Reader:
                 name = self.read_tensor.text(at, length)
             elif kind == BYTES and number in (5, 6, 10, 11, 22, 23):
                 found.append((number, at, at + length))
+        if data and not found and len(self.dull_attributes) < _MOST_ROWS:
+            self.dull_attributes.add(data)
         for index, (number, at, after) in enumerate(found):
             key = name if number in (5, 6, 22) else f"{name}.{index}"
             if number in (6, 11):

@@ -187,9 +187,9 @@ class _Merging:
         promised = self.promised[name]
         children = shard.root.children
         present: set[str | int] = set()
-        for (file, key), storage in shard.storages.items():
+        for (file, storage_key), storage in shard.storages.items():
             storage.file = file or path
-            self.storages[storage.file, key] = storage
+            self.storages[storage.file, storage_key] = storage
         for number, node in enumerate(children):
             key = node.key
             present.add(key)
@@ -207,8 +207,8 @@ class _Merging:
                 node.parent = self.root
             if number % _STEP == 0:
                 yield Progress("merging", number, len(children))
-        for key in sorted(promised - present):
-            self.report("missing-key", key, key=key, shard=name)
+        for absent in sorted(promised - present):
+            self.report("missing-key", absent, key=absent, shard=name)
         for fact, text in shard.metadata.items():
             self.metadata.setdefault(fact, text)
 
