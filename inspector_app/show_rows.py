@@ -23,8 +23,15 @@ from inspector_app.checkpoint.text import plain
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _INLINE = 60  # characters of a sequence that is shown on one line
+_INLINE_ENTRIES = 3  # of a mapping that is shown on one line
 _TEXT = 120  # characters of a scalar
-_BRACKETS = {"list": ("[", "]"), "tuple": ("(", ")"), "set": ("{", "}"), "frozenset": ("{", "}")}
+_BRACKETS = {
+    "list": ("[", "]"),
+    "tuple": ("(", ")"),
+    "set": ("{", "}"),
+    "frozenset": ("{", "}"),
+    "dict": ("{", "}"),
+}
 
 
 class Cells:
@@ -102,9 +109,9 @@ class TreeRows:
                 node = children[index]
                 key = node.key
                 if not (
-                    type(key) is str and len(key) < 200 and key.isascii() and key.isprintable()
+                    type(key) is str and 0 < len(key) < 200 and key.isascii() and key.isprintable()
                 ):
-                    key = plain(f"{key}")
+                    key = shown_key(node)
                     wide = wide or not key.isascii()
                 if index == last and indent is not None:
                     branch = f"{indent}└─ "
@@ -212,8 +219,9 @@ def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
 
 
 def is_inline(node: Node) -> bool:
-    """Its items are numbers and the like: they are shown in the row of `node` itself."""
-    return node.kind == Kind.SEQUENCE and all(
+    """It holds numbers and the like, which are shown in the row of `node` itself."""
+    small = node.kind == Kind.MAPPING and 0 < len(node.children) <= _INLINE_ENTRIES
+    return (small or node.kind == Kind.SEQUENCE) and all(
         child.kind == Kind.SCALAR and not child.children for child in node.children
     )
 
@@ -223,7 +231,7 @@ def spelled(node: Node) -> str:
     kind = plain(node.type_name, 80)
     if node.kind == Kind.SCALAR:
         return scalar_text(node.value)
-    if node.kind == Kind.SEQUENCE and is_inline(node):
+    if is_inline(node):
         return _inline_text(node)
     if node.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.MODULE):
         return f"{kind} ({len(node.children):,})"
@@ -255,10 +263,13 @@ def scalar_text(value: object) -> str:
 
 
 def _inline_text(node: Node) -> str:
+    prefix = "" if node.type_name in _BRACKETS else f"{plain(node.type_name, 60)} "
+    if node.kind == Kind.MAPPING:
+        entries = (f"{shown_key(child)}: {scalar_text(child.value)}" for child in node.children)
+        return f"{prefix}{{{', '.join(entries)}}}"
     # A long sequence of scalars has no nodes of its own: they are its value.
     items = node.value if isinstance(node.value, (list, tuple)) else node.children
     opening, closing = _BRACKETS.get(node.type_name, ("[", "]"))
-    prefix = "" if node.type_name in _BRACKETS else f"{plain(node.type_name, 60)} "
     words: list[str] = []
     length = 0
     for item in items:
@@ -268,6 +279,11 @@ def _inline_text(node: Node) -> str:
         words.append(word)
         length += len(word) + 2
     return f"{prefix}{opening}{', '.join(words)}{closing}"
+
+
+def shown_key(node: Node) -> str:
+    """The key, safe to print; an empty one is a pair of quotes."""
+    return plain(f"{node.key}") or "''"
 
 
 def count_text(count: int) -> str:

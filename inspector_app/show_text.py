@@ -102,7 +102,7 @@ def _table(rows: TreeRows, style: Style) -> str:
     width = min(max(map(width_of, labels)), _WIDEST_KEY)
     if style.width:
         width = min(width, max(style.width - columns.width, _NARROWEST_KEY))
-        labels = [label if width_of(label) <= width else fitted(label, width) for label in labels]
+        labels = [fitted(label, width, rows.wide) for label in labels]
     width = max(width, len("key"))
     room = style.width - width if style.width else 0
     tails = {kind: columns.tail(kind, room) for kind in kinds}

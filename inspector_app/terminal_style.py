@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from typing import NamedTuple, TextIO
 
@@ -56,9 +57,13 @@ class Style(NamedTuple):
         return text if self.drawn else text.translate(_ASCII)
 
 
+# All but ASCII and what this program draws itself.
+_FOREIGN = re.compile("[^\x00-\x7f├─└│…]")
+
+
 def display_width(text: str) -> int:
     """Columns that `text` takes: East Asian wide characters two, combining ones none."""
-    if text.isascii():
+    if not _FOREIGN.search(text):
         return len(text)
     width = 0
     for character in text:
@@ -68,16 +73,22 @@ def display_width(text: str) -> int:
     return width
 
 
-def fitted(text: str, width: int) -> str:
-    """`text` cut to `width` columns; it keeps its end, where keys differ."""
+def fitted(text: str, width: int, wide: bool = True) -> str:
+    """`text` cut to `width` columns; it keeps its end, where keys differ.
+
+    Without `wide` every character takes one column, which is a hundred times faster to say.
+    """
+    if not wide:
+        head = width // 3
+        return text if len(text) <= width else f"{text[:head]}…{text[head + 1 - width :]}"
     if display_width(text) <= width:
         return text
-    head = clipped(text, width // 3 + 1)[:-1]
-    room = width - display_width(head) - 1
+    start = clipped(text, width // 3 + 1)[:-1]
+    room = width - display_width(start) - 1
     tail = text[-room:]
     while display_width(tail) > room:
         tail = tail[1:]
-    return f"{head}…{tail}"
+    return f"{start}…{tail}"
 
 
 def clipped(text: str, width: int) -> str:

@@ -228,6 +228,10 @@ class TwoPart(torch.Tensor):
     def __tensor_flatten__(self) -> tuple[list[str], None]:
         return ["codes", "scale"], None
 
+    @staticmethod
+    def __tensor_unflatten__(parts: dict[str, torch.Tensor], *_: Any) -> TwoPart:
+        return TwoPart(parts["codes"], parts["scale"])
+
     @classmethod
     def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None):
         def rebuilt(part: torch.Tensor) -> torch.Tensor:

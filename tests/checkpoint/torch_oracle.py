@@ -31,8 +31,12 @@ class Loaded(NamedTuple):
     storages: list[Any]
 
 
-def load(path: Path, *, weights_only: bool = True) -> Loaded:
-    """Load with a recording ``map_location``. Everything stays on the CPU."""
+def load(path: Path, *, weights_only: bool = True, record_locations: bool = True) -> Loaded:
+    """Load with a recording ``map_location``. Everything stays on the CPU.
+
+    Torch refuses a function for ``map_location`` where a subclass has no storage of its own;
+    then `record_locations` must be false.
+    """
     locations: dict[int, str] = {}
     storages: list[Any] = []
 
@@ -43,7 +47,9 @@ def load(path: Path, *, weights_only: bool = True) -> Loaded:
         return storage
 
     with prototypes(), torch.serialization.safe_globals(SAFE_GLOBALS):
-        value = torch.load(path, map_location=record, weights_only=weights_only)
+        value = torch.load(
+            path, map_location=record if record_locations else None, weights_only=weights_only
+        )
     return Loaded(value, locations, storages)
 
 
@@ -76,14 +82,13 @@ def facts_of(tensor: torch.Tensor) -> dict[str, Any]:
     if tensor.is_nested:
         layout = "jagged" if layout == "jagged" else "nested"
     strided = layout == "strided"
-    owns = strided and not is_wrapper(tensor)
     return {
         "dtype": str(tensor.dtype).removeprefix("torch."),
         "shape": _shape(tensor),
         "layout": layout,
         "requires_grad": tensor.requires_grad,
         "stride": tuple(tensor.stride()) if strided else None,
-        "storage_offset": tensor.storage_offset() if owns and not tensor.is_meta else None,
+        "storage_offset": tensor.storage_offset() if strided else None,
     }
 
 

@@ -1,0 +1,95 @@
+"""Reads files with an audit hook that sees whatever is imported, run, opened or sent.
+
+Started by `test_hostile.py` as a process of its own: a hook cannot be removed, and the
+peak of memory is the process's. Reads a folder of files; prints a JSON line for each.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import inspector_app.checkpoint
+from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.show_json import json_parts
+from inspector_app.show_text import text_parts
+from inspector_app.terminal_style import Style
+
+# Codecs are looked up by name when text is decoded for the first time.
+HARMLESS_IMPORTS = ("encodings", "_codecs")
+FORBIDDEN = (
+    "compile", "exec", "code.__new__", "function.__new__", "marshal.", "pickle.", "ctypes.",
+    "os.", "subprocess.", "socket.", "shutil.", "urllib.", "ftplib.", "smtplib.", "tempfile.",
+    "builtins.", "sys.set", "sys.addaudithook", "webbrowser.", "pty.", "fcntl.", "mmap.",
+)  # fmt: skip
+HARMLESS = {"os.listdir", "os.scandir", "builtins.id"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def load_all() -> None:
+    """Import every reader first, so that any later import is the file's doing."""
+    for module in pkgutil.iter_modules(inspector_app.checkpoint.__path__):
+        importlib.import_module(f"inspector_app.checkpoint.{module.name}")
+    importlib.import_module("zlib")
+
+
+def main(folder: Path) -> None:
+    load_all()
+    seen: list[str] = []
+    watching = False
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        if not watching:
+            return
+        if event == "import":
+            bad = not str(arguments[0]).startswith(HARMLESS_IMPORTS)
+        elif event == "open":
+            mode, flags = arguments[1], arguments[2]
+            bad = bool(set(mode or "") & set("wax+")) or bool((flags or 0) & WRITING)
+        else:
+            bad = event.startswith(FORBIDDEN) and event not in HARMLESS
+        if bad:
+            seen.append(f"{event} {arguments!r:.200}")
+
+    sys.addaudithook(watch)
+    for path in sorted(folder.iterdir()):
+        start = time.perf_counter()
+        watching = True
+        try:
+            checkpoint = inspector_app.checkpoint.open_checkpoint(path)
+            rows = "".join(text_parts(checkpoint, Style(width=100)))
+            json.loads("".join(json_parts(checkpoint)))
+            outcome = f"tree of {checkpoint.format}"
+            codes = [problem.code for problem in checkpoint.problems]
+            names = [entry.name for entry in checkpoint.globals]
+            sentences = [problem.message for problem in checkpoint.problems]
+            sentences += rows.splitlines()
+        except CheckpointError as error:
+            outcome, codes, names = f"error {error.code}", [error.code], []
+            sentences = [str(error)]
+        watching = False
+        unsafe = [line for line in sentences if not line.isprintable()]
+        answer = {
+            "file": path.name,
+            "outcome": outcome,
+            "codes": codes[:20],
+            "globals": names[:50],
+            "unsafe": [ascii(line) for line in unsafe[:3]],
+            "seen": seen[:10],
+            "seconds": round(time.perf_counter() - start, 3),
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        }
+        checkpoint = rows = sentences = unsafe = None
+        seen.clear()
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
