@@ -13,8 +13,10 @@ Standard = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
 FILE, EDIT, VIEW, HELP = "file", "edit", "view", "help"
-# What an action needs to be of use: a tab, one whose file was read, a selected row.
-NOTHING, TAB, CHECKPOINT, SELECTION, TRAINING = "", "tab", "checkpoint", "selection", "training"
+# What an action needs to be of use: a tab, one whose file was read, a selected
+# row, a selected tensor, a training to resume.
+NOTHING, TAB, CHECKPOINT, SELECTION = "", "tab", "checkpoint", "selection"
+TENSOR, TRAINING = "tensor", "training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ ACTIONS = (
         QT_TRANSLATE_NOOP("Actions", "Copy P&ython Line"),
         EDIT,
         ("Ctrl+Alt+C",),
-        needs=SELECTION,
+        needs=TENSOR,
     ),
     ActionSpec(
         "copy_loading",

@@ -94,6 +94,8 @@ class Banner(QFrame):
             self._buttons.addWidget(button)
         if self._card:
             self._buttons.addStretch(1)
+        # The first button takes the focus that the banner is given.
+        self.setFocusProxy(next(iter(self.buttons()), None))
         self.setAccessibleName(title)
         self.setAccessibleDescription(" ".join(filter(None, (cause, advice))))
         self._follow()

@@ -11,10 +11,14 @@ from PySide6.QtSvg import QSvgRenderer
 from inspector_app.resources_path import resource
 
 
+@lru_cache(maxsize=64)
+def _source(name: str) -> str:
+    return resource("icons", f"{name}.svg").read_text(encoding="utf-8")
+
+
 @lru_cache(maxsize=128)
 def _renderer(name: str, colour: str) -> QSvgRenderer:
-    text = resource("icons", f"{name}.svg").read_text(encoding="utf-8")
-    return QSvgRenderer(QByteArray(text.replace("currentColor", colour).encode()))
+    return QSvgRenderer(QByteArray(_source(name).replace("currentColor", colour).encode()))
 
 
 def draw(painter: QPainter, name: str, rect: QRect, colour: QColor) -> None:
@@ -27,6 +31,8 @@ class _PaletteIcon(QIconEngine):
 
     def __init__(self, name: str, colour: str | None = None) -> None:
         super().__init__()
+        # Here rather than on painting, where an exception would end the process.
+        _source(name)
         self._name = name
         self._colour = colour
 

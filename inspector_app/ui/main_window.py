@@ -8,7 +8,6 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
@@ -24,17 +23,19 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.errors import UnreadableFile
-from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.resources_path import resource
 from inspector_app.ui import actions as table
 from inspector_app.ui import icons, settings, theme
 from inspector_app.ui.activity_bar import ActivityBar
 from inspector_app.ui.checkpoint_tab import CheckpointTab
+from inspector_app.ui.checkpoint_tree import CheckpointTree
 from inspector_app.ui.collector import Collector, taking_apart
 from inspector_app.ui.start_page import StartPage
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import tooltip
+from inspector_app.ui.window_menus import ColumnsMenu, RecentMenu
 
 SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
 MESSAGE_MS = 6_000
@@ -80,12 +81,16 @@ class MainWindow(QMainWindow):
         self.activity_bar.cancel_requested.connect(self._cancel)
         self.statusBar().addPermanentWidget(self.activity_bar)
         self.actions_by_id, self.menus = table.fill_menus(self)
-        self._recent_menu = self._insert_recent_menu()
-        self._columns_menu = self._insert_columns_menu()
+        self._recent_menu = RecentMenu(self)
+        self._recent_menu.file_requested.connect(lambda path: self.open_paths([path]))
+        self._recent_menu.clear_requested.connect(self._clear_recent)
+        self.menus[table.FILE].insertMenu(self.actions_by_id["open_sample"], self._recent_menu)
+        self._columns_menu = ColumnsMenu(self._tree, self)
+        self.menus[table.VIEW].insertMenu(self.actions_by_id["fold_repeated"], self._columns_menu)
         self.actions_by_id["fold_repeated"].setChecked(remembered.read(settings.FOLD_REPEATED))
         appearance = f"appearance_{remembered.read(settings.APPEARANCE)}"
         self.actions_by_id.get(appearance, self.actions_by_id["appearance_system"]).setChecked(True)
-        self.resize(*START_SIZE)
+        self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.9))
         self.restoreGeometry(QByteArray(remembered.read(settings.GEOMETRY)))
         self._recent_changed()
         self._update_actions()
@@ -159,8 +164,9 @@ class MainWindow(QMainWindow):
         elif isinstance(tab.error, UnreadableFile) and tab.error.code == "not-found":
             self.settings.remove_recent(tab.path)
         self._recent_changed()
-        if tab is self.tab() and tab.error is None and self.focusWidget() in (None, self.tabs):
-            tab.tree.setFocus()
+        focus = self.focusWidget()
+        if tab is self.tab() and (focus is None or not tab.isAncestorOf(focus)):
+            (tab.tree if tab.checkpoint is not None else tab.card).setFocus()
         self.settled.emit(tab)
 
     def _close_index(self, index: int) -> None:
@@ -217,16 +223,16 @@ class MainWindow(QMainWindow):
         self.close()
 
     def copy_name(self) -> None:
-        self._on_tree("copy_name")
+        self._on_tree("copy_names")
 
     def copy_path(self) -> None:
-        self._on_tree("copy_path")
+        self._on_tree("copy_paths")
 
     def copy_rows(self) -> None:
         self._on_tree("copy_rows")
 
     def copy_python(self) -> None:
-        self._on_tree("copy_python")
+        self._on_tree("copy_tensor_line")
 
     def copy_loading(self) -> None:
         if (tab := self.tab()) is not None:
@@ -282,10 +288,13 @@ class MainWindow(QMainWindow):
         """One sentence in the status bar, for a while."""
         self.statusBar().showMessage(plain(text, 400), MESSAGE_MS)
 
-    def _on_tree(self, method: str) -> None:
+    def _tree(self) -> CheckpointTree | None:
         tab = self.tab()
-        if tab is not None and tab.checkpoint is not None:
-            getattr(tab.tree, method)()
+        return tab.tree if tab is not None and tab.checkpoint is not None else None
+
+    def _on_tree(self, method: str) -> None:
+        if (tree := self._tree()) is not None:
+            getattr(tree, method)()
 
     def _set_appearance(self, choice: str) -> None:
         self.settings.write(settings.APPEARANCE, choice)
@@ -314,42 +323,17 @@ class MainWindow(QMainWindow):
             table.NOTHING: True,
             table.TAB: tab is not None,
             table.CHECKPOINT: read,
-            table.SELECTION: read and tab.tree.has_selection(),
+            table.SELECTION: read and tab.tree.view.current_row() >= 0,
+            table.TENSOR: read and isinstance(tab.node, TensorInfo),
             table.TRAINING: read and tab.can_resume(),
         }
         for spec in table.ACTIONS:
             self.actions_by_id[spec.id].setEnabled(have[spec.needs])
         self._columns_menu.setEnabled(read)
 
-    def _insert_recent_menu(self) -> object:
-        file_menu = self.menus[table.FILE]
-        menu = file_menu.addMenu(self.tr("Open Recen&t"))
-        file_menu.insertMenu(self.actions_by_id["open_sample"], menu)
-        return menu
-
-    def _insert_columns_menu(self) -> object:
-        view_menu = self.menus[table.VIEW]
-        menu = view_menu.addMenu(self.tr("C&olumns"))
-        view_menu.insertMenu(self.actions_by_id["fold_repeated"], menu)
-        menu.aboutToShow.connect(self._fill_columns_menu)
-        return menu
-
-    def _fill_columns_menu(self) -> None:
-        self._columns_menu.clear()
-        if (tab := self.tab()) is not None:
-            self._columns_menu.addActions(tab.tree.column_actions(self._columns_menu))
-
     def _recent_changed(self) -> None:
         recent = self.settings.recent_files()
-        self._recent_menu.clear()
-        for path in recent:
-            shown = plain(path, 90).replace("&", "&&")
-            action = QAction(shown, self._recent_menu)
-            action.triggered.connect(lambda _checked=False, path=path: self.open_paths([path]))
-            self._recent_menu.addAction(action)
-        self._recent_menu.addSeparator()
-        self._recent_menu.addAction(self.tr("&Clear Recent Files"), self._clear_recent)
-        self._recent_menu.setEnabled(bool(recent))
+        self._recent_menu.set_paths(recent)
         self.start_page.set_recent(recent)
 
     def _clear_recent(self) -> None:

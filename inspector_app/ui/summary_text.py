@@ -69,14 +69,13 @@ def file_rows(checkpoint: Checkpoint) -> Rows:
     return rows
 
 
-def totals_rows(checkpoint: Checkpoint, totals: Totals) -> Rows:
+def totals_rows(totals: Totals) -> Rows:
     """Counts, devices, storages."""
     return [
         (_translate("Summary", "Tensors"), count_text(totals.whole.tensors)),
         (_translate("Summary", "Parameters"), _parameters(totals)),
         (_translate("Summary", "Devices"), _devices(totals.devices)),
         (_translate("Summary", "Storages"), _storages(totals)),
-        *metadata_rows(checkpoint),
     ]
 
 

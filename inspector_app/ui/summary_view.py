@@ -71,6 +71,7 @@ class SummaryView(QScrollArea):
         self._problems_title = WarningHeading()
         self._problems = TextBlock(framed=True, max_lines=8)
         self._sections = Facts()
+        self._metadata = Facts()
         self._globals = TextBlock(max_lines=8)
         self._discouraged = TextBlock(max_lines=12)
         self._code = TextBlock(framed=True, fixed_pitch=True, max_lines=30)
@@ -97,6 +98,7 @@ class SummaryView(QScrollArea):
             "sections": self._part(self.tr("Sections"), self._sections),
             "globals": self._part(self.tr("Classes and functions"), self._globals),
             "discouraged": self._part(self.tr("A whole model, pickled"), self._discouraged),
+            "metadata": self._part(self.tr("The file says of itself"), self._metadata),
             "code": self._part(self.tr("Loading code"), self._code),
         }
         self._layout.addStretch()
@@ -113,7 +115,7 @@ class SummaryView(QScrollArea):
         self._folder.set_text(os.path.dirname(path))
         self._facts.set_rows(summary_text.file_rows(checkpoint))
         self._show_problems(checkpoint)
-        for name in ("dtypes", "sections", "globals", "discouraged", "code"):
+        for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code"):
             self._show_part(name, False)
         self._copy_loading.setEnabled(False)
         self._copy_resume.setVisible(False)
@@ -135,7 +137,7 @@ class SummaryView(QScrollArea):
 
     def facts(self) -> dict[str, str]:
         """What is shown, by name."""
-        return self._facts.rows() | self._sections.rows()
+        return self._facts.rows() | self._sections.rows() | self._metadata.rows()
 
     def part(self, name: str) -> str:
         """The text of a part on show, or ""."""
@@ -189,14 +191,15 @@ class SummaryView(QScrollArea):
             resume_code,
         )
 
-        self._facts.set_rows(
-            summary_text.file_rows(checkpoint) + summary_text.totals_rows(checkpoint, totals)
-        )
+        self._facts.set_rows(summary_text.file_rows(checkpoint) + summary_text.totals_rows(totals))
         self._mix.set_shares(totals.dtypes)
         self._show_part("dtypes", bool(totals.dtypes))
         rows = summary_text.section_rows(totals)
         self._sections.set_rows(rows)
         self._show_part("sections", bool(rows))
+        rows = summary_text.metadata_rows(checkpoint)
+        self._metadata.set_rows(rows)
+        self._show_part("metadata", bool(rows))
         for name, block, text in (
             ("globals", self._globals, summary_text.globals_sentence(checkpoint)),
             ("discouraged", self._discouraged, discouraged_reason(checkpoint) or ""),

@@ -1,0 +1,82 @@
+"""The two menus whose entries change: recent files, and the columns of the tree in front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QWidget
+
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.tree_columns import Column, heading
+
+PATH_CHARACTERS = 90
+
+
+class RecentMenu(QMenu):
+    """Recent files, the latest first.
+
+    Signals:
+        file_requested: open this one.
+        clear_requested: forget them all.
+    """
+
+    file_requested = Signal(str)
+    clear_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTitle(self.tr("Open Recen&t"))
+
+    def set_paths(self, paths: list[str]) -> None:
+        """List these files."""
+        self.clear()
+        for path in paths:
+            # The text between two "&" would lose them, and underline what follows.
+            action = QAction(plain(path, PATH_CHARACTERS).replace("&", "&&"), self)
+            action.triggered.connect(
+                lambda _checked=False, path=path: self.file_requested.emit(path)
+            )
+            self.addAction(action)
+        self.addSeparator()
+        self.addAction(self.tr("&Clear Recent Files"), self.clear_requested.emit)
+        self.setEnabled(bool(paths))
+
+
+class ColumnsMenu(QMenu):
+    """Which columns the tree in front shows.
+
+    Args:
+        tree: the tree in front, if any.
+    """
+
+    def __init__(
+        self, tree: Callable[[], CheckpointTree | None], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setTitle(self.tr("C&olumns"))
+        self._tree = tree
+        self.aboutToShow.connect(self.fill)
+
+    def fill(self) -> None:
+        """List the columns of the tree in front."""
+        self.clear()
+        tree = self._tree()
+        if tree is None:
+            return
+        for column in Column:
+            if column == Column.NAME:
+                continue
+            action = self.addAction(heading(column))
+            action.setCheckable(True)
+            action.setChecked(not tree.view.isColumnHidden(column))
+            action.toggled.connect(
+                lambda shown, column=column: self._show_column(tree, column, shown)
+            )
+
+    @staticmethod
+    def _show_column(tree: CheckpointTree, column: int, shown: bool) -> None:
+        tree.view.setColumnHidden(column, not shown)
+        tree.view.fit_name()
