@@ -88,9 +88,7 @@ class TreeDelegate(QStyledItemDelegate):
         selected = bool(state & QStyle.StateFlag.State_Selected)
         widget = item.widget
         style = widget.style() if widget is not None else QApplication.style()
-        style.drawPrimitive(
-            QStyle.PrimitiveElement.PE_PanelItemViewItem, item, painter, widget
-        )
+        style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, item, painter, widget)
         palette: QPalette = item.palette
         group = (
             QPalette.ColorGroup.Active

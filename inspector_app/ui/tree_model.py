@@ -84,10 +84,10 @@ class TreeModel(QAbstractTableModel):
                 self.sections.setdefault(id(node), section.kind)
         self.endResetModel()
 
-    def set_visible(self, visible: array[int]) -> None:
-        """Replace all lines."""
+    def set_view(self, view: VisibleRows) -> None:
+        """Replace all lines by another arrangement of the same rows."""
         self.beginResetModel()
-        self.view.visible = visible
+        self.view = view
         self.endResetModel()
 
     def insert_below(self, line: int, positions: array[int]) -> None:

@@ -80,9 +80,7 @@ class Query:
             if term.word:
                 word = term.word
                 if len(found) == len(names):
-                    found = [
-                        i for i, name in enumerate(names) if (word in name) is not negated
-                    ]
+                    found = [i for i, name in enumerate(names) if (word in name) is not negated]
                 else:
                     found = [i for i in found if (word in names[i]) is not negated]
             elif term.expression is not None:

@@ -180,8 +180,8 @@ def _parameters(value: str, shared: Storages) -> Test:
 
 def _device(value: str, shared: Storages) -> Test:
     pattern = value.lower() if "*" in value else f"{value.lower()}*"
-    return lambda node: isinstance(node, TensorInfo) and fnmatch.fnmatchcase(
-        node.device.lower(), pattern
+    return lambda node: (
+        isinstance(node, TensorInfo) and fnmatch.fnmatchcase(node.device.lower(), pattern)
     )
 
 

@@ -45,6 +45,12 @@ class VisibleRows:
     def __len__(self) -> int:
         return len(self.visible)
 
+    def sibling(self, fold: bool) -> VisibleRows:
+        """Another arrangement of the same rows, with the same ones expanded."""
+        other = VisibleRows(self.rows, fold)
+        other._own_expanded = self._own_expanded
+        return other
+
     @property
     def expanded(self) -> bytearray:
         return self._own_expanded if self.shown is None else self._found_expanded

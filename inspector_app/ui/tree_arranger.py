@@ -1,0 +1,311 @@
+"""Decides which lines the tree has: what is searched, sorted, folded and expanded.
+
+Every change is a new arrangement, made beside the one on the screen and put in its place
+when it is complete. Small ones are ready within the event that asked for them; large ones
+are made in slices, and a newer wish drops the older.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterable
+from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.ui.tasks import SLICE_SECONDS, Steps
+from inspector_app.ui.tree_filter import Found, Names, finding, naming
+from inspector_app.ui.tree_model import TreeModel
+from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows, building
+from inspector_app.ui.tree_order import ordering
+from inspector_app.ui.tree_search import Query
+from inspector_app.ui.tree_visible import VisibleRows, inverse
+
+# What a tree that was just opened may show without being asked.
+FIRST_LINES = 44
+FIRST_CHILDREN = 24
+
+Steady = Generator[Any, None, Any]
+
+
+class TreeArranger(QObject):
+    """Fills a `TreeModel`.
+
+    Signals:
+        loaded: the rows of a checkpoint are in the model.
+        arranged: the lines are as last asked for; a `Found` while a search is in force.
+        busy: an arrangement takes longer than an event.
+    """
+
+    loaded = Signal()
+    arranged = Signal(object)
+    busy = Signal()
+
+    def __init__(self, model: TreeModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self.fold = True
+        self.column = -1
+        self.descending = False
+        self.query: Query | None = None
+        self.found: Found | None = None
+        self._names: Names | None = None
+        self._order: tuple[array[int], array[int]] | None = None
+        self._work: Steps | None = None
+        self._naming: Steps | None = None
+        self._searched = False
+
+    @property
+    def is_busy(self) -> bool:
+        """An arrangement is being made."""
+        return self._work is not None
+
+    # What can be asked for
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Show `checkpoint`."""
+        self._stop_naming()
+        self._names = None
+        self._order = None
+        self.found = None
+        self._searched = False
+
+        def make() -> Steady:
+            rows = yield from building(checkpoint)
+            view = VisibleRows(rows, self.fold)
+            _open_first(view)
+            if self.column >= 0:
+                yield from self._sort(view)
+            view.visible = yield from view.all()
+            return view
+
+        def show(view: VisibleRows) -> None:
+            self.model.set_rows(checkpoint, view)
+            self._name_rows(view.rows)
+            # Not within the call: whoever asked is not ready yet.
+            QTimer.singleShot(0, self, self._say_loaded)
+
+        if not self._run(make(), show):
+            # The nodes of the old tree may be taken apart from now on.
+            self.model.set_rows(None, VisibleRows(TreeRows(), self.fold))
+
+    def search(self, query: Query | None) -> None:
+        """List only what `query` finds; None lists all."""
+        self.query = query
+        self._searched = False
+        self.arrange()
+
+    def sort(self, column: int, descending: bool) -> None:
+        """Order siblings by `column`; -1 is the file's order."""
+        self.column = column
+        self.descending = descending
+        self._order = None
+        self.arrange()
+
+    def set_fold(self, fold: bool) -> None:
+        """Show repeated layers as one row, or each."""
+        if fold != self.fold:
+            self.fold = fold
+            self._order = None
+            self.arrange()
+
+    def expand(self, line: int) -> None:
+        """List what is below the row at `line`."""
+        view = self.model.view
+        row = view.row(line)
+        if not view.can_expand(row) or view.expanded[row]:
+            return
+
+        def make() -> Steady:
+            return (yield from view.below(row))
+
+        def show(positions: array[int]) -> None:
+            at = view.index(row)
+            if at >= 0 and view is self.model.view:
+                self.model.insert_below(at, positions)
+
+        if self.is_busy:
+            # It will be part of what is being made.
+            view.expanded[row] = 1
+            self.arrange()
+        else:
+            self._run(make(), show)
+
+    def collapse(self, line: int) -> None:
+        """List the row at `line` alone."""
+        view = self.model.view
+        row = view.row(line)
+        if not view.can_expand(row) or not view.expanded[row]:
+            return
+        if self.is_busy:
+            view.expanded[row] = 0
+            self.arrange()
+        else:
+            self.model.remove_below(line)
+
+    def expand_levels(self, levels: int, below: int = -1) -> None:
+        """List the upper `levels` levels; -1 is all of them, 0 the top alone.
+
+        Args:
+            levels: how many levels to expand.
+            below: only what is below this row; then `levels` is -1 or 0.
+        """
+        view = self.model.view
+        if below < 0:
+            self.arrange(view.expand_levels(levels))
+        else:
+            end = below + view.rows.sizes[below] + 1
+            view.expanded[below:end] = (b"\x01" if levels else b"\x00") * (end - below)
+            self.arrange()
+
+    def reveal(self, row: int, then: Callable[[], None]) -> None:
+        """Expand all that `row` lies in, and go on with `then`."""
+        view = self.model.view
+        for above in view.rows.ancestors(row):
+            view.expanded[above] = 1
+        self.arrange(then=then)
+
+    def restore(self, names: Iterable[RowIdentity], then: Callable[[], None]) -> None:
+        """Expand the rows that `VisibleRows.identities` gave, of this file or an earlier state."""
+        view = self.model.view
+        view.expanded[:] = bytes(len(view.expanded))
+        self.arrange(view.expand_named(names), then)
+
+    # How it is done
+
+    def arrange(self, first: Steady | None = None, then: Callable[[], None] | None = None) -> None:
+        """Make the lines anew, after the steps of `first`."""
+        model = self.model
+        rows = model.rows
+
+        def make() -> Steady:
+            if first is not None:
+                yield from first
+            view = model.view.sibling(self.fold)
+            if self.query and not self._searched:
+                if self._names is None:
+                    self._stop_naming()
+                    self._names = yield from naming(rows)
+                self.found = yield from finding(rows, self._names, self.query)
+                self._searched = True
+                view.show_only(self.found.shown, self.found.expanded)
+            elif self.query and self.found is not None:
+                view.show_only(self.found.shown, self.found.expanded)
+            else:
+                self.found = None
+                view.show_only(None, bytearray())
+            yield from self._sort(view)
+            view.visible = yield from view.all()
+            return view
+
+        def show(view: VisibleRows) -> None:
+            model.query = self.query
+            model.set_view(view)
+            if then is not None:
+                then()
+            self.arranged.emit(self.found)
+
+        if not self._run(make(), show):
+            self.busy.emit()
+
+    def _sort(self, view: VisibleRows) -> Generator[Any, None, None]:
+        if self.column < 0:
+            view.reorder(None, None)
+            return
+        if self._order is None:
+            skipped = RowKind.FOLDED if self.fold else RowKind.FOLD
+            order = yield from ordering(view.rows, self.column, self.descending, skipped)
+            self._order = order, (yield from inverse(order))
+        view.reorder(*self._order)
+
+    def _run(self, work: Steady, done: Callable[[Any], None]) -> bool:
+        """Do `work` in place of what is being done; True if it is done already."""
+        self.cancel()
+        end = perf_counter() + SLICE_SECONDS
+        try:
+            while perf_counter() < end:
+                next(work)
+        except StopIteration as stop:
+            done(stop.value)
+            return True
+
+        def finished(result: object) -> None:
+            self._end_work()
+            done(result)
+
+        self._work = Steps(work, self)
+        self._work.finished.connect(finished)
+        self._work.failed.connect(self._failed)
+        self._work.start()
+        return False
+
+    def cancel(self) -> None:
+        """Drop what is being made; the screen stays as it is."""
+        if self._work is not None:
+            self._work.cancel()
+            self._end_work()
+
+    def stop(self) -> None:
+        """Drop everything: the tree goes."""
+        self.cancel()
+        self._stop_naming()
+
+    def _end_work(self) -> None:
+        if self._work is not None:
+            self._work.deleteLater()
+            self._work = None
+
+    def _failed(self, error: Exception) -> None:
+        self._end_work()
+        raise error
+
+    def _say_loaded(self) -> None:
+        self.loaded.emit()
+        if self.query:
+            self.arrange()
+
+    def _name_rows(self, rows: TreeRows) -> None:
+        """Collect the names for searches while nobody waits for them."""
+
+        def finished(names: Names) -> None:
+            self._stop_naming()
+            if rows is self.model.rows and self._names is None:
+                self._names = names
+
+        self._naming = Steps(naming(rows), self)
+        self._naming.finished.connect(finished)
+        self._naming.failed.connect(self._failed)
+        self._naming.start()
+
+    def _stop_naming(self) -> None:
+        if self._naming is not None:
+            self._naming.cancel()
+            self._naming.deleteLater()
+            self._naming = None
+
+
+def _open_first(view: VisibleRows) -> None:
+    """Expand the upper levels as far as they fit on a screen."""
+    rows = view.rows
+    level = [row for row, _ in zip(rows.children(-1), range(FIRST_LINES), strict=False)]
+    lines = len(level)
+    while level:
+        below: list[int] = []
+        for row in level:
+            if not rows.sizes[row] or rows.kinds[row] == RowKind.FOLD:
+                continue
+            if rows.kinds[row] == view.skipped_kind:
+                below.extend(rows.children(row))
+                continue
+            children: list[int] = []
+            for child in rows.children(row):
+                children.append(child)
+                if len(children) > FIRST_CHILDREN:
+                    break
+            if len(children) <= FIRST_CHILDREN and lines + len(children) <= FIRST_LINES:
+                view.expanded[row] = 1
+                lines += len(children)
+                below += children
+        level = below

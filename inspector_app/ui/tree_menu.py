@@ -1,0 +1,191 @@
+"""What can be done with rows of the tree: copying, and the menus that offer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QCoreApplication, QPoint
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QMenu
+
+from inspector_app.checkpoint.model import Checkpoint, TensorInfo
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.tree_arranger import TreeArranger
+from inspector_app.ui.tree_columns import Column, heading
+from inspector_app.ui.tree_model import TreeModel
+from inspector_app.ui.tree_view import TreeView
+
+# More would hold the window while they are put together.
+MOST_COPIED = 20_000
+LONGEST_COPIED = 100_000
+
+
+def names_text(model: TreeModel, lines: list[int]) -> str:
+    """The rows' names, one on each line."""
+    return "\n".join(
+        plain(model.rows.name(model.view.row(line)), LONGEST_COPIED) for line in lines[:MOST_COPIED]
+    )
+
+
+def paths_text(model: TreeModel, lines: list[int]) -> str:
+    """The rows' paths as Python lists, one on each line: ``['optimizer', 'state', 0]``."""
+    return "\n".join(
+        # repr() escapes what is not printable.
+        f"[{', '.join(map(repr, model.rows.identity(model.view.row(line))[0]))}]"
+        for line in lines[:MOST_COPIED]
+    )
+
+
+def rows_text(view: TreeView, model: TreeModel, lines: list[int]) -> str:
+    """The rows as they are shown, tab separated, with headings and full names."""
+    columns = [column for column in Column if not view.isColumnHidden(column)]
+    table = ["\t".join(heading(column) for column in columns)]
+    for line in lines[:MOST_COPIED]:
+        name = plain(model.rows.name(model.view.row(line)), LONGEST_COPIED)
+        cells = [name if c == Column.NAME else model.text(line, c) for c in columns]
+        table.append("\t".join(cells))
+    return "\n".join(table)
+
+
+class TreeMenu:
+    """The tree's context menus.
+
+    Args:
+        view, model, arranger: of the tree.
+        say: shows one sentence in the status bar.
+    """
+
+    def __init__(
+        self,
+        view: TreeView,
+        model: TreeModel,
+        arranger: TreeArranger,
+        say: Callable[[str], None],
+    ) -> None:
+        self.checkpoint: Checkpoint | None = None
+        self._view = view
+        self._model = model
+        self._arranger = arranger
+        self._say = say
+
+    def copy_names(self) -> None:
+        """Copy the names of the selected rows."""
+        self._copy(names_text(self._model, self._view.selected_lines()))
+
+    def copy_paths(self) -> None:
+        """Copy the paths of the selected rows."""
+        self._copy(paths_text(self._model, self._view.selected_lines()))
+
+    def copy_rows(self) -> None:
+        """Copy the selected rows as a table."""
+        self._copy(rows_text(self._view, self._model, self._view.selected_lines()))
+
+    def copy_code(self) -> None:
+        """Copy the Python line that loads the current tensor."""
+        tensor = self._tensor()
+        if tensor is None or self.checkpoint is None:
+            return
+        from inspector_app.analysis.loading_code import tensor_line
+
+        self._copy(tensor_line(self.checkpoint, tensor))
+
+    def show(self, point: QPoint) -> None:
+        """The menu of the rows, at a point of the viewport."""
+        menu = self.menu()
+        menu.popup(self._view.viewport().mapToGlobal(point))
+
+    def menu(self) -> QMenu:
+        """The menu of the rows. It deletes itself once it was closed."""
+        menu = QMenu(self._view)
+        menu.aboutToHide.connect(menu.deleteLater)
+        lines = self._view.selected_lines()
+        several = len(lines) > 1
+        tr = _tr
+        names = tr("Copy names") if several else tr("Copy name")
+        self._add(menu, names, self.copy_names, bool(lines)).setShortcut(
+            QKeySequence(QKeySequence.StandardKey.Copy)
+        )
+        paths = tr("Copy paths") if several else tr("Copy path")
+        self._add(menu, paths, self.copy_paths, bool(lines))
+        rows = tr("Copy rows as a table") if several else tr("Copy row")
+        self._add(menu, rows, self.copy_rows, bool(lines))
+        has_tensor = self._tensor() is not None
+        self._add(menu, tr("Copy the Python line that loads this"), self.copy_code, has_tensor)
+        menu.addSeparator()
+        row = self._view.current_row()
+        inner = row >= 0 and self._model.view.can_expand(row)
+        self._add(
+            menu,
+            tr("Expand all below"),
+            lambda: self._arranger.expand_levels(-1, below=row),
+            inner,
+        )
+        self._add(
+            menu,
+            tr("Collapse all below"),
+            lambda: self._arranger.expand_levels(0, below=row),
+            inner,
+        )
+        levels = menu.addMenu(tr("Expand to level"))
+        for level in range(1, 6):
+            self._add(levels, str(level), _expand_to(self._arranger, level), True)
+        self._add(menu, tr("Expand all"), lambda: self._arranger.expand_levels(-1), True)
+        self._add(menu, tr("Collapse all"), lambda: self._arranger.expand_levels(0), True)
+        return menu
+
+    def show_columns(self, point: QPoint) -> None:
+        """The menu of the columns, at a point of the header."""
+        self.columns_menu().popup(self._view.horizontalHeader().mapToGlobal(point))
+
+    def columns_menu(self) -> QMenu:
+        """Which columns are shown. It deletes itself once it was closed."""
+        menu = QMenu(self._view)
+        menu.aboutToHide.connect(menu.deleteLater)
+        for column in Column:
+            if column == Column.NAME:
+                continue
+            action = menu.addAction(heading(column))
+            action.setCheckable(True)
+            action.setChecked(not self._view.isColumnHidden(column))
+            action.toggled.connect(_show_column(self._view, column))
+        return menu
+
+    def _tensor(self) -> TensorInfo | None:
+        row = self._view.current_row()
+        node = self._model.rows.nodes[row] if row >= 0 else None
+        return node if isinstance(node, TensorInfo) else None
+
+    def _copy(self, text: str) -> None:
+        if not text:
+            return
+        QGuiApplication.clipboard().setText(text)
+        count = text.count("\n") + 1
+        if len(self._view.selected_lines()) > MOST_COPIED:
+            self._say(_tr("Copied the first {count} rows").format(count=f"{MOST_COPIED:,}"))
+        elif count == 1:
+            self._say(_tr("Copied {text}").format(text=plain(text, 80)))
+        else:
+            self._say(_tr("Copied {count} lines").format(count=f"{count:,}"))
+
+    @staticmethod
+    def _add(menu: QMenu, text: str, do: Callable[[], None], enabled: bool) -> QAction:
+        action = menu.addAction(text)
+        action.triggered.connect(lambda checked=False: do())
+        action.setEnabled(enabled)
+        return action
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("TreeMenu", text)
+
+
+def _expand_to(arranger: TreeArranger, level: int) -> Callable[[], None]:
+    return lambda: arranger.expand_levels(level - 1)
+
+
+def _show_column(view: TreeView, column: int) -> Callable[[bool], None]:
+    def show(shown: bool) -> None:
+        view.setColumnHidden(column, not shown)
+        view.fit_name()
+
+    return show

@@ -1,0 +1,316 @@
+"""The table that shows the tree's lines, and takes keys and clicks as a tree does."""
+
+from __future__ import annotations
+
+from time import monotonic, perf_counter
+
+from PySide6.QtCore import (
+    QByteArray,
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QPoint,
+    QSignalBlocker,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from inspector_app.ui.tree_arranger import TreeArranger
+from inspector_app.ui.tree_columns import HIDDEN_AT_FIRST, Column
+from inspector_app.ui.tree_delegate import PADDING, TreeDelegate, row_height
+from inspector_app.ui.tree_model import TreeModel
+from inspector_app.ui.tree_visible import MATCH
+
+NARROWEST_NAME = 180
+# Typing ahead looks no further than this.
+SEARCH_SECONDS = 0.03
+TYPING_SECONDS = 1.0
+
+# What each column must have room for, in the window's font.
+_SAMPLES = {
+    Column.SHAPE: "1024 × 1024 × 3 × 3",
+    Column.DTYPE: "float8_e4m3fn",
+    Column.PARAMETERS: "1,000,000,000",
+    Column.SIZE: "999.9 MB",
+    Column.DEVICE: "cuda:00",
+}
+
+
+class TreeView(QTableView):
+    """The lines of a `TreeModel`.
+
+    Signals:
+        row_selected: the current row's number, or -1.
+        copy_requested: Ctrl+C.
+        sort_changed: a column and whether descending; -1 is the file's order.
+    """
+
+    row_selected = Signal(int)
+    copy_requested = Signal()
+    sort_changed = Signal(int, bool)
+
+    def __init__(
+        self, model: TreeModel, arranger: TreeArranger, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._tree = model
+        self._arranger = arranger
+        self._delegate = TreeDelegate(model, self)
+        self._selected = -1
+        self._typed = ""
+        self._typed_at = 0.0
+        self._name_by_hand = False
+        self._fitting = False
+        self.setItemDelegate(self._delegate)
+        self.setModel(model)
+        self.setAccessibleName(self.tr("Checkpoint tree"))
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setCornerButtonEnabled(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setTabKeyNavigation(False)
+        self.setFrameShape(QTableView.Shape.NoFrame)
+        lines = self.verticalHeader()
+        lines.hide()
+        lines.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        columns = self.horizontalHeader()
+        columns.setSectionsClickable(True)
+        columns.setSectionsMovable(True)
+        columns.setFirstSectionMovable(False)
+        columns.setHighlightSections(False)
+        columns.setSortIndicatorShown(True)
+        columns.setSortIndicatorClearable(True)
+        columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        columns.setMinimumSectionSize(48)
+        columns.sortIndicatorChanged.connect(self._sort_changed)
+        columns.sectionResized.connect(self._section_resized)
+        model.modelReset.connect(self._find_line_again)
+        for column in HIDDEN_AT_FIRST:
+            self.setColumnHidden(column, True)
+        self._size_for_font()
+
+    # What others ask
+
+    def current_row(self) -> int:
+        """The number of the current row, or -1."""
+        return self._tree.row(self.currentIndex().row())
+
+    def selected_lines(self) -> list[int]:
+        """The selected lines from the top."""
+        return sorted(index.row() for index in self.selectionModel().selectedRows())
+
+    def go_to_row(self, row: int) -> bool:
+        """Make `row` the current one; False where it is not listed."""
+        line = self._tree.view.index(row)
+        if line < 0:
+            return False
+        self.go_to_line(line)
+        return True
+
+    def go_to_line(self, line: int) -> None:
+        """Make the row at `line` the current one and scroll to it."""
+        index = self._tree.index(line, 0)
+        self.setCurrentIndex(index)
+        # Qt would scroll to the left edge of the cell too.
+        left = self.horizontalScrollBar().value()
+        self.scrollTo(index)
+        self.horizontalScrollBar().setValue(left)
+
+    def is_at_match(self, shown: bytearray) -> bool:
+        """The current row is among those that a search found."""
+        row = self.current_row()
+        return row >= 0 and bool(shown[row] & MATCH)
+
+    def go_to_match(self, shown: bytearray) -> None:
+        """Go to the first listed row that a search found."""
+        view = self._tree.view
+        for line in range(len(view)):
+            if shown[view.row(line)] & MATCH:
+                self.go_to_line(line)
+                return
+
+    def restore_columns(self, state: QByteArray) -> None:
+        """Arrange the columns as the header's state says. Sorting is not restored."""
+        header = self.horizontalHeader()
+        self._fitting = True
+        with QSignalBlocker(header):
+            header.restoreState(state)
+            header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self._fitting = False
+        self.setColumnHidden(Column.NAME, False)
+        self.fit_name()
+
+    def toggle(self, line: int) -> None:
+        """Expand or collapse."""
+        view = self._tree.view
+        if view.expanded[view.row(line)]:
+            self._arranger.collapse(line)
+        else:
+            self._arranger.expand(line)
+
+    def fit_name(self) -> None:
+        """Give the name what the other columns leave, unless the user has set its width."""
+        if self._name_by_hand:
+            return
+        others = sum(self.columnWidth(column) for column in Column if column != Column.NAME)
+        self._fitting = True
+        self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, NARROWEST_NAME))
+        self._fitting = False
+
+    # Keys and clicks
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        line = self.currentIndex().row()
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self.copy_requested.emit()
+            return
+        key = event.key()
+        plain = not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        starred = key == Qt.Key.Key_Asterisk
+        if line < 0 or not (plain or starred) or not self._tree_key(key, line):
+            super().keyPressEvent(event)
+
+    def _tree_key(self, key: int, line: int) -> bool:
+        view = self._tree.view
+        row = view.row(line)
+        can_expand, expanded = view.can_expand(row), bool(view.expanded[row])
+        if key in {Qt.Key.Key_Right, Qt.Key.Key_Plus}:
+            if can_expand and not expanded:
+                self._arranger.expand(line)
+            elif can_expand and key == Qt.Key.Key_Right and line + 1 < len(view):
+                self.go_to_line(line + 1)
+        elif key in {Qt.Key.Key_Left, Qt.Key.Key_Minus}:
+            if can_expand and expanded:
+                self._arranger.collapse(line)
+            elif key == Qt.Key.Key_Left:
+                parent = view.parent(row)
+                if parent >= 0:
+                    self.go_to_row(parent)
+        elif key in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
+            self.toggle(line)
+        elif key == Qt.Key.Key_Asterisk:
+            self._arranger.expand_levels(-1, below=row)
+        elif key == Qt.Key.Key_Home:
+            self.go_to_line(0)
+        elif key == Qt.Key.Key_End:
+            self.go_to_line(len(view) - 1)
+        else:
+            return False
+        return True
+
+    def keyboardSearch(self, search: str) -> None:
+        """Go to the next line whose name begins with what was typed within a second."""
+        now = monotonic()
+        fresh = now - self._typed_at > TYPING_SECONDS
+        self._typed_at = now
+        self._typed = search if fresh else self._typed + search
+        wanted = self._typed.lower()
+        view, labels = self._tree.view, self._tree.rows.labels
+        count = len(view)
+        if not count or not wanted.strip():
+            return
+        # Another character narrows what was found; the first one moves on.
+        start = max(self.currentIndex().row(), 0) + (1 if len(wanted) == 1 else 0)
+        end = perf_counter() + SEARCH_SECONDS
+        for step in range(count):
+            line = (start + step) % count
+            if labels[view.row(line)][: len(wanted)].lower() == wanted:
+                self.go_to_line(line)
+                return
+            if step % 256 == 255 and perf_counter() > end:
+                return
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        line = self._arrow_at(event.position().toPoint())
+        if line >= 0 and event.button() == Qt.MouseButton.LeftButton:
+            self.toggle(line)
+            return
+        super().mousePressEvent(event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        point = event.position().toPoint()
+        if event.button() == Qt.MouseButton.LeftButton:
+            line = self.indexAt(point).row()
+            # The second click on an arrow is a click of its own.
+            if line >= 0:
+                self.toggle(line)
+                return
+        super().mouseDoubleClickEvent(event)
+
+    def _arrow_at(self, point: QPoint) -> int:
+        """The line whose arrow is at `point`, or -1."""
+        index = self.indexAt(point)
+        if not index.isValid() or index.column() != Column.NAME:
+            return -1
+        line = index.row()
+        if not self._tree.view.can_expand(self._tree.view.row(line)):
+            return -1
+        return (
+            line if self._delegate.arrow_rect(line, self.visualRect(index)).contains(point) else -1
+        )
+
+    # Selection
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+        super().currentChanged(current, previous)
+        row = self._tree.row(current.row())
+        if row >= 0 and row != self._selected:
+            self._selected = row
+            self.row_selected.emit(row)
+
+    def forget_selection(self) -> None:
+        """Other rows are shown now."""
+        self._selected = -1
+
+    def _find_line_again(self) -> None:
+        """The lines are others: go to the row that was the current one, if it is listed."""
+        rows = self._tree.rows
+        if 0 <= self._selected < len(rows):
+            line = self._tree.view.index(self._selected)
+            if line >= 0:
+                index = self._tree.index(line, 0)
+                self.selectionModel().setCurrentIndex(
+                    index,
+                    QItemSelectionModel.SelectionFlag.ClearAndSelect
+                    | QItemSelectionModel.SelectionFlag.Rows,
+                )
+
+    # Columns
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in {QEvent.Type.FontChange, QEvent.Type.StyleChange}:
+            self._size_for_font()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.fit_name()
+
+    def _size_for_font(self) -> None:
+        metrics = self.fontMetrics()
+        height = row_height(metrics)
+        lines = self.verticalHeader()
+        lines.setMinimumSectionSize(height)
+        lines.setDefaultSectionSize(height)
+        self.verticalScrollBar().setSingleStep(height)
+        self.horizontalScrollBar().setSingleStep(height)
+        for column, sample in _SAMPLES.items():
+            self.setColumnWidth(column, metrics.horizontalAdvance(sample) + 2 * PADDING + 4)
+        self.fit_name()
+
+    def _section_resized(self, column: int, old: int, new: int) -> None:
+        if self._fitting or old == 0 or new == 0:
+            return
+        if column == Column.NAME:
+            self._name_by_hand = True
+        else:
+            self.fit_name()
+
+    def _sort_changed(self, column: int, order: Qt.SortOrder) -> None:
+        self.sort_changed.emit(column, order == Qt.SortOrder.DescendingOrder)
