@@ -19,7 +19,7 @@ from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
 from inspector_app.checkpoint.zip_checks import EntryChecks, utf8
-from inspector_app.checkpoint.zip_end import EndRecord, find_end
+from inspector_app.checkpoint.zip_end import EndRecord, find_end, zip64_values
 
 LOCAL = b"PK\x03\x04"
 # signature, flags, method, crc32, packed, size, name, extra and comment lengths, place.
@@ -269,22 +269,11 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
 def _zip64(
     directory: ZipDirectory, extra: bytes, nbytes: int, packed: int, header: int
 ) -> tuple[int, int, int]:
-    """The real numbers behind those that are 0xFFFFFFFF (APPNOTE 4.5.3)."""
-    at = 0
-    while at + 4 <= len(extra):
-        kind = int.from_bytes(extra[at : at + 2], "little")
-        length = int.from_bytes(extra[at + 2 : at + 4], "little")
-        if kind == 1:
-            body = extra[at + 4 : at + 4 + length]
-            fields = [int.from_bytes(body[i : i + 8], "little") for i in range(0, len(body) - 7, 8)]
-            values = [nbytes, packed, header]
-            for index, value in enumerate(values):
-                if value == 0xFFFFFFFF and fields:
-                    values[index] = fields.pop(0)
-            return values[0], values[1], values[2]
-        at += 4 + length
-    directory.report("bad-directory", reason="an entry lacks its ZIP64 sizes")
-    return nbytes, packed, header
+    values = zip64_values(extra, [nbytes, packed, header])
+    if values is None:
+        directory.report("bad-directory", reason="an entry lacks its ZIP64 sizes")
+        return nbytes, packed, header
+    return values[0], values[1], values[2]
 
 
 def _check_local_headers(directory: ZipDirectory, checks: EntryChecks) -> None:

@@ -1,4 +1,4 @@
-"""The records that end a zip archive and say where its directory is."""
+"""The records that end a zip archive and say where its directory is; ZIP64 numbers."""
 
 from __future__ import annotations
 
@@ -120,4 +120,26 @@ def _zip64(source: ByteSource, end: int) -> tuple[int, tuple[int, int, int]] | N
         if len(record) == _END64.size and record[:4] == _END64_MARK:
             _, _, count, size, offset = _END64.unpack(record)
             return place, (count, size, offset)
+    return None
+
+
+def zip64_values(extra: bytes, values: list[int]) -> list[int] | None:
+    """`values` with the real number for each that is 0xFFFFFFFF (APPNOTE 4.5.3).
+
+    None if the extra field has no such numbers.
+    """
+    at = 0
+    while at + 4 <= len(extra):
+        kind = int.from_bytes(extra[at : at + 2], "little")
+        length = int.from_bytes(extra[at + 2 : at + 4], "little")
+        if kind == 1:
+            body = extra[at + 4 : at + 4 + length]
+            fields = [int.from_bytes(body[i : i + 8], "little") for i in range(0, len(body) - 7, 8)]
+            wide = [index for index, value in enumerate(values) if value == 0xFFFFFFFF]
+            if len(fields) < len(wide):
+                return None
+            for index, field in zip(wide, fields, strict=False):
+                values[index] = field
+            return values
+        at += 4 + length
     return None

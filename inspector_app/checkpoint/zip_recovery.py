@@ -15,7 +15,13 @@ from inspector_app.checkpoint.errors import BrokenFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
 from inspector_app.checkpoint.zip_checks import EntryChecks
-from inspector_app.checkpoint.zip_directory import DESCRIPTOR, LOCAL, LOCAL_HEADER, ZipDirectory
+from inspector_app.checkpoint.zip_directory import (
+    DESCRIPTOR,
+    LOCAL,
+    LOCAL_HEADER,
+    ZipDirectory,
+)
+from inspector_app.checkpoint.zip_end import zip64_values
 
 _MARK = b"PK\x07\x08"
 _NARROW = Struct("<4sIII")  # mark, crc32, packed, size
@@ -58,6 +64,9 @@ def recovering(
         if len(raw) < name_bytes or offset > source.size:
             break
         name = raw.decode("latin-1")
+        if packed == 0xFFFFFFFF or size == 0xFFFFFFFF:
+            extra = source.read(offset - extra_bytes, extra_bytes)
+            size, packed = zip64_values(extra, [size, packed]) or (size, packed)
         after = offset + packed
         if flags & DESCRIPTOR and not packed:
             budget = _MOST_READ - (source.bytes_read - first_read)

@@ -430,6 +430,20 @@ def test_recovers_entries_with_sizes_in_their_headers(tmp_path: Path) -> None:
     assert directory.read(directory.records["a/data/0"]) == GOOD[1][1]
 
 
+def test_recovers_entries_with_zip64_sizes(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as made:
+        for name, data in GOOD:
+            with made.open(name, "w", force_zip64=True) as entry:
+                entry.write(data)
+    data = stream.getvalue()
+    path = tmp_path / "cut.zip"
+    path.write_bytes(data[: data.index(b"PK\1\2")])
+    directory = recover(ByteSource(path))
+    assert [(r.name, r.nbytes) for r in directory.order] == [(n, len(d)) for n, d in GOOD]
+    assert directory.read(directory.records["a/data/0"]) == GOOD[1][1]
+
+
 def test_recovery_is_not_fooled_by_marks_in_the_bytes(tmp_path: Path) -> None:
     text = "PK\x07\x08" + "PK\x03\x04" + "\0" * 40
     data = torch_bytes([text])
