@@ -55,8 +55,9 @@ class Collector(QObject):
 
 def taking_apart(checkpoint: Checkpoint) -> Generator[None, None, None]:
     """Break the cycles of parents and children, so that nodes go with their last reference."""
-    checkpoint.tensors = []
-    checkpoint.storages = {}
+    # Emptied rather than let go: a reader may hold the same list.
+    checkpoint.tensors.clear()
+    checkpoint.storages.clear()
     nodes = checkpoint.root.walk()
     while True:
         # walk() pushes a node's children before it hands the node out.
