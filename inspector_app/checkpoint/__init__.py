@@ -45,4 +45,16 @@ def reading(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Reading:
         return (yield from reader_of(path, limits))
     finally:
         if enabled:
+            _count_as_old()
             gc.enable()
+
+
+def _count_as_old() -> None:
+    """Move what was made to the collector's oldest generation, without walking it.
+
+    Enabling the collector would otherwise walk a million new nodes at the next allocation.
+    """
+    frozen = gc.get_freeze_count()
+    gc.freeze()
+    if not frozen:
+        gc.unfreeze()

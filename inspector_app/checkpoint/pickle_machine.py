@@ -20,7 +20,7 @@ from typing import Any
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
-from inspector_app.checkpoint.model import Progress
+from inspector_app.checkpoint.model import Progress, TensorInfo
 from inspector_app.checkpoint.pickle_nodes import (
     ByteArray,
     BytesPlace,
@@ -605,8 +605,16 @@ class PickleMachine:
 
     # --- containers
 
+    def _as_call(self, tensor: TensorInfo) -> Any:
+        """The call that a run stands for: an opcode acts on it as on any other call."""
+        last, position, end = self._runs.place_of(tensor)
+        self._replay(position, end)
+        return self._memo[last]
+
     def _set_pairs(self, stack: list[Any], pairs: list[tuple[Any, Any]], position: int) -> None:
         target = stack[-1]
+        if type(target) is TensorInfo:
+            target = stack[-1] = self._as_call(target)
         if type(target) is PairList:
             target.pairs.extend(pairs)
         elif type(target) is Call:
@@ -619,6 +627,8 @@ class PickleMachine:
 
     def _add_items(self, stack: list[Any], items: list[Any], position: int) -> None:
         target = stack[-1]
+        if type(target) is TensorInfo:
+            target = stack[-1] = self._as_call(target)
         if type(target) is list:
             target.extend(items)
         elif type(target) is Call:
@@ -630,6 +640,8 @@ class PickleMachine:
             stack[-1] = self._applied("append", target, items, position)
 
     def _build(self, target: Any, state: Any, position: int) -> Any:
+        if type(target) is TensorInfo:
+            target = self._as_call(target)
         if type(target) is Call:
             if type(target.function) is GlobalRef:
                 target.function.uses.add("build")

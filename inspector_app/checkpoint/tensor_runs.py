@@ -14,10 +14,9 @@ the stream refers to it.
 from __future__ import annotations
 
 import re
-import sys
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 from inspector_app.checkpoint.dtypes import DTYPES, STORAGE_CLASSES
@@ -25,6 +24,7 @@ from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import StorageRef, TensorInfo
 from inspector_app.checkpoint.pickle_nodes import GlobalRef
 from inspector_app.checkpoint.storage_table import StorageTable
+from inspector_app.checkpoint.tensor_template import Run, Template, View
 
 _INT = rb"(?:K.|M..|J....)"
 _PUT = rb"r(....)"
@@ -50,17 +50,8 @@ _COMMON = re.compile(  # a run whose GETs are not known yet
     re.DOTALL,
 )
 _FIRST_LONG = 256  # BINPUT writes smaller indices in another form: the loop's
-_INDEX_BLOCK = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What the numbers of a run mean, once they are checked."""
-
-    nbytes: int
-    offset: int
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
+_INDICES = [Struct(f"<{count}I") for count in range(12)]
+_MOST_TEMPLATES = 1_000
 
 
 def view_bytes(
@@ -90,8 +81,7 @@ class TensorRuns:
         # Of each run: its first and last memo index, its place in the file.
         self._places = array("Q")
         self._tensors: list[TensorInfo] = []
-        self._indices = b""
-        self._indices_from = 0
+        self._numbers: dict[int, int] = {}  # by identity, for `place_of`
         self.indices = 0
         self.forget()
 
@@ -100,7 +90,9 @@ class TensorRuns:
         self._pattern: re.Pattern[bytes] | None = None
         self._types: dict[bytes, tuple[str, int] | None] = {}
         self._texts: dict[bytes, str] = {}
-        self._views: dict[tuple[bytes, ...], _View | None] = {}
+        self._views: dict[tuple[bytes, ...], View | None] = {}
+        self._templates: dict[tuple[object, ...], Template] = {}
+        self._last: Template | None = None
 
     def read(
         self, data: bytes, position: int, base: int, top: int, stack: list[Any], most: int
@@ -122,79 +114,103 @@ class TensorRuns:
             self._pattern = self._learn(data, position)
             if self._pattern is None:
                 return position, top
-        match = self._pattern.match
-        views = self._views
-        types = self._types
-        texts = self._texts
         storages = self._storages
+        template = self._last
         for _ in range(most):
-            found = match(data, position)
-            if found is None:
-                break
-            # fmt: off
-            (key_size, key, key_put, kind, name_size, name, name_put, name_get,
-             place_size, place, place_put, place_get, numel, pid_put, offset,
-             size, size_put, stride, stride_put, grad,
-             hooks_put, args_put, put) = found.groups(b"")
-            # fmt: on
-            puts = b"".join(
-                (key_put, name_put, place_put, pid_put, size_put, stride_put, hooks_put)
-            )
-            skip = 4 * (top - self._indices_from)
-            if skip < 0 or skip + 64 > len(self._indices):
-                self._number_from(top)
-                skip = 0
-            if not self._indices.startswith(puts + args_put + put, skip):
-                break
-            dtype = types[kind] if kind in types else self._check_class(kind)
-            if dtype is None:
-                break
-            numbers = (numel, offset, size, stride, kind)
-            view = views[numbers] if numbers in views else self._check_view(dtype[1], numbers)
-            if view is None:
-                break
-            if name:
-                if name_size[0] != len(name):
+            likely = template.following if template is not None else None
+            run = likely.read(data, position, top) if likely is not None else None
+            if run is None:
+                likely, run = self._match(data, position, top)
+                if run is None:
                     break
-                storage_key = name.decode("ascii")
-            else:
-                storage_key = texts.get(name_get) or self._text(name_get)
-            if place:
-                if place_size[0] != len(place):
-                    break
-                device = place.decode("ascii")
-            else:
-                device = texts.get(place_get) or self._text(place_get)
-            storage = storages.get(storage_key)
+                if template is not None and likely is not None:
+                    template.following = likely
+            template = likely
+            key, name, device, dtype, view, grad, end, after = run
+            storage = storages.get(name)
             if storage is None:
-                if not storage_key or not device or len(storages) >= self._limits.tensors:
+                if len(storages) >= self._limits.tensors:
                     break
-                storage = storages[storage_key] = StorageRef(storage_key, view.nbytes, device)
+                storage = storages[name] = StorageRef(name, view.nbytes, device)
             elif storage.nbytes != view.nbytes or storage.device != device:
                 break
-            if key:
-                if int.from_bytes(key_size, "little") != len(key):
-                    break
-                stack.append(key.decode("ascii"))
+            if key is not None:
+                stack.append(key)
             tensor = TensorInfo(
-                "",
-                dtype[0],
-                view.shape,
-                view.stride,
-                storage,
-                view.offset,
-                storage.device,
-                grad == b"\x88",
+                "", dtype, view.shape, view.stride, storage, view.offset, storage.device, grad
             )
             stack.append(tensor)
-            end = found.end()
-            after = top + len(puts) // 4 + 2
             self._places.extend((top, after - 1, base + position, base + end))
             self._tensors.append(tensor)
             self.indices += after - top
             position = end
             top = after
+        self._last = template
         return position, top
+
+    def place_of(self, tensor: TensorInfo) -> tuple[int, int, int]:
+        """The last memo index of the run that made `tensor`, and its place in the file."""
+        for number in range(len(self._numbers), len(self._tensors)):
+            self._numbers[id(self._tensors[number])] = number
+        at = 4 * self._numbers[id(tensor)]
+        return self._places[at + 1], self._places[at + 2], self._places[at + 3]
+
+    def _match(self, data: bytes, position: int, top: int) -> tuple[Template | None, Run | None]:
+        """The run at `position` by the pattern, and the template for others of its form."""
+        found = self._pattern.match(data, position) if self._pattern is not None else None
+        if found is None:
+            return None, None
+        # fmt: off
+        (key_size, key, key_put, kind, name_size, name, name_put, name_get,
+         place_size, place, place_put, place_get, numel, pid_put, offset,
+         size, size_put, stride, stride_put, grad,
+         hooks_put, args_put, put) = found.groups(b"")
+        # fmt: on
+        puts = b"".join(
+            (
+                key_put,
+                name_put,
+                place_put,
+                pid_put,
+                size_put,
+                stride_put,
+                hooks_put,
+                args_put,
+                put,
+            )
+        )
+        after = top + len(puts) // 4
+        if _INDICES[len(puts) // 4].unpack(puts) != tuple(range(top, after)):
+            return None, None
+        dtype = self._types[kind] if kind in self._types else self._check_class(kind)
+        if dtype is None:
+            return None, None
+        numbers = (numel, offset, size, stride, kind)
+        view = (
+            self._views[numbers] if numbers in self._views else self._check_view(dtype[1], numbers)
+        )
+        if view is None:
+            return None, None
+        if (
+            int.from_bytes(key_size, "little") != len(key)
+            or (name and name_size[0] != len(name))
+            or (place and place_size[0] != len(place))
+        ):
+            return None, None
+        storage = name.decode("ascii") if name else self._text(name_get)
+        device = place.decode("ascii") if place else self._text(place_get)
+        if not storage or not device:
+            return None, None
+        marked = grad == b"\x88"
+        template = None
+        if key and name:
+            form = (numbers, place, place_get, name_size, grad, size_put == b"", stride_put == b"")
+            template = self._templates.get(form)
+            if template is None and len(self._templates) < _MOST_TEMPLATES:
+                template = Template(found, device, dtype[0], view, marked)
+                self._templates[form] = template
+        text = key.decode("ascii") if key else None
+        return template, (text, storage, device, dtype[0], view, marked, found.end(), after)
 
     def find(self, index: int) -> tuple[int, int, int, TensorInfo] | None:
         """The run that set memo `index`: its last index, its place in the file, its tensor."""
@@ -203,14 +219,6 @@ class TensorRuns:
         if at < 0 or index > places[4 * at + 1]:
             return None
         return places[4 * at + 1], places[4 * at + 2], places[4 * at + 3], self._tensors[at]
-
-    def _number_from(self, top: int) -> None:
-        """Write the indices from `top` on as a stream would have them, for comparison."""
-        block = array("I", range(top, top + _INDEX_BLOCK))
-        if sys.byteorder == "big":
-            block.byteswap()
-        self._indices = block.tobytes()
-        self._indices_from = top
 
     def _learn(self, data: bytes, position: int) -> re.Pattern[bytes] | None:
         """The pattern of this stream's runs, from the first of them."""
@@ -246,7 +254,7 @@ class TensorRuns:
 
     def _check_view(
         self, bits: int, numbers: tuple[bytes, bytes, bytes, bytes, bytes]
-    ) -> _View | None:
+    ) -> View | None:
         """The numbers of a run, if they make a view that lies within its storage."""
         numel, start = _integers(numbers[0])[0], _integers(numbers[1])[0]
         shape, stride = _integers(numbers[2]), _integers(numbers[3])
@@ -254,7 +262,7 @@ class TensorRuns:
         if min((numel, start, *shape, *stride)) >= 0 and len(shape) == len(stride):
             nbytes = numel * bits // 8
             if view_bytes(shape, stride, start, bits) <= nbytes:
-                view = _View(nbytes, start, shape, stride)
+                view = View(nbytes, start, shape, stride)
         self._views[numbers] = view
         return view
 
