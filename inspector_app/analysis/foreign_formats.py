@@ -3,22 +3,18 @@ and raw pickles."""
 
 from __future__ import annotations
 
-from inspector_app.analysis.load_call import import_lines, problem_note, shards
+from inspector_app.analysis.load_call import import_lines, problem_note, shards, some
 from inspector_app.analysis.needed_globals import needed_globals
 from inspector_app.analysis.python_text import bracketed, comment, literal
-from inspector_app.analysis.state_dict_keys import change_lines, key_changes
+from inspector_app.analysis.state_dict_keys import HEADER, change_lines, key_changes
 from inspector_app.checkpoint.allowed_globals import names_outside
 from inspector_app.checkpoint.model import Checkpoint
-from inspector_app.checkpoint.text import plain
-
-_METADATA = "__metadata__"
-_NAMED_AT_MOST = 4
 
 
 def safetensors_lines(checkpoint: Checkpoint) -> list[str]:
     """The weights of a safetensors file, or of all shards, into ``model``."""
     files = shards(checkpoint)
-    changes = change_lines(key_changes(checkpoint.root, ignored=(_METADATA,)))
+    changes = change_lines(key_changes(checkpoint.root, ignored=(HEADER,)))
     imports = ["from safetensors.torch import load_file"]
     if any("torch." in line for line in changes):
         imports.append("torch")
@@ -75,14 +71,14 @@ def unpickled(checkpoint: Checkpoint) -> list[str]:
     refused = needed_globals(checkpoint).refused
     if refused:
         notes += comment(
-            f"Not loaded here: the pickle names {_some(refused)}, which is no known type of data."
+            f"Not loaded here: the pickle names {some(refused)}, which is no known type of data."
             " Loading it would import and call what the file says."
         )
         return [*notes, "checkpoint = None"]
     names = [each.name for each in checkpoint.globals]
     if names:
         notes += comment(
-            f"A raw pickle: loading it imports and calls what it names ({_some(names)})."
+            f"A raw pickle: loading it imports and calls what it names ({some(names)})."
             " Only for a file whose maker you trust."
         )
     outside = [name for name in names_outside(checkpoint) if name.startswith("numpy.")]
@@ -96,9 +92,3 @@ def unpickled(checkpoint: Checkpoint) -> list[str]:
         f'with open({path}, "rb") as file:',
         "    checkpoint = pickle.load(file)",
     ]
-
-
-def _some(names: list[str] | tuple[str, ...]) -> str:
-    shown = ", ".join(plain(name, 80) for name in names[:_NAMED_AT_MOST])
-    rest = len(names) - _NAMED_AT_MOST
-    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inspector_app.analysis.needed_globals import needed_globals, split_global
+from inspector_app.analysis.needed_globals import NeededGlobals, needed_globals, split_global
 from inspector_app.analysis.python_text import bracketed, comment, literal
 from inspector_app.checkpoint.allowed_globals import names_outside
 from inspector_app.checkpoint.errors import Problem
@@ -13,6 +14,8 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, Node
 from inspector_app.checkpoint.text import plain
 
 _NAMED_AT_MOST = 4
+# torch's own machine lacks the opcodes of protocol 4.
+_NEWEST_PROTOCOL = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,40 +100,41 @@ def problem_note(checkpoint: Checkpoint) -> list[str]:
     return comment(f"This file may be refused, it has {problems}: {first}")
 
 
-def torch_load(checkpoint: Checkpoint, path: str = "", mmap: bool = False) -> LoadCall:
-    """The call for a file that ``torch.save`` wrote; `path` is an expression for another."""
+def torch_load(
+    checkpoint: Checkpoint, path: str = "", mmap: bool = False, brief: bool = False
+) -> LoadCall:
+    """The call for a file that ``torch.save`` wrote.
+
+    Args:
+        checkpoint: the file.
+        path: an expression for another file that is loaded in the same way.
+        mmap: map the file, where its format allows that, so that only what is used is read.
+        brief: leave out why a whole model is a bad way to save.
+    """
     needed = needed_globals(checkpoint)
     notes = problem_note(checkpoint)
-    weights_only = True
     reason = discouraged(checkpoint)
+    if reason is not None and not brief:
+        notes += comment(f"{reason.message[:1].upper()}{reason.message[1:]}.")
+    obstacle = "" if needed.refused else _obstacle(checkpoint, needed, reason is not None)
+    weights_only = not obstacle
     if needed.refused:
         notes += comment(
-            f"weights_only=True refuses this file: it names {_some(needed.refused)}, which is no"
+            f"weights_only=True refuses this file: it names {some(needed.refused)}, which is no"
             " known type of data. With False, torch would import and call what the file says."
         )
-    elif reason is not None:
-        notes += comment(f"{reason.message[:1].upper()}{reason.message[1:]}.")
-        notes += comment("weights_only=False runs code from the file: only for one you trust.")
-        weights_only = False
-    elif needed.functions:
+    elif obstacle:
         notes += comment(
-            f"weights_only=True refuses {_some(needed.functions)}. With False torch imports and"
-            " calls what the file names: only for a file whose maker you trust."
+            f"weights_only=True cannot load {obstacle}. With False, torch imports and calls what"
+            " the file names: only for a file whose maker you trust."
         )
-        weights_only = False
-    elif checkpoint.format == "torch-tar":
-        notes += comment(
-            "torch.load cannot read tar files of torch before 0.1.10 with weights_only=True;"
-            " with False it runs what the file says: only for a file whose maker you trust."
-        )
-        weights_only = False
     imports = ["torch"]
     manager: list[str] = []
     if weights_only and not needed.refused:
         imports += needed.imports
         if needed.foreign:
             notes += comment(
-                f"{_some(needed.foreign)}: code of other packages, which must be importable."
+                f"{some(needed.foreign)}: code of other packages, which must be importable."
             )
         if needed.entries:
             manager = bracketed(
@@ -143,7 +147,24 @@ def torch_load(checkpoint: Checkpoint, path: str = "", mmap: bool = False) -> Lo
     return LoadCall(tuple(imports), tuple(notes), tuple(manager), call)
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _obstacle(checkpoint: Checkpoint, needed: NeededGlobals, whole_model: bool) -> str:
+    """What keeps ``weights_only=True`` from loading the file whatever is allowed, or ""."""
+    if whole_model:
+        return "pickled models"
+    if needed.functions:
+        return some(needed.functions)
+    if needed.unfillable:
+        return f"what is in {some(needed.unfillable)}"
+    if checkpoint.format == "torch-tar":
+        return "tar files of torch before 0.1.10"
+    protocol = checkpoint.metadata.get("pickle_protocol", "2")
+    if protocol.isdecimal() and int(protocol[:9]) > _NEWEST_PROTOCOL:
+        return f"a pickle of protocol {protocol[:9]}"
+    return ""
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few of `names`, and how many more there are."""
     shown = ", ".join(plain(name, 80) for name in names[:_NAMED_AT_MOST])
     rest = len(names) - _NAMED_AT_MOST
     return f"{shown} and {rest} more" if rest > 0 else shown

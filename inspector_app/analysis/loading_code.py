@@ -24,7 +24,7 @@ from inspector_app.analysis.load_call import (
 from inspector_app.analysis.model_lines import LoadedPart, model_parts, whole_model_lines
 from inspector_app.analysis.python_text import bracketed, comment, literal
 from inspector_app.analysis.resume_code import resume_code
-from inspector_app.analysis.state_dict_keys import change_lines, key_changes
+from inspector_app.analysis.state_dict_keys import HEADER, METADATA, change_lines, key_changes
 from inspector_app.analysis.tensor_line import tensor_line
 from inspector_app.checkpoint.model import Checkpoint, Kind, SectionKind
 from inspector_app.checkpoint.text import plain
@@ -81,13 +81,13 @@ def _sharded(checkpoint: Checkpoint) -> list[str]:
     lines += [f"    {line}" for line in load.assigned_to("part")]
     lines.append("    state_dict.update(part)")
     part = LoadedPart("model", "state_dict", checkpoint.root)
-    return [*lines, *_into_model(part, taken=True)]
+    return [*lines, *_into_model(part, taken=True, ignored=HEADER)]
 
 
-def _into_model(part: LoadedPart, taken: bool = False) -> list[str]:
+def _into_model(part: LoadedPart, taken: bool = False, ignored: str = METADATA) -> list[str]:
     """Lines from the state_dict to a model that holds it; `taken` if it has its name."""
     lines = [] if taken else [f"state_dict = {part.expression}"]
-    lines += change_lines(key_changes(part.node))
+    lines += change_lines(key_changes(part.node, (ignored,)))
     lines += ["", f"# {part.name} = YourModel(...)"]
     lines += [f"{part.name}.load_state_dict(state_dict)", f"{part.name}.eval()"]
     return lines

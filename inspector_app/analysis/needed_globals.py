@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -24,10 +24,11 @@ class NeededGlobals:
     """How to get at the globals of one file.
 
     Attributes:
-        imports: modules to import.
+        imports: modules, or whole lines that begin with ``from``.
         entries: expressions for the list of ``safe_globals``.
         foreign: names of classes of other packages among the entries.
         functions: names of other packages that torch cannot be told to allow safely.
+        unfillable: types of containers that torch refuses to fill, such as ``defaultdict``.
         refused: names of the standard library that no plain data needs, such as
             ``os.system``, and names that are no Python names.
     """
@@ -36,6 +37,7 @@ class NeededGlobals:
     entries: tuple[str, ...]
     foreign: tuple[str, ...]
     functions: tuple[str, ...]
+    unfillable: tuple[str, ...]
     refused: tuple[str, ...]
 
 
@@ -86,6 +88,7 @@ _NUMPY_FUNCTION = re.compile(
     r"numpy\._?core\.(multiarray\.(?:scalar|_reconstruct)|numeric\._frombuffer)"
 )
 _PATH = re.compile(r"pathlib\.(?:_local\.)?((?:Pure)?(?:Posix|Windows)Path|Path|PurePath)")
+_FILLABLE = ("dict", "collections.OrderedDict", "collections.Counter")
 _DTYPE_CLASSES = {
     "b1": "BoolDType",
     "i1": "Int8DType",
@@ -116,6 +119,7 @@ def needed_globals(checkpoint: Checkpoint) -> NeededGlobals:
     foreign: list[str] = []
     functions: list[str] = []
     refused: list[str] = []
+    taken: set[str] = set()
     for name in names_outside(checkpoint):
         registered = [module for prefix, module in _REGISTERED if name.startswith(prefix)]
         if registered:
@@ -137,17 +141,43 @@ def needed_globals(checkpoint: Checkpoint) -> NeededGlobals:
                 # It has to be defined where the lines run, maybe in a module of its own.
                 entries.append(f'({qualified_name}, "{name}")')
             else:
-                imports.add(module)
-                entries.append(name)
-    if any(entry == "numpy.dtype" for entry in entries):
+                outer, _, inner = qualified_name.partition(".")
+                # Not the full name: torch.optim deletes its modules' names, for one.
+                local = outer if outer not in taken else f"{outer}_{len(taken)}"
+                taken.add(local)
+                renamed = "" if local == outer else f" as {local}"
+                imports.add(f"from {module} import {outer}{renamed}")
+                entries.append(f"{local}.{inner}" if inner else local)
+    looked_at = list(_untensored(checkpoint.root)) if entries else []
+    if "numpy.dtype" in entries:
         imports.add("numpy.dtypes")
-        entries += [
-            f"numpy.dtypes.{name}"
-            for name in _dtype_classes(islice(checkpoint.root.walk(), _LOOKED_AT))
-        ]
+        entries += [f"numpy.dtypes.{name}" for name in _dtype_classes(looked_at)]
     return NeededGlobals(
-        tuple(sorted(imports)), tuple(entries), tuple(foreign), tuple(functions), tuple(refused)
+        tuple(sorted(imports)),
+        tuple(entries),
+        tuple(foreign),
+        tuple(functions),
+        tuple(sorted({node.type_name for node in looked_at if _is_unfillable(node)})),
+        tuple(refused),
     )
+
+
+def _untensored(root: Node) -> Iterator[Node]:
+    """The nodes of the tree that are no tensors, as far as a look costs little."""
+    return (node for node in islice(root.walk(), _LOOKED_AT) if node.kind != Kind.TENSOR)
+
+
+def _is_unfillable(node: Node) -> bool:
+    """A container that the pickle fills by itself, which torch allows three types to be:
+    ``_check_set_item_target`` and APPENDS in torch/_weights_only_unpickler.py."""
+    if not node.children:
+        return False
+    if node.kind == Kind.MAPPING:
+        return node.type_name not in _FILLABLE
+    if node.kind == Kind.OBJECT:
+        # Entries of a list; attributes have names.
+        return type(node.children[-1].key) is int
+    return node.kind == Kind.SEQUENCE and node.type_name.endswith("deque")
 
 
 def split_global(name: str) -> tuple[str, str]:
@@ -193,8 +223,6 @@ def _dtype_classes(nodes: Iterable[Node]) -> list[str]:
     """The classes of the numpy dtypes in a tree, which torch wants allowed one by one."""
     codes: set[str] = set()
     for node in nodes:
-        if node.kind == Kind.TENSOR:
-            continue
         if node.kind == Kind.ARRAY and isinstance(node.value, ArrayInfo):
             codes.add(node.value.dtype)
         elif node.type_name == "numpy.dtype" and isinstance(node.value, str):

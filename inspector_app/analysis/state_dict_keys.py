@@ -18,7 +18,9 @@ _WRAPPERS = {
 # Counters that an average keeps among the tensors: torch's AveragedModel, mmengine.
 _COUNTERS = ("n_averaged", "steps")
 # An attribute of the OrderedDict that state_dict() returns, which the tree shows as a key.
-_METADATA = "_metadata"
+METADATA = "_metadata"
+# What the tree shows of the header of a safetensors file, or of an index of shards.
+HEADER = "__metadata__"
 _MOST_NAMED = 8
 
 
@@ -37,10 +39,11 @@ class KeyChanges:
     compiled_parts: bool = False
 
 
-def key_changes(section: Node, ignored: Collection[str] = (_METADATA,)) -> KeyChanges:
+def key_changes(section: Node, ignored: Collection[str] = (METADATA,)) -> KeyChanges:
     """What to take away from the keys of a model's section.
 
-    `ignored` are entries of the tree that the loaded mapping does not have.
+    `ignored` are entries of the tree that the loaded mapping does not have: an attribute of
+    what `state_dict()` returns, or `HEADER`.
     """
     extra: list[PathElement] = []
     keys: list[str] = []

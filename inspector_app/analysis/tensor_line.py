@@ -29,7 +29,7 @@ def _file_of(checkpoint: Checkpoint, tensor: TensorInfo) -> str:
 
 def _saved_by_torch(checkpoint: Checkpoint, tensor: TensorInfo) -> list[str]:
     # Mapped, since all but one of the tensors would be read for nothing.
-    load = torch_load(checkpoint, literal(_file_of(checkpoint, tensor)), mmap=True)
+    load = torch_load(checkpoint, literal(_file_of(checkpoint, tensor)), mmap=True, brief=True)
     suffix = access("", tensor)
     if suffix is not None:
         return [*import_lines(load.imports), *load.assigned_to("tensor", suffix)]

@@ -42,10 +42,13 @@ _MODEL_WORDS = _names(
     "model module dict net network weights params parameters generator discriminator "
     "encoder decoder backbone student teacher actor critic policy"
 )
+_PLAIN_MODEL_WORDS = _names("model module state dict net network weights params parameters")
 _HYPER_PARAMETER_WORDS = _names(
     "args arguments config configuration conf cfg hparams hparam hyper hyperparameters "
     "hyperparams opt opts options settings"
 )
+# Lightning keeps whole modules among them.
+_UNMISTAKABLE = _names("hyper hparams hyperparameters hyperparams")
 _HYPER_PARAMETER_KEYS = _names(
     "lr learning_rate batch_size epochs num_epochs max_epochs hidden_size hidden_dim num_layers "
     "n_layers dropout weight_decay momentum seed in_channels out_channels num_classes d_model "
@@ -61,6 +64,8 @@ _PARAMETER_NAME = re.compile(
     r"(.*[._])?(weight|bias|running_mean|running_var|num_batches_tracked|embed|token|scale"
     r"|(weight|bias)_[a-z]+(_l\d+)?(_reverse)?|gamma|beta|alpha)$"
 )
+# Not the name of a file or an expression, which are keys of other things.
+_DOTTED_NAME = re.compile(r"[^\s/\\=]+\.[^\s/\\=]+$")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WRAPPED = re.compile(r"(module\.|_orig_mod\.)+")
 
@@ -140,21 +145,28 @@ def _is_scheduler(node: Node, children: Sequence[Node], keys: set[str]) -> bool:
         return True
     # Other libraries' schedulers keep other numbers, so that the name has to tell.
     named = any(word.startswith("sched") for word in _words(node.key))
-    return named and bool(children) and all(_is_plain(child, 2) for child in children)
+    return (
+        named
+        and bool(children)
+        and all(child.kind != Kind.MAPPING and _is_plain(child, 1) for child in children)
+    )
 
 
 def _is_model(node: Node, children: Sequence[Node], averaged: bool) -> bool:
-    tensors = 0
-    parameters = 0
+    tensors = parameters = dotted = scalars = 0
     for child in children:
         name = child.key if isinstance(child.key, str) else ""
         is_tensor = isinstance(child, TensorInfo) and not is_random_state(child)
+        has_dot = _DOTTED_NAME.match(name) is not None
         tensors += is_tensor
         # Packed parameters of quantized layers are tuples under a dotted key.
-        parameters += "." in name[1:-1] or (is_tensor and _PARAMETER_NAME.match(name) is not None)
+        parameters += has_dot or (is_tensor and _PARAMETER_NAME.match(name) is not None)
+        dotted += has_dot and is_tensor
+        scalars += child.kind == Kind.SCALAR
     if not tensors or node.kind == Kind.OBJECT:
         return False
-    if 2 * parameters >= len(children):
+    # Numbers that somebody put among the tensors do not make it less of a state_dict.
+    if 2 * parameters >= len(children) or (dotted > 1 and 2 * dotted >= len(children) - scalars):
         return True
     if 2 * tensors <= len(children) or any(type(child.key) is not str for child in children):
         return False
@@ -164,14 +176,14 @@ def _is_model(node: Node, children: Sequence[Node], averaged: bool) -> bool:
 
 
 def _is_average_of(node: Node, model: Node | None) -> bool:
-    """An average has a model's keys; so has a twin (``netG_A`` and ``netG_B``), and a
-    counter of updates beside it tells them apart."""
+    """An average has a model's keys. So have the twins of a GAN, which have twin names; an
+    average that is not called one stands beside a plain ``model`` or ``state_dict``."""
     keys = {child.key for child in sample(node.children)}
     if "n_averaged" in keys:
         return True
-    if model is None or node.parent is None or len(node.children) != len(model.children):
+    if model is None or model.parent is None or len(node.children) != len(model.children):
         return False
-    if not _MODEL_WORDS.isdisjoint(_words(node.key)) or _MODEL_WORDS.isdisjoint(_words(model.key)):
+    if not _words(model.key) <= _PLAIN_MODEL_WORDS or not _MODEL_WORDS.isdisjoint(_words(node.key)):
         return False
     return _bare_keys(node) == _bare_keys(model)
 
@@ -182,11 +194,14 @@ def _bare_keys(node: Node) -> list[str]:
 
 
 def _is_hyper_parameters(node: Node, children: Sequence[Node], keys: set[str]) -> bool:
+    words = _words(node.key)
+    if children and not _UNMISTAKABLE.isdisjoint(words):
+        return True
     if not children or _holds_tensors(node, 2):
         return False
     if node.kind == Kind.OBJECT and _HYPER_PARAMETER_TYPES.match(node.type_name):
         return True
-    if not _HYPER_PARAMETER_WORDS.isdisjoint(_words(node.key)):
+    if not _HYPER_PARAMETER_WORDS.isdisjoint(words):
         return True
     return len(keys & _HYPER_PARAMETER_KEYS) >= 2 and all(_is_plain(child, 2) for child in children)
 

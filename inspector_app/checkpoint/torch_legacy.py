@@ -98,6 +98,8 @@ class LegacyStream:
             # a reference is said where the tree meets it.
             with suppress(BadTensorError):
                 self._resolve(reference)
+        if part == "object":
+            self.metadata["pickle_protocol"] = str(machine.protocol)
         if part == "protocol version" and machine.finished:
             if machine.value != PROTOCOL_VERSION or type(machine.value) is not int:
                 text = str(machine.value) if type(machine.value) is int else "no number"

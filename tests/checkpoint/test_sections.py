@@ -108,9 +108,19 @@ CASES = {
             "global_step": 10,
             "pytorch-lightning_version": "2.0",
             "state_dict": STATE,
-            "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": {"current": {"ready": 1}}}},
+            "loops": {
+                "fit_loop": {
+                    "state_dict": {},
+                    "epoch_progress": {"current": {"ready": 1}},
+                    "epoch_loop.scheduler_progress": {"total": {"ready": 1, "completed": 0}},
+                }
+            },
             "callbacks": {
-                "ModelCheckpoint{}": {"best_model_score": torch.tensor(0.1), "dirpath": "/x"},
+                "ModelCheckpoint{}": {
+                    "best_model_score": torch.tensor(0.1),
+                    "dirpath": "/x",
+                    "best_k_models": {"/x/epoch=0.ckpt": torch.tensor(0.1)},
+                },
                 "EarlyStopping{}": {
                     "wait_count": 0,
                     "best_score": torch.tensor(1.0),
@@ -121,7 +131,7 @@ CASES = {
             "lr_schedulers": [STEP],
             "MixedPrecision": SCALER,
             "hparams_name": "kwargs",
-            "hyper_parameters": {"hidden": 3, "net": {"depth": 2}},
+            "hyper_parameters": {"hidden": 3, "net": {"depth": 2}, "loss": Model(STATE)},
         },
         [
             ("state_dict", "model"),
@@ -225,6 +235,18 @@ CASES = {
     "an average by its keys": (
         {"model": STATE, "smooth": PARALLEL},
         [("model", "model"), ("smooth", "ema")],
+    ),
+    "twins that have no name of a model": (
+        {"netG": STATE, "torch": STATE, "a b": STATE},
+        [("netG", "model"), ("torch", "model"), ("a b", "model")],
+    ),
+    "numbers among the tensors": (
+        {**STATE, **{f"number{i}": i for i in range(20)}},
+        [("", "model")],
+    ),
+    "a weight among numbers": (
+        {"config": {"lr": 0.1, "seed": 1, "momentum": 2, "class_weight": torch.ones(2)}},
+        [],
     ),
     "AveragedModel": (
         {"model": STATE, "second": {"n_averaged": torch.tensor(3), **PARALLEL}},
