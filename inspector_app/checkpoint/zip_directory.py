@@ -10,6 +10,7 @@ read different things, a `Problem` says so.
 
 from __future__ import annotations
 
+import gc
 import zlib
 from collections.abc import Generator, Iterable
 from struct import Struct
@@ -204,7 +205,14 @@ def reading(
     directory.comment = end.comment
     for problem in end.problems:
         directory.report(problem.code, problem.where, **problem.details)
-    checks = yield from _entries(directory, end)
+    collecting = gc.isenabled()
+    try:
+        # The collector would walk all entries again and again: they are only growing.
+        gc.disable()
+        checks = yield from _entries(directory, end)
+    finally:
+        if collecting:
+            gc.enable()
     if not checks.order and end.count:
         return (yield from recovering(source, limits))
     if not checks.order:
