@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
@@ -266,7 +267,7 @@ class CheckpointTree(QWidget):
             (self.tr("Not"), "-bias"),
         ]
         rows = "".join(
-            f"<tr><td>{name}&nbsp;&nbsp;</td><td><code>{example.replace('>', '&gt;')}</code></td></tr>"
+            f"<tr><td>{name}&nbsp;&nbsp;</td><td><code>{html.escape(example)}</code></td></tr>"
             for name, example in lines
         )
         return f"<table>{rows}</table>"

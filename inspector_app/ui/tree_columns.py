@@ -83,7 +83,9 @@ def cell(rows: TreeRows, row: int, column: int) -> str:
     if column == Column.DTYPE:
         if node is not None and node.type_name:
             return plain(node.type_name.rpartition(".")[2], 60)
-        return totals.dtype if totals is not None else ""
+        if totals is None:
+            return ""
+        return plain(totals.dtype, 60) or QCoreApplication.translate("tree", "mixed")
     if totals is None:
         return ""
     if column == Column.PARAMETERS:

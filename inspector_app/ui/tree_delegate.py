@@ -31,7 +31,7 @@ from inspector_app.ui.tree_symbols import Symbol, draw_symbol
 INDENT = 16
 ARROW_WIDTH = 16
 SYMBOL = 14
-PADDING = 6
+PADDING = 4
 GAP = 6
 # Beyond this the names of deep rows would leave the column.
 DEEPEST_INDENT = 24

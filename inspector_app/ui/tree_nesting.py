@@ -215,18 +215,31 @@ def _equal_layers(one: Node | Branch, other: Node | Branch, start: int) -> bool:
     else:
         ones, others = [one], [other]
         one_start, other_start = _after_number(one, start), _after_number(other, start)
+    pairs = []
+    tensors = 0
     for left, right in zip(ones, others, strict=True):
-        if str(left.key)[one_start:] != str(right.key)[other_start:]:
+        one_key, other_key = left.key, right.key
+        if type(one_key) is str and type(other_key) is str:
+            if one_key[one_start:] != other_key[other_start:]:
+                return False
+        elif type(one_key) is not type(other_key):
             return False
-    return _equal_nodes(list(zip(ones, others, strict=True)))
+        if left.children or not isinstance(left, TensorInfo) or not isinstance(right, TensorInfo):
+            pairs.append((left, right))
+        elif left.shape != right.shape or left.dtype != right.dtype or right.children:
+            return False
+        else:
+            tensors += 1
+    return _equal_nodes(pairs, tensors)
 
 
 def _after_number(node: Node, start: int) -> int:
     return start + len(str(_number(node, start)))
 
 
-def _equal_nodes(pairs: list[tuple[Node, Node]]) -> bool:
-    tensors = compared = 0
+def _equal_nodes(pairs: list[tuple[Node, Node]], tensors: int) -> bool:
+    """The pairs are equal, and there are tensors among them or were `tensors` before."""
+    compared = 0
     while pairs:
         one, other = pairs.pop()
         compared += 1

@@ -23,7 +23,7 @@ Key = tuple[Any, ...]
 
 def ordering(
     rows: TreeRows, column: int, descending: bool, skipped_kind: int
-) -> Generator[None, None, "array[int]"]:
+) -> Generator[None, None, array[int]]:
     """The rows by position, sorted, each followed by all that lies below it.
 
     Args:

@@ -205,7 +205,7 @@ class VisibleRows:
             row += 1
 
 
-def inverse(order: Sequence[int]) -> Generator[None, None, "array[int]"]:
+def inverse(order: Sequence[int]) -> Generator[None, None, array[int]]:
     """The position of each row in `order`."""
     place: array[int] = array("I", bytes(4 * len(order)))
     for position, row in enumerate(order):
