@@ -42,6 +42,8 @@ _MODEL_WORDS = _names(
     "model module dict net network weights params parameters generator discriminator "
     "encoder decoder backbone student teacher actor critic policy"
 )
+# They have a model's keys and are none.
+_OTHER_WORDS = _names("mask masks grad grads gradient gradients fisher importance stats")
 _PLAIN_MODEL_WORDS = _names("model module state dict net network weights params parameters")
 _HYPER_PARAMETER_WORDS = _names(
     "args arguments config configuration conf cfg hparams hparam hyper hyperparameters "
@@ -103,6 +105,14 @@ def find_sections(root: Node) -> list[Section]:
     return sections
 
 
+def model_section(root: Node) -> list[Section]:
+    """The sections of a format that holds one model's tensors and nothing else: safetensors
+    and ONNX, whatever the tensors are called."""
+    if any(child.kind == Kind.TENSOR for child in sample(root.children)):
+        return [Section((), SectionKind.MODEL)]
+    return []
+
+
 def sample(children: Sequence[Node]) -> Sequence[Node]:
     """All children, or of many the first, the last and some between, in order."""
     count = len(children)
@@ -120,7 +130,9 @@ def _kind_of(node: Node, averaged: bool) -> str | None:
     if is_random_state(node):
         return SectionKind.RNG
     if node.kind == Kind.MODULE:
-        return SectionKind.MODEL if _holds_tensors(node, 1) else None
+        # Packed parameters of a quantized TorchScript module lie deeper.
+        deep = 4 if node.parent is None else 1
+        return SectionKind.MODEL if _holds_tensors(node, deep) else None
     if node.kind not in _MAPPINGS:
         return None
     children = sample(node.children)
@@ -163,7 +175,7 @@ def _is_model(node: Node, children: Sequence[Node], averaged: bool) -> bool:
         parameters += has_dot or (is_tensor and _PARAMETER_NAME.match(name) is not None)
         dotted += has_dot and is_tensor
         scalars += child.kind == Kind.SCALAR
-    if not tensors or node.kind == Kind.OBJECT:
+    if not tensors or node.kind == Kind.OBJECT or not _OTHER_WORDS.isdisjoint(_words(node.key)):
         return False
     # Numbers that somebody put among the tensors do not make it less of a state_dict.
     if 2 * parameters >= len(children) or (dotted > 1 and 2 * dotted >= len(children) - scalars):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from inspector_app.checkpoint.model import Kind, Node, Section, TensorInfo, contiguous_stride
-from inspector_app.checkpoint.sections import SAMPLE, find_sections, sample
+from inspector_app.checkpoint.sections import SAMPLE, find_sections, model_section, sample
 
 
 class Model:
@@ -248,6 +248,10 @@ CASES = {
         {"config": {"lr": 0.1, "seed": 1, "momentum": 2, "class_weight": torch.ones(2)}},
         [],
     ),
+    "masks with a model's keys": (
+        {"state_dict": STATE, "compression_sched": {"masks_dict": STATE}},
+        [("state_dict", "model")],
+    ),
     "AveragedModel": (
         {"model": STATE, "second": {"n_averaged": torch.tensor(3), **PARALLEL}},
         [("model", "model"), ("second", "ema")],
@@ -341,6 +345,16 @@ CASES = {
 def test_sections_of(name: str) -> None:
     value, expected = CASES[name]
     assert sections(value) == expected
+
+
+def test_a_file_of_tensors_alone_is_a_model_whatever_their_names() -> None:
+    root = tree({"onnx::MatMul_3": torch.ones(2), "graph": {"inputs": []}})
+    assert model_section(root) == [Section((), "model")]
+    assert model_section(tree({"graph": {"inputs": []}})) == []
+
+
+def test_a_script_module_with_packed_parameters_is_a_model() -> None:
+    assert sections(Model({"features": {"0": {"_packed": [torch.ones(2)]}}})) == [("", "model")]
 
 
 @pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, SAMPLE + 70, 5_000])
