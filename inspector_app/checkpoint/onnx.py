@@ -31,41 +31,30 @@ from inspector_app.checkpoint.model import (
     TensorInfo,
 )
 from inspector_app.checkpoint.onnx_facts import ModelFacts, TypeReader
+from inspector_app.checkpoint.onnx_recognition import MODEL_FIELDS, TEXT_FIELDS, recognise
 from inspector_app.checkpoint.onnx_scopes import Scope
 from inspector_app.checkpoint.onnx_tensors import TensorReader
 from inspector_app.checkpoint.protobuf import BYTES, VARINT, WireReader, signed
+from inspector_app.checkpoint.sections import model_section
 
-# ModelProto: field number to wire type and name.
-_MODEL = {
-    1: (VARINT, "ir_version"),
-    2: (BYTES, "producer_name"),
-    3: (BYTES, "producer_version"),
-    4: (BYTES, "domain"),
-    5: (VARINT, "model_version"),
-    6: (BYTES, "doc_string"),
-    7: (BYTES, "graph"),
-    8: (BYTES, "opset_import"),
-    14: (BYTES, "metadata_props"),
-    20: (BYTES, "training_info"),
-    25: (BYTES, "functions"),
-    26: (BYTES, "configuration"),
-}
-# Fields that a later version of the format may add.
-_LATER_FIELDS = 64
-_IR_VERSION, _GRAPH, _OPSET, _PROPS, _TRAINING, _FUNCTIONS = 1, 7, 8, 14, 20, 25
-_TEXTS = (2, 3, 4, 6)
-_HIGHEST_IR_VERSION = 1_000
+_GRAPH, _OPSET, _PROPS, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
 # GraphProto
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 2, 5, 11, 12, 15
-_GRAPH_FIELDS = (1, 2, 5, 10, 11, 12, 13, 14, 15, 16)
 
 _FUNCTION_NODE = 7
 _TRAINING_GRAPHS = {1: "initialization", 2: "algorithm"}
 
 _MOST_ROWS = 100_000
 _MOST_PROBLEMS = 1_000
+# A TensorProto can be two bytes long and costs 700 here. Above a few, only as many are
+# kept as a file of this length can have with names and values.
+_FEW = 10_000
+_SMALLEST_TENSOR = 48
 _STEP = 500
 _SMALL_ATTRIBUTE = 64
+
+
+__all__ = ["read", "recognise"]
 
 
 class _Graph(NamedTuple):
@@ -75,46 +64,6 @@ class _Graph(NamedTuple):
     end: int
     scope: Scope
     node_field: int = _NODE
-
-
-def recognise(source: ByteSource) -> bool:
-    """Whether `source` is a ModelProto: known fields only, with an ir_version and a graph."""
-    wire = WireReader(source)
-    version = False
-    graph: tuple[int, int] | None = None
-    for number, kind, at, length in wire.fields(0, source.size, 4_096):
-        if number not in _MODEL and graph is not None and number < _LATER_FIELDS:
-            continue
-        if number not in _MODEL or _MODEL[number][0] != kind:
-            return False
-        if number == _IR_VERSION:
-            if not 0 < at < _HIGHEST_IR_VERSION:
-                return False
-            version = True
-        elif number in _TEXTS and not _is_text(wire.read(at, min(length, 64))):
-            return False
-        elif number == _GRAPH:
-            graph = (at, at + length)
-    if not version or graph is None:
-        return False
-    # A file that was cut ends within its graph, or within a field after it.
-    if wire.faults and graph[1] != source.size and wire.faults[0][0] < graph[1]:
-        return False
-    return _starts_graph(wire, *graph)
-
-
-def _is_text(data: bytes) -> bool:
-    text = data.decode(errors="replace")
-    return not any(letter < " " and letter not in "\t\n\r" for letter in text) and (
-        "\ufffd" not in text[:-3]
-    )
-
-
-def _starts_graph(wire: WireReader, start: int, end: int) -> bool:
-    for number, kind, _, _ in wire.fields(start, end, 8):
-        if kind != BYTES or number not in _GRAPH_FIELDS:
-            return False
-    return True
 
 
 def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkpoint]:
@@ -134,7 +83,9 @@ class _Reader:
         self.source = source
         self.limits = limits
         self.problems: list[Problem] = []
+        self.reports = 0
         self.wire = WireReader(source)
+        self.most_tensors = min(limits.tensors, max(_FEW, source.size // _SMALLEST_TENSOR))
         self.external = ExternalFiles(source.path, self.report)
         self.read_tensor = TensorReader(self.wire, self.external, limits, self.report)
         self.read_type = TypeReader(self.wire, self.read_tensor)
@@ -153,7 +104,7 @@ class _Reader:
         size = self.source.size
         fields = self.wire.fields(0, size, self.limits.tensors)
         for walked, (number, kind, at, length) in enumerate(fields, 1):
-            if _MODEL.get(number, (kind,))[0] != kind:
+            if MODEL_FIELDS.get(number, (kind,))[0] != kind:
                 self.broken(at, f"field {number} of the model has wire type {kind}")
             elif number == _GRAPH:
                 yield from self.graph(_Graph(at, at + length, self.root), True)
@@ -167,10 +118,11 @@ class _Reader:
                 self.function(at, at + length)
             elif number == _TRAINING:
                 self.training(at, at + length)
-            elif number in _TEXTS:
-                self.facts.fields[_MODEL[number][1]] = self.read_tensor.text(at, length)
-            elif number in _MODEL and kind == VARINT:
-                self.facts.fields[_MODEL[number][1]] = str(signed(at))
+            elif number in TEXT_FIELDS:
+                text = self.read_tensor.text(at, length, self.limits.text_bytes)
+                self.facts.fields[MODEL_FIELDS[number][1]] = text
+            elif number in MODEL_FIELDS and kind == VARINT:
+                self.facts.fields[MODEL_FIELDS[number][1]] = str(signed(at))
             if walked % _STEP == 0:
                 yield Progress("model", at, size)
         while self.waiting:
@@ -204,8 +156,11 @@ class _Reader:
             if wire.steps >= due:
                 due = wire.steps + _STEP
                 yield Progress("graph", at, self.source.size)
-            if len(self.initializers) + len(self.inner_tensors) >= self.limits.tensors:
-                self.cut_at("tensors", self.limits.tensors)
+            if len(self.initializers) + len(self.inner_tensors) >= self.most_tensors:
+                self.cut_at("tensors", self.most_tensors)
+                return
+            if self.reports > _MOST_ROWS:
+                self.cut_at("problems", _MOST_ROWS)
                 return
 
     def node(self, start: int, end: int, scope: Scope) -> None:
@@ -322,12 +277,13 @@ class _Reader:
     def cut_at(self, what: str, limit: int) -> None:
         if what not in self.cut:
             self.cut.add(what)
-            self.report(Problem("tree-limit", what, {"limit": limit}))
+            self.problems.append(Problem("tree-limit", what, {"limit": limit}))
 
     def broken(self, offset: int, reason: str) -> None:
         self.report(Problem("bad-protobuf", "", {"offset": offset, "reason": reason}))
 
     def report(self, problem: Problem) -> None:
+        self.reports += 1
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(problem)
         elif len(self.problems) == _MOST_PROBLEMS:
@@ -348,6 +304,7 @@ class _Reader:
             file_bytes=self.source.size + sum(sizes.values()),
             root=root,
             tensors=tensors,
+            sections=model_section(root),
             problems=self.problems,
             metadata=facts.metadata(),
             storages=self.storages,

@@ -74,6 +74,7 @@ _MOST_DIMENSIONS = 1_000
 _MOST_ELEMENTS = 1 << 63
 _MOST_FIELDS = 1_000_000
 _MOST_PAIRS = 100
+_LEAST_TEXT = 100
 
 
 @dataclass(slots=True)
@@ -107,11 +108,12 @@ class TensorReader:
         self._report = report
         self._text_left = limits.json_bytes
 
-    def text(self, offset: int, length: int) -> str:
-        """A string of the file, cut where it is too long to be a name."""
-        kept = min(length, self._limits.line_bytes, max(self._text_left, 100))
+    def text(self, offset: int, length: int, most: int = 0) -> str:
+        """A string of the file, cut after `most` bytes, or where it is too long for a name."""
+        kept = min(length, most or self._limits.line_bytes, max(self._text_left, _LEAST_TEXT))
         self._text_left -= kept
-        return self._wire.read(offset, kept).decode(errors="replace")
+        text = self._wire.read(offset, kept).decode(errors="replace")
+        return text if kept == length else text + "…"
 
     def pair(self, start: int, end: int) -> tuple[str, str]:
         """A StringStringEntryProto."""
@@ -120,7 +122,7 @@ class TensorReader:
             if wire == BYTES and number == 1:
                 key = self.text(at, length)
             elif wire == BYTES and number == 2:
-                value = self.text(at, length)
+                value = self.text(at, length, self._limits.text_bytes)
         return key, value
 
     def tensor(self, start: int, end: int, key: str | None = None) -> TensorInfo:

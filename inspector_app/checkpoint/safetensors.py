@@ -16,14 +16,10 @@ would refuse is a `Problem`; the rest stays usable.
 
 from __future__ import annotations
 
-import json
 from codecs import getincrementaldecoder
 from collections.abc import Generator, Iterator, Mapping
-from math import prod
-from typing import NamedTuple
 
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import (
@@ -34,9 +30,7 @@ from inspector_app.checkpoint.model import (
     Progress,
     Record,
     StorageRef,
-    TensorDetails,
     TensorInfo,
-    contiguous_stride,
 )
 from inspector_app.checkpoint.safetensors_header import (
     METADATA,
@@ -45,32 +39,8 @@ from inspector_app.checkpoint.safetensors_header import (
     Metadata,
     OddEntry,
 )
-
-# The `Dtype` of the library's tensor.rs, version 0.8.
-CODES = {
-    "BOOL": "bool",
-    "F4": "float4",
-    "F6_E2M3": "float6_e2m3fn",
-    "F6_E3M2": "float6_e3m2fn",
-    "U8": "uint8",
-    "I8": "int8",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E8M0": "float8_e8m0fnu",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-    "I16": "int16",
-    "U16": "uint16",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "I32": "int32",
-    "U32": "uint32",
-    "F32": "float32",
-    "C64": "complex64",
-    "F64": "float64",
-    "I64": "int64",
-    "U64": "uint64",
-}
+from inspector_app.checkpoint.safetensors_views import View, describe
+from inspector_app.checkpoint.sections import model_section
 
 _LENGTH_BYTES = 8
 _READ_BYTES = 1 << 16
@@ -83,23 +53,7 @@ _STEP = 2_000
 _SHOWN = 200
 _MOST_VIEWS = 10_000
 _MOST_PROBLEMS = 1_000
-_MOST_DIMENSIONS = 1_000
-_MOST_ELEMENTS = 1 << 63
-_NOT_IN_TORCH = ("float4", "float6_e2m3fn", "float6_e3m2fn")
-
-
-_Fault = tuple[str, dict[str, object]]
-
-
-class _View(NamedTuple):
-    """What a dtype code and a shape say, before any offset."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    stride: tuple[int, ...]
-    nbytes: int
-    details: TensorDetails
-    fault: _Fault | None
+_MOST_ODD = 100_000
 
 
 def recognise(source: ByteSource) -> bool:
@@ -146,11 +100,12 @@ class _Reader:
         self.root = Node("", Kind.MAPPING, "dict")
         self.storages: dict[tuple[str, str], StorageRef] = {}
         # By dtype and shape as the header writes them; `views` has those without a fault.
-        self.views: dict[str, _View] = {}
-        self.unusual_views: dict[str, _View | str] = {}
+        self.views: dict[str, View] = {}
+        self.unusual_views: dict[str, View | str] = {}
         # The end of the latest tensor, and whether each began where the one before ended.
         self.covered = 0
         self.in_order = True
+        self.odd = 0
         self.beyond: list[str] = []
 
     def check_length(self, header_bytes: int) -> None:
@@ -190,8 +145,9 @@ class _Reader:
             else:
                 self.report("bad-header", member.key, reason=member.reason)
             yield Progress("tensors", scanner.position, header_bytes)
-            if len(self.nodes) > self.limits.tensors:
-                self.report("tree-limit", limit=self.limits.tensors)
+            if len(self.nodes) > self.limits.tensors or self.odd > _MOST_ODD:
+                limit = _MOST_ODD if self.odd > _MOST_ODD else self.limits.tensors
+                self.problems.append(Problem("tree-limit", "", {"limit": limit}))
                 return
         if scanner.fault:
             if not self.nodes and not self.metadata:
@@ -267,18 +223,19 @@ class _Reader:
         self.add(key, tensor)
         self.storages["", key] = storage
 
-    def view(self, description: str) -> _View | str:
+    def view(self, description: str) -> View | str:
         view = self.unusual_views.get(description)
         if view is None:
             if len(self.unusual_views) >= _MOST_VIEWS:
                 self.unusual_views.clear()
                 self.views.clear()
-            view = self.unusual_views[description] = _view(description)
+            view = self.unusual_views[description] = describe(description)
             if not isinstance(view, str) and view.fault is None and view.details is PLAIN:
                 self.views[description] = view
         return view
 
     def add_odd(self, key: str, reason: str, text: str) -> None:
+        self.odd += 1
         self.add(key, Node(key, Kind.SCALAR, "str", text[:_SHOWN], self.root))
         self.storages.pop(("", key), None)
         self.report("bad-tensor", key, what=reason)
@@ -350,6 +307,7 @@ class _Reader:
             file_bytes=self.source.size,
             root=self.root,
             tensors=tensors,
+            sections=model_section(self.root),
             problems=self.problems,
             metadata=self.metadata,
             storages=self.storages,
@@ -363,34 +321,3 @@ def metadata_node(metadata: Mapping[str, str], parent: Node) -> Node:
     node = Node(METADATA, Kind.MAPPING, "dict", None, parent)
     node.children = [Node(key, Kind.SCALAR, "str", text, node) for key, text in metadata.items()]
     return node
-
-
-def _view(description: str) -> _View | str:
-    """What a dtype code and a shape come to, or why they can be no tensor."""
-    described = json.loads("{" + description + "}")
-    code: str = described["dtype"]
-    shape = tuple(described["shape"])
-    if len(shape) > _MOST_DIMENSIONS:
-        return f"the shape has {len(shape)} dimensions"
-    elements = 1
-    for size in shape:
-        elements *= max(size, 1)
-        if elements >= _MOST_ELEMENTS:
-            return "the shape has more elements than 64 bits count"
-    name = CODES.get(code)
-    if name is None:
-        unknown: _Fault = ("unknown-dtype", {"dtype": code})
-        return _View(code, shape, contiguous_stride(shape), 0, PLAIN, unknown)
-    bits = prod(shape) * DTYPES[name].bits
-    fault: _Fault | None = None
-    details = PLAIN
-    if bits % 8:
-        fault = ("bad-tensor", {"what": "its elements do not fill whole bytes"})
-    if name == "float4" and shape and shape[-1] % 2 == 0:
-        # As the library hands it to torch, whose dtype counts pairs.
-        details = TensorDetails(note=f"in the file: F4 of shape {list(shape)}")
-        name = "float4_e2m1fn_x2"
-        shape = (*shape[:-1], shape[-1] // 2)
-    elif name in _NOT_IN_TORCH and not fault:
-        details = TensorDetails(note=f"torch cannot load {code} of this shape")
-    return _View(name, shape, contiguous_stride(shape), bits // 8, details, fault)

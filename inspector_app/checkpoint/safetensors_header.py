@@ -19,6 +19,9 @@ RUN = 256
 _SHOWN = 200
 # An entry that is longer than this goes the slower way.
 _AHEAD = 1 << 15
+# A member is parsed in one piece. Bounds on the time and the memory of that.
+_LONGEST_MEMBER = 16 << 20
+_BRACKETS = 300_000
 
 _SPACE = "[ \t\n\r]*"
 _INTEGER = "(?:0|[1-9][0-9]{0,18})"
@@ -37,6 +40,12 @@ _NAME = r'"([^"\\\x00-\x1f]*)"'
 _ENTRY = re.compile(
     _spaced("", _NAME, ":", r"\{", f"({_DESCRIPTION})", ",", _OFFSETS, r"\}", "([,}])")
 )
+# The same three fields in any order: of a repeated group the last match stays, so three
+# fields with a match for each of the three are each of them once.
+_CODE = _spaced('"dtype"', ":", '"([A-Z0-9_]{1,16})"')
+_SHAPE = _spaced('"shape"', ":", r"\[", f"({_SIZES})", r"\]")
+_FIELD = _spaced(f"(?:{_CODE}|{_SHAPE}|{_OFFSETS})", "(?:," + _SPACE + r'(?=")|(?=\}))')
+_SHUFFLED = re.compile(_spaced("", _NAME, ":", r"\{", f"(?:{_FIELD}){{3}}", r"\}", "([,}])"))
 _BLANK = re.compile(_SPACE)
 _FIELDS = ("dtype", "shape", "data_offsets")
 # What the format calls a size is an unsigned 64-bit integer.
@@ -120,7 +129,8 @@ class HeaderScanner:
             self.fault = f"it is nested too deep at character {self.position}"
         except ValueError as error:
             # After the colon json says where, counted from where it was asked to start.
-            self.fault = f"{str(error).split(':', maxsplit=1)[0]} at character {self.position}"
+            reason = str(error).split(":", maxsplit=1)[0].removesuffix(" starting at")
+            self.fault = f"{reason} at character {self.position}"
 
     def _members(self) -> Iterator[Member]:
         self._expect("{", "it is no JSON object")
@@ -145,15 +155,31 @@ class HeaderScanner:
             self._refill(_AHEAD)
         match_next = _ENTRY.scanner(self._text, self._at).match  # type: ignore[attr-defined]
         run: list[Entry] = []
-        for _ in range(RUN):
+        while len(run) < RUN:
             match = match_next()
-            if match is None or match[1] == METADATA:
+            if match is None:
+                entry = self._shuffled()
+                if entry is None:
+                    break
+                run.append(entry)
+                match_next = _ENTRY.scanner(self._text, self._at).match  # type: ignore[attr-defined]
+            elif match[1] == METADATA:
                 break
-            run.append(match.groups())
-            self._at = match.end()
-            if match[5] == "}":
+            else:
+                run.append(match.groups())
+                self._at = match.end()
+            if run[-1][4] == "}":
                 break
         return run
+
+    def _shuffled(self) -> Entry | None:
+        """The next member if it is a tensor with its fields in some other order."""
+        match = _SHUFFLED.match(self._text, self._at)
+        if match is None or None in match.groups() or match[1] == METADATA:
+            return None
+        key, code, sizes, begin, end, tail = match.groups()
+        self._at = match.end()
+        return key, f'"dtype":"{code}","shape":[{sizes}]', begin, end, tail
 
     def _member(self) -> list[Member]:
         """The next member, whatever it is."""
@@ -164,6 +190,8 @@ class HeaderScanner:
                 key, self._at = scanstring(self._text, self._at, True)
                 self._expect(":", "a colon is missing")
                 self._skip_blank()
+                if len(self._text) - self._at > _BRACKETS:
+                    self._refuse_brackets()
                 value, end = self._decoder.raw_decode(self._text, self._at)
                 break
             except ValueError:
@@ -171,7 +199,10 @@ class HeaderScanner:
                 # long member is not parsed once a piece.
                 broken_at = self._at - start
                 self._at = start
-                if not self._refill(2 * (len(self._text) - start)):
+                ahead = len(self._text) - start
+                if ahead > _LONGEST_MEMBER:
+                    raise ValueError(f"a member is longer than {_LONGEST_MEMBER} bytes") from None
+                if not self._refill(2 * ahead):
                     self._at = start + broken_at
                     raise
                 start = self._at
@@ -181,6 +212,11 @@ class HeaderScanner:
         if not key.isascii() and any("\ud800" <= letter <= "\udfff" for letter in key):
             found.append(Remark(key, "the name holds half a surrogate pair"))
         return [*found, *(_metadata(value) if key == METADATA else _tensor(key, value, text))]
+
+    def _refuse_brackets(self) -> None:
+        brackets = sum(self._text.count(letter, self._at) for letter in "[{")
+        if brackets > _BRACKETS:
+            raise ValueError("there are too many brackets")
 
     def _follows(self, letter: str) -> bool:
         self._skip_blank()

@@ -24,6 +24,7 @@ from inspector_app.checkpoint.errors import (
     Problem,
     UnreadableFile,
 )
+from inspector_app.checkpoint.json_document import parse
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import (
     Checkpoint,
@@ -91,7 +92,7 @@ def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkp
     yield from merging.list_shards(index)
     for number, name in enumerate(sorted(merging.promised)):
         yield from merging.shard(number, name)
-    return merging.checkpoint(index)
+    return (yield from merging.checkpoint(index))
 
 
 def _index(source: ByteSource, limits: Limits) -> Generator[Progress, None, dict[str, object]]:
@@ -102,20 +103,16 @@ def _index(source: ByteSource, limits: Limits) -> Generator[Progress, None, dict
         parts.append(source.read(offset, _READ_BYTES))
         yield Progress("index", offset, source.size)
     try:
-        index = json.loads(b"".join(parts).decode("utf-8-sig"), parse_int=_integer)
-    except RecursionError:
-        raise BrokenFile("bad-json", source.path, reason="it is nested too deep") from None
-    except ValueError as error:
-        raise BrokenFile("bad-json", source.path, reason=str(error)) from None
+        index, problem = parse(b"".join(parts), "", limits)
+    except LimitExceeded as error:
+        error.path = source.path
+        raise
+    if problem is not None:
+        raise BrokenFile(problem.code, source.path, reason=problem.details["reason"])
     if not isinstance(index, dict) or not isinstance(index.get("weight_map"), dict):
         reason = "the index has no weight_map from keys to files"
         raise BrokenFile("broken", source.path, reason=reason)
     return index
-
-
-def _integer(text: str) -> object:
-    # Python refuses to convert longer ones, or is slow to.
-    return int(text) if len(text) <= 20 else text[:20] + "…"
 
 
 class _Merging:
@@ -212,7 +209,7 @@ class _Merging:
         for fact, text in shard.metadata.items():
             self.metadata.setdefault(fact, text)
 
-    def checkpoint(self, index: Mapping[str, object]) -> Checkpoint:
+    def checkpoint(self, index: Mapping[str, object]) -> Generator[Progress, None, Checkpoint]:
         formats = sorted({shard.format for shard in self.shards})
         if len(formats) > 1:
             self.report("bad-header", reason=f"the shards are of {' and '.join(formats)} format")
@@ -221,18 +218,20 @@ class _Merging:
         if metadata:
             children.append(metadata_node(metadata, self.root))
         self.root.children = children
-        kept = set(map(id, children))
+        tensors: list[TensorInfo] = []
+        for shard in self.shards:
+            for number, tensor in enumerate(shard.tensors):
+                below = _below_root(tensor, self.root)
+                if self.nodes.get(below.key) is below:
+                    tensors.append(tensor)
+                if number % _STEP == 0:
+                    yield Progress("merging", number, len(shard.tensors))
         return Checkpoint(
             path=self.source.path,
             format=self.shards[0].format if self.shards else self.promised_format(),
             file_bytes=self.source.size + sum(shard.file_bytes for shard in self.shards),
             root=self.root,
-            tensors=[
-                tensor
-                for shard in self.shards
-                for tensor in shard.tensors
-                if id(_below_root(tensor, self.root)) in kept
-            ],
+            tensors=tensors,
             sections=self.sections(),
             globals=self.globals(),
             problems=self.problems,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from inspector_app.checkpoint import safetensors
+from inspector_app.checkpoint import safetensors, safetensors_views
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.errors import BrokenFile, CheckpointError, LimitExceeded
@@ -121,8 +122,8 @@ def test_every_code_of_the_library_is_known(tmp_path):
     with pytest.raises(SafetensorError, match="expected one of") as refused:
         safe_open(write(tmp_path / "x", {"a": entry("?", [], 0, 0)}), "pt")
     named = str(refused.value).split("expected one of")[1].split("at line")[0]
-    assert {code.strip(" `") for code in named.split(",")} == set(safetensors.CODES)
-    assert set(safetensors.CODES.values()) <= set(DTYPES)
+    assert {code.strip(" `") for code in named.split(",")} == set(safetensors_views.CODES)
+    assert set(safetensors_views.CODES.values()) <= set(DTYPES)
 
 
 def test_the_order_is_that_of_the_header_and_the_tree_is_flat(tmp_path):
@@ -283,6 +284,30 @@ def test_entries_in_any_field_order_spacing_and_escapes(tmp_path):
     assert checkpoint.problems == []
     assert [node.key for node in checkpoint.tensors] == ["bé", "c", ""]
     agrees_with_library(path, checkpoint)
+
+
+@pytest.mark.parametrize("order", list(permutations(["dtype", "shape", "data_offsets"])))
+def test_fields_in_any_order_and_repeated(tmp_path, order):
+    described = [entry("U8", [2, 1], 0, 2), entry("I16", [], 2, 4), entry("F32", [0], 4, 4)]
+    header = {f"t{n}": {name: fields[name] for name in order} for n, fields in enumerate(described)}
+    path = write(tmp_path / "x", header, bytes(4))
+    checkpoint = read(path)
+    assert checkpoint.problems == []
+    agrees_with_library(path, checkpoint)
+    comma = json.dumps(header).replace("}}", ", }}")
+    assert "bad-json" in codes(read(write(path, comma.encode(), bytes(4))))
+    twice = json.dumps(header).replace(f'"{order[0]}"', f'"{order[1]}"')
+    checkpoint = read(write(path, twice.encode(), bytes(4)))
+    assert checkpoint.tensors == []
+    assert set(codes(checkpoint)) == {"bad-tensor", "trailing-bytes"}
+
+
+def test_members_too_costly_to_parse_are_refused(tmp_path):
+    for member in (b"[" + b"[]," * 400_000, b'"' + b"x" * (18 << 20)):
+        with pytest.raises(BrokenFile, match=r"too many brackets|longer than"):
+            read(write(tmp_path / "x", b'{"a":' + member))
+    many = b",".join([b'"a":0'] * 100_100)
+    assert codes(read(write(tmp_path / "x", b"{" + many + b"}")))[-1] == "tree-limit"
 
 
 def test_a_header_longer_than_one_piece_reads_the_same(tmp_path):
