@@ -44,9 +44,10 @@ class LoadCall:
 
 def import_lines(modules: tuple[str, ...] | list[str]) -> list[str]:
     """Import lines: the standard library, a blank line, everything else, sorted."""
-    lines = sorted({each if each.startswith("from ") else f"import {each}" for each in modules})
-    standard = [line for line in lines if _is_standard(line)]
-    others = [line for line in lines if not _is_standard(line)]
+    lines = {each if each.startswith("from ") else f"import {each}" for each in modules}
+    ordered = sorted(lines, key=lambda line: (line.startswith("from "), line))
+    standard = [line for line in ordered if _is_standard(line)]
+    others = [line for line in ordered if not _is_standard(line)]
     return [*standard, *([""] if standard and others else []), *others]
 
 
@@ -86,6 +87,8 @@ def discouraged(checkpoint: Checkpoint) -> Problem | None:
 
 def shards(checkpoint: Checkpoint) -> list[str]:
     """The files of a sharded checkpoint that have tensors, in order; else none."""
+    if len(checkpoint.files) < 2:
+        return []
     files = (tensor.storage.file for tensor in checkpoint.tensors if tensor.storage is not None)
     return [file for file in dict.fromkeys(files) if file]
 
@@ -132,10 +135,9 @@ def torch_load(
     manager: list[str] = []
     if weights_only and not needed.refused:
         imports += needed.imports
-        if needed.foreign:
-            notes += comment(
-                f"{some(needed.foreign)}: code of other packages, which must be importable."
-            )
+        foreign = [name for name in needed.foreign if not name.startswith(("torch.", "numpy."))]
+        if foreign:
+            notes += comment(f"{some(foreign)}: other people's code, which must be installed.")
         if needed.entries:
             manager = bracketed(
                 "with torch.serialization.safe_globals(", list(needed.entries), "):"

@@ -21,7 +21,12 @@ from inspector_app.analysis.load_call import (
     shards,
     torch_load,
 )
-from inspector_app.analysis.model_lines import LoadedPart, model_parts, whole_model_lines
+from inspector_app.analysis.model_lines import (
+    LoadedPart,
+    is_lightning,
+    model_parts,
+    whole_model_lines,
+)
 from inspector_app.analysis.python_text import bracketed, comment, literal
 from inspector_app.analysis.resume_code import resume_code
 from inspector_app.analysis.state_dict_keys import HEADER, METADATA, change_lines, key_changes
@@ -96,20 +101,22 @@ def _into_model(part: LoadedPart, taken: bool = False, ignored: str = METADATA) 
 def _what_else(checkpoint: Checkpoint) -> list[str]:
     """Comments on the parts that the lines above do not load."""
     lines: list[str] = []
-    kinds = {section.kind for section in checkpoint.sections}
-    for section in checkpoint.sections:
-        if section.kind == SectionKind.EMA and SectionKind.MODEL in kinds:
-            what = "The averaged weights (EMA), often the better ones"
-        elif section.kind == SectionKind.HYPER_PARAMETERS:
-            what = "The hyper-parameters"
-        elif section.kind != SectionKind.MODEL and SectionKind.MODEL not in kinds:
-            what = f"The {section.kind} state" if section.path else ""
-        else:
-            continue
-        node = checkpoint.find(section.path)
-        expression = access("checkpoint", node) if node is not None else None
-        if what and expression:
-            lines += comment(f"{what}: {plain(expression)}")
     if checkpoint.root.kind == Kind.TENSOR:
         lines.append("tensor = checkpoint")
+    kinds = {section.kind for section in checkpoint.sections}
+    for section in checkpoint.sections:
+        node = checkpoint.find(section.path)
+        expression = access("checkpoint", node) if node is not None else None
+        if expression is None:
+            continue
+        if section.kind == SectionKind.EMA and SectionKind.MODEL in kinds:
+            lines += comment(f"The averaged weights (EMA) are in {plain(expression)}")
+        elif section.kind == SectionKind.HYPER_PARAMETERS:
+            lines += comment(f"The hyper-parameters are in {plain(expression)}")
+        elif not kinds & {SectionKind.MODEL, SectionKind.EMA}:
+            lines += comment(f"The {section.kind} state is {plain(expression)}")
+    if is_lightning(checkpoint):
+        # Their own call also restores the hyper-parameters.
+        lines += ["# With Lightning:"]
+        lines += [f"# model = YourModule.load_from_checkpoint({literal(checkpoint.path)})"]
     return lines

@@ -12,6 +12,8 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, Node, Section, Sect
 # What the lines themselves use.
 TAKEN = ("torch", "checkpoint", "state_dict", "key", "value", "part", "shard", "device")
 
+_FIRST_KEYS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedPart:
@@ -78,3 +80,9 @@ def whole_model_lines(part: LoadedPart) -> list[str]:
         f"state_dict = {part.name}.state_dict()",
         '# torch.save(state_dict, "state_dict.pth")',
     ]
+
+
+def is_lightning(checkpoint: Checkpoint) -> bool:
+    """Whether Lightning wrote the file, and can load it by itself."""
+    first = checkpoint.root.children[:_FIRST_KEYS]
+    return any(child.key == "pytorch-lightning_version" for child in first)

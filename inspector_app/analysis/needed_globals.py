@@ -12,11 +12,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from inspector_app.analysis.python_text import is_identifier
 from inspector_app.checkpoint.allowed_globals import names_outside, python3_name
 from inspector_app.checkpoint.model import ArrayInfo, Checkpoint, Kind, Node
+from inspector_app.checkpoint.sections import sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ _DTYPE_CLASSES = {
     "m8": "TimeDelta64DType",
     "O8": "ObjectDType",
 }
-_LOOKED_AT = 500_000
+_LOOKED_AT = 100_000
+_WIDE = 2_000
 _SIZED_DTYPE_CLASSES = {"U": "StrDType", "S": "BytesDType", "V": "VoidDType"}
 
 
@@ -163,8 +164,23 @@ def needed_globals(checkpoint: Checkpoint) -> NeededGlobals:
 
 
 def _untensored(root: Node) -> Iterator[Node]:
-    """The nodes of the tree that are no tensors, as far as a look costs little."""
-    return (node for node in islice(root.walk(), _LOOKED_AT) if node.kind != Kind.TENSOR)
+    """The nodes of the tree that are no tensors.
+
+    A mapping of thousands of tensors is passed over: these lines are shown as soon as the
+    file is open, also for a million tensors.
+    """
+    stack = [root]
+    budget = _LOOKED_AT
+    while stack and budget > 0:
+        node = stack.pop()
+        yield node
+        children = node.children
+        if len(children) > _WIDE:
+            some_children = sample(children)
+            if all(child.kind == Kind.TENSOR for child in some_children[1:-1]):
+                children = some_children
+        budget -= len(children) + 1
+        stack.extend(child for child in children if child.kind != Kind.TENSOR)
 
 
 def _is_unfillable(node: Node) -> bool:

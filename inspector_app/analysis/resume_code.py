@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from inspector_app.analysis.access import access
 from inspector_app.analysis.load_call import import_lines, shards, torch_load
-from inspector_app.analysis.model_lines import LoadedPart, model_parts, parts_of_kind
-from inspector_app.analysis.python_text import comment
+from inspector_app.analysis.model_lines import LoadedPart, is_lightning, model_parts, parts_of_kind
+from inspector_app.analysis.python_text import comment, literal
 from inspector_app.analysis.random_state_lines import random_state_lines
 from inspector_app.analysis.state_dict_keys import change_lines, key_changes
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind
@@ -56,6 +56,9 @@ def resume_code(checkpoint: Checkpoint) -> str | None:
     lines.append('device = torch.device("cuda" if torch.cuda.is_available() else "cpu")')
     # On the CPU first: load_state_dict copies, and random states must be there.
     lines += [*load.assigned_to("checkpoint"), *body, *states]
+    if is_lightning(checkpoint):
+        states = [*states, "", "# With Lightning all of this is one call:"]
+        states.append(f"# trainer.fit(model, ckpt_path={literal(checkpoint.path)})")
     trained = [f"{part.name}.train()" for part in model_parts(checkpoint)]
     return "\n".join([*lines, *(["", *trained] if trained else [])]) + "\n"
 

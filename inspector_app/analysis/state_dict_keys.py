@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from inspector_app.analysis.python_text import bracketed, comment, literal
 from inspector_app.checkpoint.model import Kind, Node, PathElement
+from inspector_app.checkpoint.sections import sample
 
 # What wraps a model puts these before every key: DataParallel, DistributedDataParallel
 # and AveragedModel the first, torch.compile the second, FSDP the third.
@@ -22,6 +23,7 @@ METADATA = "_metadata"
 # What the tree shows of the header of a safetensors file, or of an index of shards.
 HEADER = "__metadata__"
 _MOST_NAMED = 8
+_WIDE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ def key_changes(section: Node, ignored: Collection[str] = (METADATA,)) -> KeyCha
     """
     extra: list[PathElement] = []
     keys: list[str] = []
-    for child in section.children:
+    children = section.children
+    # What is no tensor among a hundred thousand stands at an end, where somebody put it.
+    for child in sample(children) if len(children) > _WIDE else children:
         key = child.key
         if not isinstance(key, str):
             extra.append(key)

@@ -189,7 +189,7 @@ def test_several_models_have_variables_of_their_own(tmp_path: Path) -> None:
 
 def test_an_average_is_mentioned_and_not_loaded(tmp_path: Path) -> None:
     code = loading_code(saved(FORMS["an average, too"](), tmp_path / "x.pth"))
-    assert '# The averaged weights (EMA), often the better ones: checkpoint["model_ema"]' in code
+    assert '# The averaged weights (EMA) are in checkpoint["model_ema"]' in code
 
 
 def test_a_class_of_other_code_is_imported_and_allowed(
