@@ -122,7 +122,7 @@ class _Reader:
                 text = self.read_tensor.text(at, length, self.limits.text_bytes)
                 self.facts.fields[MODEL_FIELDS[number][1]] = text
             elif number in MODEL_FIELDS and kind == VARINT:
-                self.facts.fields[MODEL_FIELDS[number][1]] = str(signed(at))
+                self.facts.fields[MODEL_FIELDS[number][1]] = signed(at)
             if walked % _STEP == 0:
                 yield Progress("model", at, size)
         while self.waiting:

@@ -31,7 +31,7 @@ class ModelFacts:
         operators: how often each is used, by name, with its domain if that is not ONNX's.
     """
 
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str | int] = field(default_factory=dict)
     opsets: dict[str, int] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     graph_name: str = ""
@@ -45,7 +45,7 @@ class ModelFacts:
 
     def metadata(self) -> dict[str, str]:
         """All but inputs, outputs and operators, as text."""
-        facts = dict(self.fields)
+        facts = {key: str(value) for key, value in self.fields.items()}
         if self.opsets:
             facts["opset_import"] = ", ".join(f"{name} {n}" for name, n in self.opsets.items())
         if self.graph_name:

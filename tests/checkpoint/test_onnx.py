@@ -189,6 +189,7 @@ def test_the_model_says_what_it_is(tmp_path):
     assert rows("graph", "inputs") == {"x": "float16[batch, 3, ?]", "s": "sequence of int64"}
     assert rows("graph", "outputs") == {"y": "float32[]"}
     assert rows("graph", "operators") == {"Relu": 2, "com.microsoft.Gelu": 1}
+    assert checkpoint.find(["__model__", "ir_version"]).value == 9
     assert rows("opset_import") == {"ai.onnx": 20, "com.microsoft": 1}
     assert rows("metadata_props") == {"author": "nobody"}
     assert [child.key for child in checkpoint.root.children] == ["w", "__model__"]
