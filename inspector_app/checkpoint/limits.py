@@ -13,6 +13,7 @@ class Limits:
         pickle_bytes: bytes of one pickle stream, tensors' bytes not counted.
         object_bytes: memory that the inert objects of one pickle may take, by estimate,
             tensors of the recurring form not counted.
+        globals: classes and functions that one pickle may name.
         tensors: tensors of one file.
         repeated_nodes: nodes shown again because an object is referenced again.
         depth: how deep nodes may lie in the tree.
@@ -29,6 +30,7 @@ class Limits:
 
     pickle_bytes: int = 2 << 30
     object_bytes: int = 160 << 20
+    globals: int = 20_000
     tensors: int = 5_000_000
     repeated_nodes: int = 100_000
     depth: int = 200

@@ -35,12 +35,14 @@ from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.tensor_runs import TensorRuns
 
 HIGHEST_PROTOCOL = 5
+_TENSOR_COST = 4_000  # what the opcodes of one tensor are estimated at, and some
 _SLICE = 4096  # opcodes between two steps: about a millisecond
 _RUNS = 400  # tensors between two steps
 _FIRST_WINDOW = 64 << 10
 _WINDOW = 1 << 20
-# Estimated bytes that an opcode's result takes, its place on the stack included.
-_COST = [8] * 256
+# Estimated bytes that an opcode's result takes, its place on the stack included; the least
+# also stands for its time.
+_COST = [40] * 256
 for _opcodes, _bytes in (
     (b"(", 120),  # a stack of its own
     (b"]l\x85\x86\x87t", 96),
@@ -73,6 +75,9 @@ class PickleMachine:
         limits: bounds on memory, lengths and numbers.
         storages: shared with the stream's tensors of the recurring form.
         encoding: of Python 2 strings; those that it cannot decode stay bytes.
+        where: the stream's place, for problems.
+        expected: how many storages the file is known to have, each of which earns the
+            stream the memory of a tensor.
 
     Attributes (after `run`):
         value: what the stream makes, or what of it was understood.
@@ -94,6 +99,7 @@ class PickleMachine:
         storages: StorageTable | None = None,
         encoding: str = "utf-8",
         where: str = "",
+        expected: int = 0,
     ) -> None:
         self._source = source
         self._start = start
@@ -101,6 +107,7 @@ class PickleMachine:
         self._limits = limits
         self._encoding = encoding
         self._where = where
+        self._expected = expected
         self.storages = StorageTable() if storages is None else storages
         self.value: Any = None
         self.end = start
@@ -149,7 +156,7 @@ class PickleMachine:
         data, position, base = self._window(self._start)
         memo = self._memo
         runs = self._runs
-        limit = self._limits.object_bytes
+        limit = self._limits.object_bytes + self._expected * _TENSOR_COST
         top = 0  # the next memo index that a pickler would use
         budget = _SLICE
         cost = 0
@@ -258,8 +265,8 @@ class PickleMachine:
                     third = stack.pop()
                     second = stack.pop()
                     stack[-1] = (stack[-1], second, third)
-                elif op == 0x29:  # EMPTY_TUPLE
-                    append(())
+                elif op in _CONSTANTS:
+                    append(_CONSTANTS[op])
                 elif op == 0x52:  # REDUCE
                     args = stack.pop()
                     function = stack[-1]
@@ -268,12 +275,12 @@ class PickleMachine:
                     stack[-1] = Call("call", function, args, base + opcode_at)
                 elif op == 0x51:  # BINPERSID
                     stack[-1] = self._persistent(stack[-1], base + opcode_at)
-                elif op == 0x89:  # NEWFALSE
-                    append(False)
-                elif op == 0x88:  # NEWTRUE
-                    append(True)
-                elif op == 0x4E:  # NONE
-                    append(None)
+                elif op == 0x5D:  # EMPTY_LIST
+                    append([])
+                elif op == 0x7D:  # EMPTY_DICT
+                    append(PairList())
+                elif op == 0x32:  # DUP
+                    append(stack[-1])
                 elif op == 0x4D:  # BININT2
                     append(data[position] | data[position + 1] << 8)
                     position += 2
@@ -307,10 +314,6 @@ class PickleMachine:
                 elif op == 0x61:  # APPEND
                     value = stack.pop()
                     self._add_items(stack, [value], base + opcode_at)
-                elif op == 0x5D:  # EMPTY_LIST
-                    append([])
-                elif op == 0x7D:  # EMPTY_DICT
-                    append(PairList())
                 elif op == 0x63 or op == 0x69:  # GLOBAL, INST
                     self.end = base + opcode_at
                     if op == 0x69:
@@ -448,8 +451,6 @@ class PickleMachine:
                 elif op == 0x31:  # POP_MARK
                     stack = stacks.pop()
                     append = stack.append
-                elif op == 0x32:  # DUP
-                    append(stack[-1])
                 elif op in (0x82, 0x83, 0x84):  # EXT1, EXT2, EXT4
                     width = {0x82: 1, 0x83: 2, 0x84: 4}[op]
                     code = int.from_bytes(data[position : position + width], "little")
@@ -470,6 +471,11 @@ class PickleMachine:
             raise
         stacks.append(stack)
         self.value = _understood(stacks)
+
+    @property
+    def recurring(self) -> list[TensorInfo]:
+        """The tensors that were read on the fast path."""
+        return self._runs.tensors
 
     # --- bytes
 
@@ -558,6 +564,8 @@ class PickleMachine:
     def _global(self, module: str, name: str, position: int) -> GlobalRef:
         found = self.globals.get((module, name))
         if found is None:
+            if len(self.globals) >= self._limits.globals:
+                raise BrokenPickle(f"it names more than {self._limits.globals} globals")
             found = self.globals[module, name] = GlobalRef(module, name, position)
             if module == "torch._utils" and name == "_rebuild_tensor_v2":
                 self._rebuild = found
@@ -673,6 +681,7 @@ class PickleMachine:
             )
 
 
+_CONSTANTS = {0x29: (), 0x4E: None, 0x88: True, 0x89: False}
 # Opcodes with a length before their bytes: what they make, and the length's width.
 _SIZED = {
     0x42: ("bytes", 4),  # BINBYTES

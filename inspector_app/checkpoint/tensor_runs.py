@@ -40,8 +40,9 @@ _RUN = (
     rb"(" + _GET + rb")"  # storage class
     rb"(?:X(.)\0\0\0([0-9]{1,20})" + _PUT + rb"|(" + _GET + rb"))"  # storage key
     rb"(?:X(.)\0\0\0([a-z]{1,20}(?::[0-9]{1,4})?)" + _PUT + rb"|(" + _GET + rb"))"  # location
-    # numel, TUPLE, BINPERSID, storage_offset, size, stride, requires_grad
-    rb"(" + _INT + rb")t" + _PUT + rb"Q(" + _INT + rb")" + _SIZES + _SIZES + rb"([\x88\x89])"
+    # numel, no view (legacy files), TUPLE, BINPERSID, storage_offset, size, stride,
+    # requires_grad
+    rb"(" + _INT + rb")N?t" + _PUT + rb"Q(" + _INT + rb")" + _SIZES + _SIZES + rb"([\x88\x89])"
     # OrderedDict(), TUPLE, REDUCE
     rb"%b\)R" + _PUT + rb"t" + _PUT + rb"R" + _PUT
 )
@@ -72,6 +73,10 @@ class TensorRuns:
     Args:
         memo: the machine's memo, by index.
         storages: where the tensors' storages are looked up and entered.
+
+    Attributes:
+        tensors: those that were read.
+        indices: how many memo indices they took.
     """
 
     def __init__(self, memo: dict[int, Any], storages: StorageTable, limits: Limits) -> None:
@@ -80,7 +85,7 @@ class TensorRuns:
         self._limits = limits
         # Of each run: its first and last memo index, its place in the file.
         self._places = array("Q")
-        self._tensors: list[TensorInfo] = []
+        self.tensors: list[TensorInfo] = []
         self._numbers: dict[int, int] = {}  # by identity, for `place_of`
         self.indices = 0
         self.forget()
@@ -141,7 +146,7 @@ class TensorRuns:
             )
             stack.append(tensor)
             self._places.extend((top, after - 1, base + position, base + end))
-            self._tensors.append(tensor)
+            self.tensors.append(tensor)
             self.indices += after - top
             position = end
             top = after
@@ -150,8 +155,8 @@ class TensorRuns:
 
     def place_of(self, tensor: TensorInfo) -> tuple[int, int, int]:
         """The last memo index of the run that made `tensor`, and its place in the file."""
-        for number in range(len(self._numbers), len(self._tensors)):
-            self._numbers[id(self._tensors[number])] = number
+        for number in range(len(self._numbers), len(self.tensors)):
+            self._numbers[id(self.tensors[number])] = number
         at = 4 * self._numbers[id(tensor)]
         return self._places[at + 1], self._places[at + 2], self._places[at + 3]
 
@@ -215,10 +220,10 @@ class TensorRuns:
     def find(self, index: int) -> tuple[int, int, int, TensorInfo] | None:
         """The run that set memo `index`: its last index, its place in the file, its tensor."""
         places = self._places
-        at = bisect_right(range(len(self._tensors)), index, key=lambda run: places[4 * run]) - 1
+        at = bisect_right(range(len(self.tensors)), index, key=lambda run: places[4 * run]) - 1
         if at < 0 or index > places[4 * at + 1]:
             return None
-        return places[4 * at + 1], places[4 * at + 2], places[4 * at + 3], self._tensors[at]
+        return places[4 * at + 1], places[4 * at + 2], places[4 * at + 3], self.tensors[at]
 
     def _learn(self, data: bytes, position: int) -> re.Pattern[bytes] | None:
         """The pattern of this stream's runs, from the first of them."""

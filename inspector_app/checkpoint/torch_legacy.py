@@ -93,6 +93,10 @@ class LegacyStream:
             CodeText(name, text=text) for name, text in machine.sources if isinstance(text, str)
         )
         self.finished = machine.finished
+        for tensor in machine.recurring:
+            if tensor.storage is not None:
+                itemsize = DTYPES[tensor.dtype].itemsize
+                self._element_bytes.setdefault(tensor.storage.key, itemsize)
         for reference in machine.references:
             # Also what the tree does not show has a place in the file. What is wrong with
             # a reference is said where the tree meets it.

@@ -25,6 +25,7 @@ from inspector_app.checkpoint.pickle_globals import global_uses
 from inspector_app.checkpoint.pickle_machine import PickleMachine
 from inspector_app.checkpoint.pickle_nodes import GlobalRef, PersistentId
 from inspector_app.checkpoint.pickle_tree import PickleTree
+from inspector_app.checkpoint.record_source import MemorySource
 from inspector_app.checkpoint.sections import find_sections
 from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.torch_rebuild import storage_reference
@@ -107,10 +108,16 @@ class ZipPickle:
         else:
             # A compressed pickle is small enough to be held; torch never writes one.
             self._start = 0
-            source = MemorySource(directory.read(record), directory.source.path)
+            source = MemorySource(directory.source, directory.read(record))
             end = source.size
         return PickleMachine(
-            source, self._start, end, directory.limits, self._table, where=self._name
+            source,
+            self._start,
+            end,
+            directory.limits,
+            self._table,
+            where=self._name,
+            expected=len(directory.order),
         )
 
     def _resolve(self, reference: PersistentId) -> tuple[StorageRef, str]:
@@ -219,18 +226,3 @@ def _hidden_pickles(directory: ZipDirectory) -> Generator[Progress, None, list[P
 
 def _inside(directory: ZipDirectory, name: str) -> str:
     return f"{directory.root}/{name}" if directory.root else name
-
-
-class MemorySource(ByteSource):
-    """Bytes that were decompressed, read like a file."""
-
-    def __init__(self, data: bytes, path: str) -> None:
-        self._bytes = data
-        self._descriptor = -1
-        self.path = path
-        self.size = len(data)
-        self.modified_ns = 0
-        self.bytes_read = 0
-
-    def _read_once(self, offset: int, count: int) -> bytes:
-        return self._bytes[offset : offset + count]
