@@ -46,7 +46,9 @@ class ByteSource:
             if kind == stat.S_IFDIR:
                 raise UnreadableFile("is-directory", self.path)
             if kind != stat.S_IFREG:
-                raise UnreadableFile("not-regular", self.path, kind=_KINDS.get(kind, "special file"))
+                raise UnreadableFile(
+                    "not-regular", self.path, kind=_KINDS.get(kind, "special file")
+                )
             flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
             self._descriptor = os.open(self.path, flags | getattr(os, "O_NONBLOCK", 0))
         except FileNotFoundError:
