@@ -3,11 +3,13 @@
 import argparse
 import random
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.model import Kind, Node, Section, TensorInfo, contiguous_stride
 from inspector_app.checkpoint.sections import SAMPLE, find_sections, model_section, sample
 
@@ -355,6 +357,55 @@ def test_a_file_of_tensors_alone_is_a_model_whatever_their_names() -> None:
 
 def test_a_script_module_with_packed_parameters_is_a_model() -> None:
     assert sections(Model({"features": {"0": {"_packed": [torch.ones(2)]}}})) == [("", "model")]
+
+
+MODEL_AND_OPTIMIZER = [("state_dict", "model"), ("optimizer_state_dict", "optimizer")]
+REAL = {
+    "analogdevicesinc__ai8x-synthesis/ai85-mnist-qat8.pth.tar": MODEL_AND_OPTIMIZER,
+    "analogdevicesinc__ai8x-synthesis/ai85-mnist-qat8-q.pth.tar": MODEL_AND_OPTIMIZER,
+    "analogdevicesinc__ai8x-synthesis/test-firetestnet-cifar10.pth.tar": MODEL_AND_OPTIMIZER,
+    "atomistic-machine-learning__schnetpack/si16.model": [("", "model")],
+    "chemprop__chemprop/example_model_v1_regression_mol.pt": [
+        ("args", "hyper-parameters"),
+        ("state_dict", "model"),
+    ],
+    "chemprop__chemprop/example_model_v2_regression_mol.ckpt": [
+        ("state_dict", "model"),
+        ("hyper_parameters", "hyper-parameters"),
+        ("optimizer_states/0", "optimizer"),
+        ("lr_schedulers/0", "scheduler"),
+    ],
+    "dotnet__TorchSharp/linrelu.script.dat": [("", "model")],
+    "pytorch__ios-demo-app/mobilenet_quantized.pt": [("", "model")],
+    "richzhang__PerceptualSimilarity/alex_v0.1.pth": [("", "model")],
+    "shaltielshmid__TorchSharp.PyBridge/adam_load.pth": [("", "optimizer")],
+    "snakers4__silero-vad/silero_vad.jit": [("", "model")],
+    "snakers4__silero-vad/silero_vad_16k.safetensors": [("", "model")],
+    "txie-93__cgcnn/band-gap.pth.tar": [
+        ("state_dict", "model"),
+        ("optimizer", "optimizer"),
+        ("args", "hyper-parameters"),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_sections_of_real_files(name: str, corpus: Path) -> None:
+    found = open_checkpoint(corpus / name).sections
+    assert [("/".join(map(str, each.path)), each.kind) for each in found] == REAL[name]
+
+
+def test_sections_of_a_saved_file(tmp_path: Path) -> None:
+    value, expected = CASES["keys that say nothing"]
+    rng = {"python": random.getstate(), "numpy": np.random.get_state()}
+    torch.save({**value, "g": argparse.Namespace(lr=1), "h": rng, "i": NET}, tmp_path / "x.pth")
+    found = open_checkpoint(tmp_path / "x.pth").sections
+    assert [("/".join(map(str, each.path)), each.kind) for each in found] == [
+        *expected,
+        ("g", "hyper-parameters"),
+        ("h", "rng"),
+        ("i", "model"),
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, SAMPLE, SAMPLE + 1, SAMPLE + 70, 5_000])
