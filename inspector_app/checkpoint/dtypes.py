@@ -71,7 +71,12 @@ def _table() -> dict[str, DType]:
     for width in range(1, 8):
         table[f"int{width}"] = DType(f"int{width}", 1, 8, "int", "int8")
         table[f"uint{width}"] = DType(f"uint{width}", 1, 8, "uint", "uint8")
-    # What only other formats hold; torch has no name for them.
+    # What only other formats hold; torch has no name for them. ONNX packs its 4-bit and
+    # 2-bit integers.
+    for width in (4, 2):
+        for kind in ("int", "uint"):
+            name = f"packed_{kind}{width}"
+            table[name] = DType(name, 1, width, kind, "")
     table["float4"] = DType("float4", 1, 4, "float", "")
     table["float6_e2m3fn"] = DType("float6_e2m3fn", 1, 6, "float", "")
     table["float6_e3m2fn"] = DType("float6_e3m2fn", 1, 6, "float", "")

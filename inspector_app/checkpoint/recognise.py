@@ -74,7 +74,7 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
 
         if torch_tar.recognise(source):
             return (yield from torch_tar.read(source, limits))
-    if head[8:9] == b"{":
+    if head[8:].lstrip()[:1] == b"{":
         from inspector_app.checkpoint import safetensors
 
         if safetensors.recognise(source):
