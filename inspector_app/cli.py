@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, NoReturn
 
 from inspector_app import __version__
@@ -159,7 +159,7 @@ def _parser(command: str, explicit: bool) -> argparse.ArgumentParser:
     return parser
 
 
-def _write(parts: list[str]) -> None:
+def _write(parts: Iterable[str]) -> None:
     """Write to stdout; what its encoding lacks is escaped instead of failing."""
     stdout = sys.stdout
     if stdout is None:

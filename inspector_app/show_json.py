@@ -7,18 +7,19 @@ The tensors' rows are written by hand: a file has up to a million of them, and
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from inspector_app.checkpoint.model import Checkpoint, Node, PathElement, TensorInfo
 
 SCHEMA = 1
+_ROWS_AT_ONCE = 10_000  # the objects of a million tensors would take 300 MB together
 # Only ASCII leaves here: a lone surrogate of a hostile key is escaped, not an error.
 _quote = json.encoder.encode_basestring_ascii
 # Python refuses to print longer integers; no real size is near.
 _PRINTABLE_BITS = 2000
 
 
-def json_parts(checkpoint: Checkpoint) -> list[str]:
+def json_parts(checkpoint: Checkpoint) -> Iterator[str]:
     """The object's text, in pieces, with a newline at its end."""
     head = _dump(
         {
@@ -44,16 +45,19 @@ def json_parts(checkpoint: Checkpoint) -> list[str]:
             ],
         }
     )
-    rows = ",".join(_tensor_rows(checkpoint))
-    return [head[:-1], ',"tensors":[', rows, "],", tail[1:], "\n"]
+    yield head[:-1] + ',"tensors":['
+    yield from _tensor_rows(checkpoint)
+    yield "]," + tail[1:] + "\n"
 
 
-def _tensor_rows(checkpoint: Checkpoint) -> list[str]:
+def _tensor_rows(checkpoint: Checkpoint) -> Iterator[str]:
+    """The tensors' objects with commas between them, many at a time."""
     sharded = any(file for file, _ in checkpoint.storages)
     quote = _quote
     places: dict[Node, tuple[str, str]] = {}
     views: dict[tuple[object, ...], tuple[str, str]] = {}
-    rows = []
+    rows: list[str] = []
+    separator = ""
     for tensor in checkpoint.tensors:
         if tensor.parent is None:
             path = name = ""
@@ -83,7 +87,11 @@ def _tensor_rows(checkpoint: Checkpoint) -> list[str]:
             f'"layout":{quote(tensor.layout)},"nbytes":{view[1]}'
             f"{_file(tensor) if sharded else ''}}}"
         )
-    return rows
+        if len(rows) == _ROWS_AT_ONCE:
+            yield separator + ",".join(rows)
+            separator = ","
+            rows.clear()
+    yield separator * bool(rows) + ",".join(rows)
 
 
 def _file(tensor: TensorInfo) -> str:

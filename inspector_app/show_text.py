@@ -8,7 +8,7 @@ terminal; on one it may be coloured, and rows are cut at its width.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.model import Checkpoint, SectionKind, TensorInfo
@@ -31,27 +31,30 @@ _GAP = "  "
 _HEADINGS = ("shape", "dtype", "parameters", "size")
 _LISTED = 20  # globals, dtypes and devices that are named before the rest is counted
 _LISTED_PROBLEMS = 1_000
+_LINES_AT_ONCE = 20_000  # a million lines together would take a hundred megabytes
 _UNASSIGNED = "other"
 
 
-def text_parts(checkpoint: Checkpoint, style: Style, tree: bool = True) -> list[str]:
+def text_parts(checkpoint: Checkpoint, style: Style, tree: bool = True) -> Iterator[str]:
     """The text, in pieces. Without `tree` only the summary, the globals and the problems."""
+    return map(style.drawing, _parts(checkpoint, style, tree))
+
+
+def _parts(checkpoint: Checkpoint, style: Style, tree: bool) -> Iterator[str]:
     shared = shared_storages(checkpoint.tensors)
     rows = TreeRows(checkpoint, shared)
     totals = {kind: _Total(counts) for kind, counts in rows.counts.items()}
-    parts = []
     if tree:
-        if rows.labels:
-            parts.append(_table(rows, style) + "\n\n")
+        yield from _table(rows, style)
+        yield "\n"
         if sum(total.tensors > 0 for total in totals.values()) > 1:
-            parts.append(_totals(totals, style) + "\n\n")
-    parts.append(style.bold(_summary(checkpoint, totals, len(shared))) + "\n")
+            yield _totals(totals, style) + "\n\n"
+    yield style.bold(_summary(checkpoint, totals, len(shared))) + "\n"
     outside = [entry.name for entry in checkpoint.globals if not entry.allowed]
     if outside:
         names = _listed([plain(name) for name in outside])
-        parts.append(style.warning(f"globals outside the allowlist: {names}") + "\n")
-    parts += _problem_lines(checkpoint.problems, style)
-    return [style.drawing(part) for part in parts]
+        yield style.warning(f"globals outside the allowlist: {names}") + "\n"
+    yield from _problem_lines(checkpoint.problems, style)
 
 
 class _Total:
@@ -93,29 +96,30 @@ def _summary(checkpoint: Checkpoint, totals: Mapping[str, _Total], shared: int) 
     return f"{plain(checkpoint.path)}: {checkpoint.format}, {'; '.join(words)}"
 
 
-def _table(rows: TreeRows, style: Style) -> str:
-    """The heading and a line for each row."""
+def _table(rows: TreeRows, style: Style) -> Iterator[str]:
+    """The heading and a line for each row, many lines at a time."""
     kinds = list(dict.fromkeys(rows.rest))
     columns = _Columns([kind for kind in kinds if isinstance(kind, Cells)])
-    labels = rows.labels
     width_of: Callable[[str], int] = display_width if rows.wide else len
-    width = min(max(map(width_of, labels)), _WIDEST_KEY)
+    width = max(min(max(map(width_of, rows.labels)), _WIDEST_KEY), len("key"))
     if style.width:
         width = min(width, max(style.width - columns.width, _NARROWEST_KEY))
-        labels = [fitted(label, width, rows.wide) for label in labels]
-    width = max(width, len("key"))
     room = style.width - width if style.width else 0
     tails = {kind: columns.tail(kind, room) for kind in kinds}
-    if rows.wide:
-        labels = [label + " " * (width - display_width(label)) for label in labels]
-    lines = [
-        f"{label:<{width}}{tails[rest]}" for label, rest in zip(labels, rows.rest, strict=True)
-    ]
-    for row, kind in rows.sections.items():
-        lines[row] = style.bold(f"{lines[row]}{_GAP}[{kind}]")
     if columns.kinds:
-        lines.insert(0, style.dim(f"{'key':<{width}}{columns.heading}"))
-    return "\n".join(lines)
+        yield style.dim(f"{'key':<{width}}{columns.heading}") + "\n"
+    for start in range(0, len(rows.labels), _LINES_AT_ONCE):
+        labels = rows.labels[start : start + _LINES_AT_ONCE]
+        rest = rows.rest[start : start + _LINES_AT_ONCE]
+        if style.width:
+            labels = [fitted(label, width, rows.wide) for label in labels]
+        if rows.wide:
+            labels = [label + " " * (width - display_width(label)) for label in labels]
+        lines = [f"{label:<{width}}{tails[kind]}" for label, kind in zip(labels, rest, strict=True)]
+        for row, name in rows.sections.items():
+            if start <= row < start + len(lines):
+                lines[row - start] = style.bold(f"{lines[row - start]}{_GAP}[{name}]")
+        yield "\n".join(lines) + "\n"
 
 
 class _Columns:
@@ -175,16 +179,14 @@ def _totals(totals: Mapping[str, _Total], style: Style) -> str:
     )
 
 
-def _problem_lines(problems: Sequence[Problem], style: Style) -> list[str]:
-    if not problems:
-        return []
-    lines = [style.warning(f"{_counted(len(problems), 'problem')}:") + "\n"]
+def _problem_lines(problems: Sequence[Problem], style: Style) -> Iterator[str]:
+    if problems:
+        yield style.warning(f"{_counted(len(problems), 'problem')}:") + "\n"
     for problem in problems[:_LISTED_PROBLEMS]:
         place = f"{plain(problem.where)}: " if problem.where else ""
-        lines.append(f"  {place}{problem.message} [{problem.code}]\n")
+        yield f"  {place}{problem.message} [{problem.code}]\n"
     if len(problems) > _LISTED_PROBLEMS:
-        lines.append(f"  and {len(problems) - _LISTED_PROBLEMS:,} more\n")
-    return lines
+        yield f"  and {len(problems) - _LISTED_PROBLEMS:,} more\n"
 
 
 def _counted(count: int, noun: str) -> str:
