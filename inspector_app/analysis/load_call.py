@@ -14,6 +14,7 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, Node
 from inspector_app.checkpoint.text import plain
 
 _NAMED_AT_MOST = 4
+_WELL_KNOWN = ("torch.ao.", "torch.nn.", "torch.optim.", "torch.torch_version.", "torchao.")
 # torch's own machine lacks the opcodes of protocol 4.
 _NEWEST_PROTOCOL = 3
 
@@ -135,9 +136,12 @@ def torch_load(
     manager: list[str] = []
     if weights_only and not needed.refused:
         imports += needed.imports
-        foreign = [name for name in needed.foreign if not name.startswith(("torch.", "numpy."))]
+        foreign = [name for name in needed.foreign if not name.startswith(_WELL_KNOWN)]
         if foreign:
-            notes += comment(f"{some(foreign)}: other people's code, which must be installed.")
+            notes += comment(
+                f"This allows the file to make objects of {some(foreign)}, whose code has to be"
+                " installed: only for a file whose maker you trust."
+            )
         if needed.entries:
             manager = bracketed(
                 "with torch.serialization.safe_globals(", list(needed.entries), "):"

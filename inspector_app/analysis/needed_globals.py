@@ -88,6 +88,24 @@ _NUMPY_FUNCTION = re.compile(
     r"numpy\._?core\.(multiarray\.(?:scalar|_reconstruct)|numeric\._frombuffer)"
 )
 _PATH = re.compile(r"pathlib\.(?:_local\.)?((?:Pure)?(?:Posix|Windows)Path|Path|PurePath)")
+# Modules of Python 2 and of other systems, which this Python does not list.
+_GONE_MODULES = frozenset({"commands", "exceptions", "nt", "popen2", "posix"})
+_POWERFUL_MODULES = frozenset(
+    {
+        "builtins",
+        "ctypes",
+        "importlib",
+        "nt",
+        "os",
+        "posix",
+        "pty",
+        "runpy",
+        "shutil",
+        "socket",
+        "subprocess",
+        "sys",
+    }
+)
 _FILLABLE = ("dict", "collections.OrderedDict", "collections.Counter")
 _DTYPE_CLASSES = {
     "b1": "BoolDType",
@@ -132,7 +150,7 @@ def needed_globals(checkpoint: Checkpoint) -> NeededGlobals:
             entries.append(known[1])
             continue
         module, qualified_name = split_global(name)
-        if not all(map(is_identifier, name.split("."))) or _is_standard(module):
+        if not all(map(is_identifier, name.split("."))) or _leads_to_standard(module):
             refused.append(name)
         elif not qualified_name.split(".")[-1].lstrip("_")[:1].isupper():
             functions.append(name)
@@ -230,9 +248,13 @@ def _known(name: str) -> tuple[tuple[str, ...], str] | None:
     return None
 
 
-def _is_standard(module: str) -> bool:
-    root = python3_name(module.split(".", maxsplit=1)[0], "")[0].split(".")[0]
-    return root in sys.stdlib_module_names or root in ("commands", "exceptions", "popen2", "nt")
+def _leads_to_standard(module: str) -> bool:
+    """A module of the standard library, also by way of one that imports it
+    (``torch.serialization.os``)."""
+    first, *others = module.split(".")
+    root = python3_name(first, "")[0].split(".")[0]
+    standard = root in sys.stdlib_module_names or root in _GONE_MODULES
+    return standard or not _POWERFUL_MODULES.isdisjoint(others)
 
 
 def _dtype_classes(nodes: Iterable[Node]) -> list[str]:

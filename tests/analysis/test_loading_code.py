@@ -212,6 +212,7 @@ def test_a_class_of_other_code_is_imported_and_allowed(
     code = loading_code(saved(value, tmp_path / "x.pth"))
     assert "weights_only=True" in code
     assert "from their_settings import Settings\n" in code
+    assert "# This allows the file to make objects of their_settings.Settings" in code
     model = network(5)
     assert run(code, model=model)["checkpoint"]["s"].a == 1
     assert same(dict(model.state_dict()), dict(STATE))
@@ -587,7 +588,17 @@ def test_nothing_from_the_file_becomes_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["foo-bar.Baz", "a b.C", "x.class.Y", "m.K\nimport os", "ａ.B", ".X"]
+    "name",
+    [
+        "torch.serialization.os.system",
+        "torch.x.subprocess.Popen",
+        "foo-bar.Baz",
+        "a b.C",
+        "x.class.Y",
+        "m.K\nimport os",
+        "ａ.B",
+        ".X",
+    ],
 )
 def test_names_that_are_no_names_are_refused(name: str, tmp_path: Path) -> None:
     checkpoint = saved({"model": STATE}, tmp_path / "x.pth")
