@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from inspector_app.ui import icons
 
+if TYPE_CHECKING:
+    from inspector_app.ui.checkpoint_tab import Activity
+
+QUIET_MS = 150  # what takes less time than this would only flicker
 STEPS = 1_000  # the bar's own; a file's bytes would overflow its int
 
 
@@ -36,13 +42,29 @@ class ActivityBar(QWidget):
         layout.addWidget(self._label)
         layout.addWidget(self._bar)
         layout.addWidget(self.cancel_button)
+        self._latest: Activity | None = None
+        self._delay = QTimer(self)
+        self._delay.setSingleShot(True)
+        self._delay.setInterval(QUIET_MS)
+        self._delay.timeout.connect(self._show_latest)
         self.hide()
 
-    def show_activity(self, activity: object) -> None:
-        """Show an `Activity`, or nothing for None."""
-        self.setVisible(activity is not None)
+    def show_activity(self, activity: Activity | None) -> None:
+        """Show what is going on, or nothing for None."""
+        self._latest = activity
+        if activity is None:
+            self._delay.stop()
+            self.hide()
+        elif self.isVisible():
+            self._show_latest()
+        elif not self._delay.isActive():
+            self._delay.start()
+
+    def _show_latest(self) -> None:
+        activity = self._latest
         if activity is None:
             return
+        self.show()
         self._label.setText(activity.text)
         self._bar.setAccessibleName(activity.text)
         if activity.total:

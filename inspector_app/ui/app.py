@@ -31,16 +31,28 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
     if trouble:
         return _fail(trouble)
     try:
+        _import_the_rest()
         from inspector_app.ui import windows
     except ImportError as error:
         return _fail(platform_check.import_trouble(error))
     paths = [os.path.abspath(path) for path in files]
     if screenshot is not None:
-        return windows.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE)
+        from inspector_app.ui import picture
+
+        return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE)
     # Ctrl+C in the terminal ends the program; Python would only hear of it after the next
     # event that it handles.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return windows.show_until_closed(paths, new_window)
+
+
+def _import_the_rest() -> None:
+    """Import what is needed and has nothing to do with Qt, before Qt.
+
+    Once PySide6 is there it reads the source of each further module, looking for its name.
+    """
+    import inspector_app.checkpoint.recognise
+    import inspector_app.checkpoint.torch_zip  # noqa: F401
 
 
 def _fail(sentence: str) -> int:

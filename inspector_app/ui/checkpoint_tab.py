@@ -6,12 +6,13 @@ import os
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
 
-from inspector_app.analysis.totals import Totals
 from inspector_app.checkpoint import reading
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
@@ -20,14 +21,17 @@ from inspector_app.ui.banner import ERROR, INFO, WARNING, Banner
 from inspector_app.ui.checkpoint_tree import CheckpointTree
 from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
 from inspector_app.ui.line_splitter import LineSplitter
-from inspector_app.ui.node_view import NodeView
 from inspector_app.ui.problem_text import error_cause, error_title, next_step
-from inspector_app.ui.summary_view import SummaryView
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
 
+if TYPE_CHECKING:
+    from inspector_app.analysis.totals import Totals
+    from inspector_app.ui.side_pane import SidePane
+
 QUIET_MS = 200  # before this, "Reading …" would only flicker
 CARD_WIDTH = 620
+SIDE_WIDTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,65 +78,89 @@ class CheckpointTab(QWidget):
         self._replaced: Checkpoint | None = None
         self._kept: tuple[object, TreePath | None] | None = None
 
-        self.banner = Banner()
         self.tree = CheckpointTree()
         self.tree.setMinimumWidth(320)
         self.tree.loaded.connect(self._tree_loaded)
         self.tree.node_selected.connect(self._node_selected)
         self.tree.message.connect(self.message)
-        self.summary = SummaryView()
-        self.summary.ready.connect(self._totals_ready)
-        self.summary.copy_requested.connect(self.copy_code)
-        self.details = NodeView()
-        self.side = LineSplitter(Qt.Orientation.Vertical)
-        self.side.addWidget(self.summary)
-        self.side.addWidget(self.details)
-        self.side.setStretchFactor(0, 3)
-        self.side.setStretchFactor(1, 2)
-        self.side.setMinimumWidth(300)
-        self.side.setSizes([440, 300])
+        self.side: SidePane | None = None
+        self._side_state = b""
+        self._no_side = QWidget()
+        self._no_side.setMinimumWidth(SIDE_WIDTH)
         self.splitter = LineSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(self.tree)
-        self.splitter.addWidget(self.side)
+        self.splitter.addWidget(self._no_side)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setSizes([720, 440])
-        for splitter in (self.splitter, self.side):
-            splitter.setChildrenCollapsible(False)
-
-        self.card = Banner(card=True)
-        self.card.setMaximumWidth(CARD_WIDTH)
-        self._failure = QWidget()
-        row = QHBoxLayout()
-        row.addStretch(1)
-        row.addWidget(self.card, 8)
-        row.addStretch(1)
-        column = QVBoxLayout(self._failure)
-        column.addStretch(2)
-        column.addLayout(row)
-        column.addStretch(3)
+        self.splitter.setChildrenCollapsible(False)
         self._placeholder = MutedLabel()
         self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
 
         self._body = QStackedLayout()
-        for page in (self._placeholder, self.splitter, self._failure):
+        for page in (self._placeholder, self.splitter):
             self._body.addWidget(page)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.banner)
-        layout.addLayout(self._body, 1)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(0)
+        self._layout.addLayout(self._body, 1)
 
         self._watch = FileWatch(self)
         self._watch.changed.connect(self._file_changed)
         self._watch.vanished.connect(self._file_vanished)
-        self._watch.restored.connect(self.banner.hide)
+        self._watch.restored.connect(self._hide_banner)
+
+    # What is made when it is needed first, so that the tree comes sooner.
+
+    @cached_property
+    def banner(self) -> Banner:
+        """Above what is shown."""
+        made = Banner()
+        self._layout.insertWidget(0, made)
+        return made
+
+    @cached_property
+    def card(self) -> Banner:
+        """Instead of anything else."""
+        made = Banner(card=True)
+        made.setMaximumWidth(CARD_WIDTH)
+        page = QWidget()
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(made, 8)
+        row.addStretch(1)
+        column = QVBoxLayout(page)
+        column.addStretch(2)
+        column.addLayout(row)
+        column.addStretch(3)
+        self._body.addWidget(page)
+        return made
+
+    def _side(self) -> SidePane:
+        if self.side is None:
+            from inspector_app.ui.side_pane import SidePane
+
+            self.side = SidePane()
+            self.side.setMinimumWidth(SIDE_WIDTH)
+            self.side.ready.connect(self._totals_ready)
+            self.side.copy_requested.connect(self.copy_code)
+            if self._side_state:
+                self.side.restoreState(QByteArray(self._side_state))
+            sizes = self.splitter.sizes()
+            self.splitter.replaceWidget(1, self.side)
+            self.splitter.setSizes(sizes)
+            self._no_side.deleteLater()
+        return self.side
+
+    def _hide_banner(self) -> None:
+        if "banner" in self.__dict__:
+            self.banner.hide()
 
     # Reading
 
     def read(self) -> None:
         """Read the file, again if it is shown already."""
         self.cancel()
-        self.banner.hide()
+        self._hide_banner()
         self.error = None
         self._watch.stop()
         if self.checkpoint is None:
@@ -171,7 +199,8 @@ class CheckpointTab(QWidget):
         """End everything before the tab goes; returns what it showed."""
         self._end_steps()
         self._watch.stop()
-        self.summary.cancel()
+        if self.side is not None:
+            self.side.cancel()
         return self.checkpoint
 
     def name(self) -> str:
@@ -202,18 +231,25 @@ class CheckpointTab(QWidget):
 
     def can_resume(self) -> bool:
         """There is resume code to copy."""
-        return self.totals is not None and self.summary.has_resume_code()
+        return (
+            self.totals is not None
+            and self.side is not None
+            and self.side.summary.has_resume_code()
+        )
 
     # Layout
 
     def save_layout(self) -> tuple[bytes, bytes]:
         """The places of the two splitters."""
-        return bytes(self.splitter.saveState().data()), bytes(self.side.saveState().data())
+        side = self._side_state
+        if self.side is not None:
+            side = bytes(self.side.saveState().data())
+        return bytes(self.splitter.saveState().data()), side
 
     def restore_layout(self, columns: bytes, side: bytes) -> None:
         """Put the splitters where they were; damaged states are ignored by Qt."""
         self.splitter.restoreState(QByteArray(columns))
-        self.side.restoreState(QByteArray(side))
+        self._side_state = side
 
     # What happens
 
@@ -237,10 +273,11 @@ class CheckpointTab(QWidget):
         self._set_activity(Activity(self.tr("Building the tree")))
         self._waiting_for = {"tree", "totals"}
         self.node = None
-        self.details.show_node(None)
-        self.details.set_sharing({})
+        if self.side is not None:
+            # It shows nodes of the checkpoint that is about to go.
+            self.side.cancel()
+            self.side.show_node(None)
         self.tree.load(checkpoint)
-        self.summary.show_checkpoint(checkpoint)
         stamps = {name: stamp(name) for name in checkpoint.files}
         stamps[self.path] = self._stamp
         self._watch.watch(stamps)
@@ -280,11 +317,16 @@ class CheckpointTab(QWidget):
             self.tree.restore(expanded)
             if selected is not None:
                 self.tree.select_path(selected)
+        # The tree is what people wait for: what adds up comes when it has been painted.
+        QTimer.singleShot(0, self, self._summarise)
         self._came("tree")
+
+    def _summarise(self) -> None:
+        if self.checkpoint is not None:
+            self._side().show_checkpoint(self.checkpoint, self.node)
 
     def _totals_ready(self, totals: Totals) -> None:
         self.totals = totals
-        self.details.set_sharing(totals.sharing)
         self._came("totals")
 
     def _came(self, what: str) -> None:
@@ -298,7 +340,8 @@ class CheckpointTab(QWidget):
 
     def _node_selected(self, node: Node | None) -> None:
         self.node = node
-        self.details.show_node(node)
+        if self.side is not None:
+            self.side.show_node(node)
         self.state_changed.emit()
 
     def _file_changed(self) -> None:
@@ -307,7 +350,7 @@ class CheckpointTab(QWidget):
             self.tr("The file changed on disk"),
             "",
             self.tr("What is shown here is what it held before."),
-            [(self.tr("Reload"), self.read), (self.tr("Ignore"), self.banner.hide)],
+            [(self.tr("Reload"), self.read), (self.tr("Ignore"), self._hide_banner)],
         )
 
     def _file_vanished(self) -> None:
@@ -316,12 +359,12 @@ class CheckpointTab(QWidget):
             self.tr("The file is gone from the disk"),
             "",
             self.tr("What is shown here is what it held before."),
-            [(self.tr("Try again"), self.read), (self.tr("Ignore"), self.banner.hide)],
+            [(self.tr("Try again"), self.read), (self.tr("Ignore"), self._hide_banner)],
         )
 
     def _show_card(self, *message: object) -> None:
         self.card.show_message(*message)
-        self._body.setCurrentWidget(self._failure)
+        self._body.setCurrentWidget(self.card.parentWidget())
 
     def _copy_details(self, details: str) -> None:
         QGuiApplication.clipboard().setText(details)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -12,6 +13,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -32,10 +34,12 @@ from inspector_app.ui.activity_bar import ActivityBar
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.checkpoint_tree import CheckpointTree
 from inspector_app.ui.collector import Collector, taking_apart
-from inspector_app.ui.start_page import StartPage
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import tooltip
 from inspector_app.ui.window_menus import ColumnsMenu, RecentMenu
+
+if TYPE_CHECKING:
+    from inspector_app.ui.start_page import StartPage
 
 SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
 MESSAGE_MS = 6_000
@@ -63,18 +67,13 @@ class MainWindow(QMainWindow):
         self.setWindowTitle("Checkpoint Inspector")
         self.setAcceptDrops(True)
         self.setMinimumSize(*LEAST_SIZE)
-        self.start_page = StartPage()
-        self.start_page.open_requested.connect(self.open_dialog)
-        self.start_page.sample_requested.connect(self.open_sample)
-        self.start_page.file_requested.connect(lambda path: self.open_paths([path]))
-        self.start_page.clear_requested.connect(self._clear_recent)
+        self._start_page: StartPage | None = None
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setMovable(True)
         self.tabs.setUsesScrollButtons(True)
         self.tabs.currentChanged.connect(self._tab_changed)
         self._pages = QStackedWidget()
-        self._pages.addWidget(self.start_page)
         self._pages.addWidget(self.tabs)
         self.setCentralWidget(self._pages)
         self.activity_bar = ActivityBar()
@@ -94,6 +93,29 @@ class MainWindow(QMainWindow):
         self.restoreGeometry(QByteArray(remembered.read(settings.GEOMETRY)))
         self._recent_changed()
         self._update_actions()
+
+    @property
+    def start_page(self) -> StartPage:
+        """What is shown without a file; made when it is needed for the first time."""
+        if self._start_page is None:
+            from inspector_app.ui.start_page import StartPage
+
+            page = self._start_page = StartPage()
+            page.open_requested.connect(self.open_dialog)
+            page.sample_requested.connect(self.open_sample)
+            page.file_requested.connect(lambda path: self.open_paths([path]))
+            page.clear_requested.connect(self._clear_recent)
+            page.set_recent(self.settings.recent_files())
+            self._pages.addWidget(page)
+        return self._start_page
+
+    def showEvent(self, event: QShowEvent) -> None:
+        if not self.tabs.count():
+            self._show_start_page()
+        super().showEvent(event)
+
+    def _show_start_page(self) -> None:
+        self._pages.setCurrentWidget(self.start_page)
 
     # Files
 
@@ -180,7 +202,7 @@ class MainWindow(QMainWindow):
         if checkpoint is not None:
             tab.destroyed.connect(lambda: self._take_apart(checkpoint))
         if not self.tabs.count():
-            self._pages.setCurrentWidget(self.start_page)
+            self._show_start_page()
 
     def _take_apart(self, checkpoint: Checkpoint) -> None:
         steps = Steps(taking_apart(checkpoint), self)
@@ -334,7 +356,8 @@ class MainWindow(QMainWindow):
     def _recent_changed(self) -> None:
         recent = self.settings.recent_files()
         self._recent_menu.set_paths(recent)
-        self.start_page.set_recent(recent)
+        if self._start_page is not None:
+            self._start_page.set_recent(recent)
 
     def _clear_recent(self) -> None:
         self.settings.clear_recent()
@@ -349,16 +372,20 @@ class MainWindow(QMainWindow):
 
     # Events
 
+    def _hover_drop_zone(self, hovered: bool) -> None:
+        if self._start_page is not None:
+            self._start_page.drop_zone.set_hovered(hovered)
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if dropped_paths(event.mimeData()):
             event.acceptProposedAction()
-            self.start_page.drop_zone.set_hovered(True)
+            self._hover_drop_zone(True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self.start_page.drop_zone.set_hovered(False)
+        self._hover_drop_zone(False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.start_page.drop_zone.set_hovered(False)
+        self._hover_drop_zone(False)
         paths = dropped_paths(event.mimeData())
         if paths:
             event.acceptProposedAction()

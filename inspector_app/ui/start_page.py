@@ -13,8 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QStyle,
-    QStyleOptionFocusRect,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -144,11 +142,9 @@ class RecentRow(QAbstractButton):
         folder = metrics.elidedText(self._folder, elide, width)
         painter.drawText(left, top + metrics.height() + metrics.ascent(), folder)
         if self.hasFocus():
-            option = QStyleOptionFocusRect()
-            option.initFrom(self)
-            self.style().drawPrimitive(
-                QStyle.PrimitiveElement.PE_FrameFocusRect, option, painter, self
-            )
+            painter.setPen(QPen(QColor(tones.accent), 1.4))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(self.rect().adjusted(1, 1, -2, -2), 6, 6)
         painter.end()
 
     def keyPressEvent(self, event: object) -> None:

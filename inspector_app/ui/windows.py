@@ -1,16 +1,13 @@
-"""The application with its window: shown until it is closed, or painted once."""
+"""The application with its window, until it is closed."""
 
 from __future__ import annotations
 
 import sys
 
-from PySide6.QtCore import QEventLoop, QIODevice, QSaveFile, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from inspector_app.checkpoint.errors import CheckpointError
-from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, settings, theme
-from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
 
@@ -38,61 +35,14 @@ def show_until_closed(paths: list[str], new_window: bool) -> int:
             return 0
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
-    app.setWindowIcon(icons.application_icon())
     window = MainWindow(remembered, Collector(app))
-    window.show()
+    # First the files: the start page is never made if there are any.
     window.open_paths(paths)
+    window.show()
+    QTimer.singleShot(0, app, lambda: app.setWindowIcon(icons.application_icon()))
     if not new_window:
         # Once the window is painted: a second start can wait, the first should not.
         QTimer.singleShot(0, window, lambda: one_window.listen(window))
     status = app.exec()
     window.deleteLater()
     return status
-
-
-def paint_once(paths: list[str], picture: str, size: tuple[int, int]) -> int:
-    """Paint the window with `paths` open into the PNG file `picture`."""
-    app = application()
-    remembered = settings.Settings(remember=False)
-    theme.apply(theme.SYSTEM)
-    app.setWindowIcon(icons.application_icon())
-    window = MainWindow(remembered, Collector(app))
-    window.resize(*size)
-    window.show()
-    tabs = window.open_paths(paths)
-    loop = QEventLoop()
-
-    def look() -> None:
-        if all(tab.is_settled() for tab in tabs):
-            loop.quit()
-
-    window.settled.connect(look)
-    # The splitters and the text blocks find their sizes in a round of events.
-    if tabs:
-        loop.exec()
-    QTimer.singleShot(50, loop.quit)
-    loop.exec()
-    file = QSaveFile(picture)
-    written = (
-        file.open(QIODevice.OpenModeFlag.WriteOnly)
-        and window.grab().save(file, "PNG")
-        and file.commit()
-    )
-    window.close()
-    if not written:
-        return _trouble(f"{plain(picture)}: the picture could not be written: {file.errorString()}")
-    failures = [tab for tab in tabs if tab.error is not None]
-    for tab in failures:
-        _trouble(_sentence(tab))
-    return 2 if failures else 0
-
-
-def _sentence(tab: CheckpointTab) -> str:
-    if isinstance(tab.error, CheckpointError):
-        return f"{plain(tab.path)}: {tab.error.message}"
-    return f"{plain(tab.path)}: {plain(f'{type(tab.error).__name__}: {tab.error}')}"
-
-
-def _trouble(sentence: str) -> int:
-    print(f"checkpoint-inspector: {sentence}", file=sys.stderr)
-    return 2

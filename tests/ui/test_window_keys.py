@@ -69,7 +69,7 @@ def test_copying(qtbot, window, tab):
     actions["copy_python"].trigger()
     assert "features.0.weight" in copied()
     actions["copy_loading"].trigger()
-    assert copied() == tab.summary.part("code")
+    assert copied() == tab.side.summary.part("code")
     compile(copied(), "loading", "exec")
     actions["copy_resume"].trigger()
     assert "optimizer" in copied()
@@ -96,7 +96,7 @@ def test_the_tree_has_the_focus_once_a_file_is_open(qtbot, window, tab):
     qtbot.keyClick(tab.tree.view, Qt.Key.Key_Down)
     qtbot.keyClick(tab.tree.view, Qt.Key.Key_Down)
     qtbot.waitUntil(lambda: tab.node is not None)
-    assert tab.details.facts()["Name"]
+    assert tab.side.details.facts()["Name"]
 
 
 def test_tab_key_reaches_tree_summary_and_details(qtbot, window, tab):
@@ -109,7 +109,7 @@ def test_tab_key_reaches_tree_summary_and_details(qtbot, window, tab):
             break
         seen.append(focus)
         qtbot.keyClick(focus, Qt.Key.Key_Tab)
-    for pane in (tab.tree, tab.summary, tab.details):
+    for pane in (tab.tree, tab.side.summary, tab.side.details):
         assert any(pane is widget or pane.isAncestorOf(widget) for widget in seen), pane
 
 
@@ -135,8 +135,8 @@ def test_controls_have_names_for_screen_readers(window, tab):
         elif control.inherits("QLineEdit"):
             assert control.accessibleName() or control.placeholderText(), control
     assert tab.tree.view.accessibleName()
-    assert tab.summary.accessibleName()
-    assert tab.details.accessibleName()
+    assert tab.side.summary.accessibleName()
+    assert tab.side.details.accessibleName()
 
 
 def test_labels_never_guess_the_format(window, tab):

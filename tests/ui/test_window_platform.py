@@ -42,6 +42,8 @@ def test_missing_libraries_are_named_as_packages(bare):
         return real(None)
 
     bare.setattr(ctypes, "CDLL", without_cursor)
+    cache = b"libX11-xcb.so.1\0libxcb-cursor.so.01\0"
+    bare.setattr(platform_check, "_content", lambda path: cache)
     bare.setenv("DISPLAY", ":0")
     sentence = platform_check.prepare(screenshot=False)
     assert sentence.endswith("apt-get install libxcb-cursor0")

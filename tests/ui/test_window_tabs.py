@@ -11,7 +11,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from inspector_app.checkpoint.model import Node
+from inspector_app.checkpoint.model import Node, Progress
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.main_window import MainWindow
 
@@ -65,30 +65,30 @@ def test_the_sample_opens_from_the_start_page(qtbot, window):
 
 def test_summary_of_a_training_checkpoint(opened, sample):
     tab = opened(sample)
-    facts = tab.summary.facts()
+    facts = tab.side.summary.facts()
     assert facts["Format"] == "PyTorch checkpoint (zip)"
     assert facts["File size"].endswith(f"({sample.stat().st_size:,} bytes)")
     assert facts["Devices"] == "cpu"
     assert facts["Model"].startswith("model_state_dict: 16 tensors")
     assert facts["Optimizer"].startswith("optimizer_state_dict")
-    assert tab.summary.part("problems") == ""
-    assert "torch.load" in tab.summary.part("code")
-    assert tab.summary.has_resume_code()
+    assert tab.side.summary.part("problems") == ""
+    assert "torch.load" in tab.side.summary.part("code")
+    assert tab.side.summary.has_resume_code()
 
 
 def test_details_follow_the_selection(qtbot, opened, sample):
     tab = opened(sample)
     tab.tree.select_path(WEIGHT)
     qtbot.waitUntil(lambda: tab.node is not None and tab.node.path == WEIGHT)
-    facts = tab.details.facts()
+    facts = tab.side.details.facts()
     assert facts["Name"] == "model_state_dict/features.0.weight"
     assert facts["Path"] == "['model_state_dict']['features.0.weight']"
     assert facts["Shape"] == "12 × 1 × 3 × 3"
     assert facts["Dtype"] == "float32, 4 bytes an element"
     tab.tree.select_path(("epoch",))
     qtbot.waitUntil(lambda: tab.node.path == ("epoch",))
-    assert tab.details.value() == "4"
-    assert "Shape" not in tab.details.facts()
+    assert tab.side.details.value() == "4"
+    assert "Shape" not in tab.side.details.facts()
 
 
 def test_a_file_gets_one_tab(qtbot, window, opened, sample, samples, tmp_path):
@@ -165,7 +165,7 @@ def test_a_truncated_file_never_breaks_the_window(opened, sample):
         tab = opened(file)
         assert (tab.checkpoint is None) == tab.card.isVisible()
         if tab.checkpoint is not None:
-            assert tab.summary.part("problems")
+            assert tab.side.summary.part("problems")
         else:
             assert tab.card.cause()
 
@@ -223,10 +223,22 @@ def test_reload_of_a_file_that_broke_keeps_what_is_shown(qtbot, window, opened, 
     assert not tab.card.isVisible()
 
 
-def test_reading_can_be_cancelled(qtbot, window, sample):
-    (tab,) = window.open_paths([str(sample)])
-    assert window.activity_bar.isVisible()
-    qtbot.mouseClick(window.activity_bar.cancel_button, Qt.MouseButton.LeftButton)
+def test_reading_can_be_cancelled(qtbot, monkeypatch, window, sample):
+    closed = []
+
+    def endless(path):
+        try:
+            while True:
+                yield Progress("pickle", 1, 4)
+        finally:
+            closed.append(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inspector_app.ui.checkpoint_tab.reading", endless)
+        (tab,) = window.open_paths([str(sample)])
+        qtbot.waitUntil(window.activity_bar.isVisible)
+        qtbot.mouseClick(window.activity_bar.cancel_button, Qt.MouseButton.LeftButton)
+    assert closed == [str(sample)]
     assert tab.checkpoint is None
     assert not window.activity_bar.isVisible()
     assert tab.card.title() == "Reading was cancelled"
@@ -266,4 +278,4 @@ def test_real_files_open(opened, corpus, folder):
         if file.is_file():
             tab = opened(file)
             assert tab.error is None, file
-            assert tab.summary.facts()["Format"]
+            assert tab.side.summary.facts()["Format"]

@@ -1,0 +1,55 @@
+"""What stands beside the tree: the file as a whole, and below it the selected node."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QWidget
+
+from inspector_app.analysis.totals import Totals
+from inspector_app.checkpoint.model import Checkpoint, Node
+from inspector_app.ui.line_splitter import LineSplitter
+from inspector_app.ui.node_view import NodeView
+from inspector_app.ui.summary_view import SummaryView
+
+
+class SidePane(LineSplitter):
+    """The summary and the details of one file.
+
+    Signals:
+        ready: the `Totals` are shown.
+        copy_requested: ``loading`` or ``resume`` code is to be copied.
+    """
+
+    ready = Signal(object)
+    copy_requested = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+        self.summary = SummaryView()
+        self.summary.ready.connect(self._totals_ready)
+        self.summary.copy_requested.connect(self.copy_requested)
+        self.details = NodeView()
+        self.addWidget(self.summary)
+        self.addWidget(self.details)
+        self.setStretchFactor(0, 3)
+        self.setStretchFactor(1, 2)
+        self.setSizes([440, 300])
+        self.setChildrenCollapsible(False)
+
+    def show_checkpoint(self, checkpoint: Checkpoint, node: Node | None) -> None:
+        """Show a file and what is selected in it."""
+        self.details.set_sharing({})
+        self.details.show_node(node)
+        self.summary.show_checkpoint(checkpoint)
+
+    def show_node(self, node: Node | None) -> None:
+        """Show another selection."""
+        self.details.show_node(node)
+
+    def cancel(self) -> None:
+        """Stop adding up."""
+        self.summary.cancel()
+
+    def _totals_ready(self, totals: Totals) -> None:
+        self.details.set_sharing(totals.sharing)
+        self.ready.emit(totals)
