@@ -35,7 +35,7 @@ def large_file() -> Path:
 def warm(path: Path) -> None:
     """Bring the file into the page cache, so that no run pays for the disk."""
     with path.open("rb", buffering=0) as file:
-        block = bytearray(16 << 20)
+        block = bytearray(1 << 20)
         while file.readinto(block):
             pass
 

@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent.parent
 # In a command: replaced by the `time.monotonic` at which the process is started.
 BEGIN = "{begin}"
+LAST_BYTES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process: its wall time in seconds, its peak memory in bytes, what it printed."""
+    """One process: its wall time in seconds, its peak memory in bytes, the end of what it printed."""
 
     seconds: float
     peak_bytes: int
@@ -105,7 +106,7 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Ru
     Raises:
         RuntimeError: it failed; the message has what it printed.
     """
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(
             [
@@ -124,9 +125,10 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Ru
         if process.returncode:
             errors.seek(0)
             raise RuntimeError(f"{command} ended with {process.returncode}: {errors.read()}")
-        output.seek(0)
+        # Its end alone: on Linux a child's peak counts what this process held when it began.
+        output.seek(max(output.seek(0, os.SEEK_END) - LAST_BYTES, 0))
         scale = 1 if sys.platform == "darwin" else 1024
-        return Run(took, usage.ru_maxrss * scale, output.read())
+        return Run(took, usage.ru_maxrss * scale, output.read().decode(errors="replace"))
 
 
 def interleaved(
