@@ -36,6 +36,10 @@ GAP = 6
 # Beyond this the names of deep rows would leave the column.
 DEEPEST_INDENT = 24
 
+# Behind what a search matched; text has a contrast of 5 to 1 or more on them.
+_MATCH_LIGHT = "#ffdf80"
+_MATCH_DARK = "#6b4f10"
+
 _VALUE_KINDS = frozenset({Kind.SCALAR})
 
 
@@ -160,7 +164,8 @@ class TreeDelegate(QStyledItemDelegate):
         note = f"×{count:,}" if count else self._chip(row)
         note_width = metrics.horizontalAdvance(note) + 2 * GAP if note else 0
         room = right - left - (note_width + GAP if note else 0)
-        if room < metrics.averageCharWidth() * 4:
+        crowded = metrics.horizontalAdvance(text) > room and not count
+        if note and (crowded or room < metrics.averageCharWidth() * 4):
             room, note = right - left, ""
         shown = text
         if metrics.horizontalAdvance(text) > room:
@@ -168,7 +173,8 @@ class TreeDelegate(QStyledItemDelegate):
             shown = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, max(room, 0))
         text_rect = QRect(left, rect.top(), max(room, 0), rect.height())
         if model.query and shown == text:
-            self._paint_matches(painter, row, text, text_rect, metrics, tones, selected)
+            dark = pen.lightnessF() > 0.5
+            self._paint_matches(painter, row, text, text_rect, metrics, dark, selected)
         painter.setPen(pen)
         align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(text_rect, align, shown)
@@ -197,7 +203,7 @@ class TreeDelegate(QStyledItemDelegate):
         text: str,
         rect: QRect,
         metrics: QFontMetrics,
-        tones: theme.Tones,
+        dark: bool,
         selected: bool,
     ) -> None:
         """Lay a colour behind the parts of the label that a search matched."""
@@ -209,9 +215,7 @@ class TreeDelegate(QStyledItemDelegate):
         if text != label or not name.endswith(label) or len(name) > 1_000:
             return
         offset = len(name) - len(label)
-        fill = QColor(tones.warning_fill if not selected else tones.accent)
-        if selected:
-            fill.setAlphaF(0.45)
+        fill = QColor(_MATCH_DARK if dark or selected else _MATCH_LIGHT)
         for start, end in model.query.spans(name):
             start, end = max(start - offset, 0), end - offset
             if end > start:

@@ -24,8 +24,10 @@ else:
 # Steps of the engine for one name: about a tenth of a second.
 MOST_STEPS = 5_000_000
 MOST_REPEATS = 5
+MOST_CHOICES = 500
 # A repeat that ends by itself soon adds nothing worth counting.
 FEW = 3
+_REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 _LEADING = re.compile(r"\A(?:\.\*)+\??")
 _TRAILING = re.compile(r"(?<!\\)(?:\.\*)+\??\Z")
 
@@ -117,49 +119,51 @@ def _longest_name(source: str) -> int:
         parsed = parser.parse(source, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         raise SearchError("bad-expression", reason=_reason(error)) from None
-    repeats = _repeats(parsed, 0)
-    if repeats > MOST_REPEATS:
+    repeats, choices = _weigh(parsed, 0)
+    if repeats > MOST_REPEATS or choices > MOST_CHOICES:
         raise SearchError("slow-expression")
     # An engine that tries every start and every way to share a name among n repeats takes
-    # about length ** (n + 1) / (n + 1)! steps.
+    # about length ** (n + 1) / (n + 1)! steps, and that for every choice.
     order = repeats + 1
-    return int((MOST_STEPS * factorial(order)) ** (1 / order))
+    return int((MOST_STEPS / choices * factorial(order)) ** (1 / order))
 
 
-def _repeats(items: Any, depth: int) -> int:
-    """How many repeats of open length stand one after the other in a parsed expression.
+def _weigh(items: Any, depth: int) -> tuple[int, int]:
+    """How many repeats of open length a parsed expression has, and how many ways besides.
 
     Raises:
-        SearchError: one lies within another.
+        SearchError: a repeat lies within another.
     """
     if depth > 50:
         raise SearchError("slow-expression")
-    found = 0
+    repeats, choices = 0, 1
     for code, argument in items:
         name = str(code)
-        if name in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
+        inner = (0, 1)
+        if name in _REPEATS:
             fewest, most, body = argument
-            inner = _repeats(body, depth + 1)
-            if most > 1 and (inner or _is_ambiguous(body)):
+            inner = _weigh(body, depth + 1)
+            if most > 1 and (inner[0] or _is_ambiguous(body)):
                 raise SearchError("slow-expression")
-            if most > FEW and most != fewest:
-                found += 1
-            elif most > FEW:
-                found += int(most) > 100
-            found += inner
+            if most > FEW and (most != fewest or most > 100):
+                repeats += 1
+            elif most != fewest:
+                choices *= int(most) - int(fewest) + 1
         elif name == "SUBPATTERN":
-            found += _repeats(argument[-1], depth + 1)
+            inner = _weigh(argument[-1], depth + 1)
         elif name in {"ASSERT", "ASSERT_NOT"}:
-            found += _repeats(argument[1], depth + 1)
+            inner = _weigh(argument[1], depth + 1)
         elif name == "ATOMIC_GROUP":
-            found += _repeats(argument, depth + 1)
-        elif name == "BRANCH":
-            found += sum(_repeats(branch, depth + 1) for branch in argument[1])
-        elif name == "GROUPREF_EXISTS":
-            found += sum(_repeats(part, depth + 1) for part in argument[1:] if part is not None)
+            inner = _weigh(argument, depth + 1)
+        elif name in {"BRANCH", "GROUPREF_EXISTS"}:
+            parts = argument[1] if name == "BRANCH" else argument[1:]
+            weights = [_weigh(part, depth + 1) for part in parts if part is not None]
+            inner = (sum(weight[0] for weight in weights), sum(weight[1] for weight in weights))
         elif name == "GROUPREF":
-            found += 1
-    return found
+            repeats += 1
+        repeats += inner[0]
+        choices *= inner[1]
+    return repeats, choices
 
 
 def _is_ambiguous(items: Any) -> bool:
@@ -169,7 +173,7 @@ def _is_ambiguous(items: Any) -> bool:
     """
     for code, argument in items:
         name = str(code)
-        if name in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
+        if name in _REPEATS:
             fewest, most, body = argument
             if fewest != most or _is_ambiguous(body):
                 return True

@@ -30,9 +30,9 @@ TYPING_SECONDS = 1.0
 
 # What each column must have room for, in the window's font.
 _SAMPLES = {
-    Column.SHAPE: "1024 × 1024 × 3 × 3",
+    Column.SHAPE: "4096 × 4096 × 3",
     Column.DTYPE: "float8_e4m3fn",
-    Column.PARAMETERS: "1,000,000,000",
+    Column.PARAMETERS: "100,000,000",
     Column.SIZE: "999.9 MB",
     Column.DEVICE: "cuda:00",
 }
