@@ -42,7 +42,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process: its wall time in seconds, its peak memory in bytes, the end of what it printed."""
+    """One process: its wall time in seconds, peak memory in bytes, the end of what it printed."""
 
     seconds: float
     peak_bytes: int
