@@ -18,9 +18,9 @@ MESSAGES = {
         "there is no field {field}; known are {known} (write quotes around text with a colon)"
     ),
     "unknown-dtype": "no dtype is called {value}",
-    "unknown-property": "is:{value} means nothing; known are {known}",
-    "bad-shape": "{value} is no shape; write for example 3x*, *x4096 or 64x?x3x3",
-    "bad-number": "{value} is no amount; write for example >10MB, <=1k or 1e6",
+    "unknown-property": "there is no property {value}; known are {known}",
+    "bad-shape": "not a shape: {value}; write for example 3x*, *x4096 or 64x?x3x3",
+    "bad-number": "not an amount: {value}; write for example >10MB, <=1k or 1e6",
     "bad-expression": "the expression is not complete or wrong: {reason}",
     "slow-expression": (
         "the expression could take very long: a repetition within another, or too many of them"
