@@ -11,7 +11,6 @@ are, a call whose arguments are incomplete is dropped.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Generator
 from struct import error as StructError
 from struct import unpack_from
@@ -21,8 +20,15 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Progress, TensorInfo
+from inspector_app.checkpoint.pickle_literals import (
+    BrokenPickle,
+    integer,
+    literal,
+    sized,
+    text,
+    understood,
+)
 from inspector_app.checkpoint.pickle_nodes import (
-    ByteArray,
     BytesPlace,
     Call,
     Foreign,
@@ -56,14 +62,6 @@ for _opcodes, _bytes in (
 ):
     for _opcode in _opcodes:
         _COST[_opcode] = _bytes
-
-
-class BrokenPickle(Exception):
-    """The stream cannot be executed on."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class PickleMachine:
@@ -244,7 +242,7 @@ class PickleMachine:
                         position += size
                     if isinstance(payload, bytes):
                         cost += size
-                        append(_text(payload, "utf-8", "surrogatepass"))
+                        append(text(payload, "utf-8", "surrogatepass"))
                     else:
                         append(payload)
                 elif op == 0x28:  # MARK
@@ -321,10 +319,10 @@ class PickleMachine:
                         stack = stacks.pop()
                         append = stack.append
                     line, data, position, base = self._line(data, position, base)
-                    module = _text(line, "utf-8")
+                    module = text(line, "utf-8")
                     line, data, position, base = self._line(data, position, base)
                     safe_end = self._safe_end()
-                    found = self._global(module, _text(line, "utf-8"), self.end)
+                    found = self._global(module, text(line, "utf-8"), self.end)
                     if op == 0x69:
                         found.uses.add("call")
                         append(Call("call", found, args, self.end))
@@ -392,17 +390,17 @@ class PickleMachine:
                         payload = data[position : position + size]
                         position += size
                     cost += size if isinstance(payload, bytes) else 0
-                    append(self._sized(payload, kind))
+                    append(sized(payload, kind, self._encoding, self._limits))
                 elif op in _LINES:
                     self.end = base + opcode_at
                     line, data, position, base = self._line(data, position, base)
                     safe_end = self._safe_end()
                     cost += len(line)
                     if op == 0x67:  # GET
-                        index = _integer(line)
+                        index = integer(line)
                         append(memo[index] if index in memo else self._recall(index))
                     elif op == 0x70:  # PUT
-                        index = _integer(line)
+                        index = integer(line)
                         if index < 0:
                             raise BrokenPickle("PUT has a negative index")
                         if index >= top:
@@ -411,9 +409,9 @@ class PickleMachine:
                             runs.forget()
                         memo[index] = stack[-1]
                     elif op == 0x50:  # PERSID
-                        append(self._persistent(_text(line, "utf-8"), base + opcode_at))
+                        append(self._persistent(text(line, "utf-8"), base + opcode_at))
                     else:
-                        append(self._literal(op, line))
+                        append(literal(op, line, self._encoding))
                 elif op == 0x8F:  # EMPTY_SET
                     append(ItemSet([]))
                 elif op == 0x90:  # ADDITEMS
@@ -467,10 +465,10 @@ class PickleMachine:
         except (BrokenPickle, StructError, IndexError):
             self.end = base + opcode_at
             stacks.append(stack)
-            self.value = _understood(stacks)
+            self.value = understood(stacks)
             raise
         stacks.append(stack)
-        self.value = _understood(stacks)
+        self.value = understood(stacks)
 
     @property
     def recurring(self) -> list[TensorInfo]:
@@ -528,38 +526,6 @@ class PickleMachine:
         return data[position:end], data, end + 1, base
 
     # --- values
-
-    def _sized(self, payload: bytes | BytesPlace, kind: str) -> Any:
-        if isinstance(payload, BytesPlace):
-            return payload
-        if kind == "bytes":
-            return payload
-        if kind == "bytearray":
-            return ByteArray(payload)
-        if kind == "int":
-            if len(payload) > self._limits.integer_bytes:
-                raise BrokenPickle(f"an integer of {len(payload)} bytes")
-            return int.from_bytes(payload, "little", signed=True)
-        return _python2_text(payload, self._encoding)
-
-    def _literal(self, op: int, line: bytes) -> Any:
-        try:
-            if op == 0x49:  # INT, which also writes booleans
-                if line in (b"00", b"01"):
-                    return line == b"01"
-                return _integer(line)
-            if op == 0x4C:  # LONG
-                return _integer(line.removesuffix(b"L"))
-            if op == 0x46:  # FLOAT
-                return float(line)
-            if op == 0x56:  # UNICODE
-                return _text(line, "raw-unicode-escape")
-            # STRING: a Python 2 repr.
-            if len(line) < 2 or line[0] != line[-1] or line[0] not in b"\"'":
-                raise BrokenPickle("STRING has no quotes")
-            return _python2_text(codecs.escape_decode(line[1:-1])[0], self._encoding)
-        except ValueError:
-            raise BrokenPickle("a text argument is not of its type") from None
 
     def _global(self, module: str, name: str, position: int) -> GlobalRef:
         found = self.globals.get((module, name))
@@ -695,53 +661,3 @@ _SIZED = {
 }
 _MODULE_TAGS = ("module", b"module")
 _LINES = frozenset(b"gpPILFVS")
-
-
-def _integer(line: bytes) -> int:
-    if len(line) > 1000:
-        raise BrokenPickle("an integer of more than 1000 digits")
-    try:
-        return int(line, 0) if not line.isdigit() else int(line)
-    except ValueError:
-        raise BrokenPickle("a text argument is no integer") from None
-
-
-def _text(raw: bytes, encoding: str, errors: str = "strict") -> str:
-    try:
-        return raw.decode(encoding, errors)
-    except UnicodeDecodeError:
-        raise BrokenPickle(f"a text is not valid {encoding}") from None
-
-
-def _python2_text(raw: bytes, encoding: str) -> str | bytes:
-    try:
-        return raw.decode(encoding)
-    except UnicodeDecodeError:
-        return raw
-
-
-def _understood(stacks: list[list[Any]]) -> Any:
-    """Close what was open when the stream broke, from the inside out."""
-    while len(stacks) > 1:
-        items = stacks.pop()
-        below = stacks[-1]
-        target = below[-1] if below else None
-        if type(target) is GlobalRef:
-            # The arguments of a call that was never made.
-            below.pop()
-        elif type(target) is list:
-            target.extend(items)
-        elif type(target) is PairList or type(target) is Call:
-            # A last key without its value is left out.
-            pairs = list(zip(items[::2], items[1::2], strict=False))
-            target.pairs = [*(target.pairs or []), *pairs]
-        else:
-            below.extend(items)
-    stack = stacks[0]
-    for position in range(len(stack) - 2, 0, -1):
-        # A key and its value whose SETITEM was not reached.
-        target = stack[position - 1]
-        if type(target) is PairList:
-            target.pairs.append((stack[position], stack[position + 1]))
-            break
-    return stack[0] if stack else None
