@@ -83,7 +83,7 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
         from inspector_app.checkpoint import shards
 
         if shards.recognise(source):
-            return (yield from shards.read(source, limits))
+            return (yield from shards.read(source, limits, reader_of))
     from inspector_app.checkpoint import onnx, raw_pickle, zip_directory
 
     if raw_pickle.recognise(source, limits):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import (
@@ -39,6 +39,9 @@ from inspector_app.checkpoint.model import (
 from inspector_app.checkpoint.named_files import OutsideFolderError, file_in
 from inspector_app.checkpoint.safetensors import metadata_node
 from inspector_app.checkpoint.safetensors_header import METADATA
+
+# Reads one file with the reader that it is for: `recognise.reader_of`, which knows this one.
+ReadFile = Callable[[str, Limits], Generator[Progress, None, Checkpoint]]
 
 _ENDING = ".index.json"
 _SAFETENSORS_ENDING = ".safetensors.index.json"
@@ -79,8 +82,10 @@ def recognise(source: ByteSource) -> bool:
     return b'"weight_map"' in source.read(0, _RECOGNISED_WITHIN)
 
 
-def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkpoint]:
-    """The checkpoint whose index is `source`.
+def read(
+    source: ByteSource, limits: Limits, read_file: ReadFile
+) -> Generator[Progress, None, Checkpoint]:
+    """The checkpoint whose index is `source`; `read_file` reads each shard.
 
     Raises:
         BrokenFile: the index cannot be read.
@@ -88,7 +93,7 @@ def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkp
         UnreadableFile: the operating system reports an error.
     """
     index = yield from _index(source, limits)
-    merging = _Merging(source, limits)
+    merging = _Merging(source, limits, read_file)
     yield from merging.list_shards(index)
     for number, name in enumerate(sorted(merging.promised)):
         yield from merging.shard(number, name)
@@ -116,8 +121,9 @@ def _index(source: ByteSource, limits: Limits) -> Generator[Progress, None, dict
 
 
 class _Merging:
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, limits: Limits, read_file: ReadFile) -> None:
         self.source = source
+        self.read_file = read_file
         self.limits = limits
         self.folder = os.path.dirname(source.path)
         self.promised: dict[str, set[str]] = {}
@@ -163,14 +169,11 @@ class _Merging:
         yield from self.merge(checkpoint, name, path)
 
     def read_shard(self, path: str, number: int) -> Generator[Progress, None, Checkpoint]:
-        # Not at the top: recognise knows all readers, this one included.
-        from inspector_app.checkpoint.recognise import reader_of
-
         with ByteSource(path) as source:
             if recognise(source):
                 raise BrokenFile("broken", path, reason="it is a shard index itself")
         stage = f"shard {number + 1} of {len(self.promised)}"
-        steps = reader_of(path, self.limits)
+        steps = self.read_file(path, self.limits)
         while True:
             try:
                 progress = next(steps)

@@ -19,6 +19,7 @@ from inspector_app.checkpoint.errors import (
 )
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
+from inspector_app.checkpoint.recognise import reader_of
 
 FIRST = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2)}
 SECOND = {"b.weight": torch.zeros(3, dtype=torch.int8), "b.bias": torch.ones(1)}
@@ -52,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 
 def read(path: Path, limits: Limits = DEFAULT) -> Checkpoint:
     with ByteSource(path) as source:
-        steps = shards.read(source, limits)
+        steps = shards.read(source, limits, reader_of)
         while True:
             try:
                 assert isinstance(next(steps), Progress)
