@@ -72,7 +72,6 @@ class TreeRows:
         self.sections: dict[int, str] = {}
         self.wide = False
         self.counts: dict[str, Counter[Cells]] = {}
-        self._kinds: dict[tuple[object, ...], Cells] = {}
         self._shared = shared
         self._views: set[tuple[object, ...]] = set()
         self._devices = len({tensor.device for tensor in checkpoint.tensors}) > 1
@@ -85,6 +84,8 @@ class TreeRows:
 
     def _walk(self, root: Node, starts: Mapping[Node, str]) -> None:
         labels, rest, cells_of = self.labels, self.rest, self._cells
+        kinds: dict[tuple[object, ...], Cells] = {}
+        shared = self._shared
         section: str | None = starts.get(root, "")
         if isinstance(root, TensorInfo):
             cells = self._cells(root)
@@ -117,7 +118,22 @@ class TreeRows:
                     branch = f"{indent}└─ "
                 labels.append(branch + key)
                 if isinstance(node, TensorInfo):
-                    cells = cells_of(node)
+                    if node.children or node.storage in shared:
+                        cells = cells_of(node)
+                    else:
+                        # All that the cells of a tensor without parts depend on.
+                        common = (
+                            node.shape,
+                            node.dtype,
+                            node.stride,
+                            node.device,
+                            node.layout,
+                            id(node.details),
+                        )
+                        known = kinds.get(common)
+                        cells = (
+                            known if known is not None else kinds.setdefault(common, cells_of(node))
+                        )
                     rest.append(cells)
                     if counts is not None:
                         counts[cells] += 1
@@ -139,24 +155,11 @@ class TreeRows:
 
     def _cells(self, tensor: TensorInfo) -> Cells:
         shared = tensor.storage in self._shared
-        if shared or tensor.children:
-            view = (tensor.storage, tensor.storage_offset, tensor.shape, tensor.stride)
-            again = shared and view in self._views
+        view = (tensor.storage, tensor.storage_offset, tensor.shape, tensor.stride)
+        again = shared and view in self._views
+        if shared:
             self._views.add(view)
-            return Cells(tensor, _note(tensor, shared, self._devices), again)
-        # All that the cells of a tensor without parts depend on.
-        kind = (
-            tensor.shape,
-            tensor.dtype,
-            tensor.stride,
-            tensor.device,
-            tensor.layout,
-            id(tensor.details),
-        )
-        cells = self._kinds.get(kind)
-        if cells is None:
-            cells = self._kinds[kind] = Cells(tensor, _note(tensor, shared, self._devices))
-        return cells
+        return Cells(tensor, _note(tensor, shared, self._devices), again)
 
 
 def _below(indent: str | None, is_last: bool) -> str:
