@@ -98,7 +98,6 @@ class CheckpointTree(QWidget):
         header = self.view.horizontalHeader()
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         header.customContextMenuRequested.connect(self._menu.show_columns)
-        self.destroyed.connect(self._arranger.stop)
 
     # What is shown
 

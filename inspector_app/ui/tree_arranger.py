@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterable
-from time import perf_counter
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.checkpoint.model import Checkpoint
-from inspector_app.ui.tasks import SLICE_SECONDS, Steps
 from inspector_app.ui.tree_filter import Found, Names, finding, naming
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows, building
 from inspector_app.ui.tree_order import ordering
 from inspector_app.ui.tree_search import Query
+from inspector_app.ui.tree_steps import Task
 from inspector_app.ui.tree_visible import VisibleRows, inverse
 
 # What a tree that was just opened may show without being asked.
@@ -53,20 +52,20 @@ class TreeArranger(QObject):
         self.found: Found | None = None
         self._names: Names | None = None
         self._order: tuple[array[int], array[int]] | None = None
-        self._work: Steps | None = None
-        self._naming: Steps | None = None
+        self._work = Task(self)
+        self._naming = Task(self)
         self._searched = False
 
     @property
     def is_busy(self) -> bool:
         """An arrangement is being made."""
-        return self._work is not None
+        return self._work.is_running
 
     # What can be asked for
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Show `checkpoint`."""
-        self._stop_naming()
+        self._naming.cancel()
         self._names = None
         self._order = None
         self.found = None
@@ -87,7 +86,7 @@ class TreeArranger(QObject):
             # Not within the call: whoever asked is not ready yet.
             QTimer.singleShot(0, self, self._say_loaded)
 
-        if not self._run(make(), show):
+        if not self._work.run(make(), show):
             # The nodes of the old tree may be taken apart from now on.
             self.model.set_rows(None, VisibleRows(TreeRows(), self.fold))
 
@@ -131,7 +130,7 @@ class TreeArranger(QObject):
             view.expanded[row] = 1
             self.arrange()
         else:
-            self._run(make(), show)
+            self._work.run(make(), show)
 
     def collapse(self, line: int) -> None:
         """List the row at `line` alone."""
@@ -186,7 +185,7 @@ class TreeArranger(QObject):
             view = model.view.sibling(self.fold)
             if self.query and not self._searched:
                 if self._names is None:
-                    self._stop_naming()
+                    self._naming.cancel()
                     self._names = yield from naming(rows)
                 self.found = yield from finding(rows, self._names, self.query)
                 self._searched = True
@@ -207,7 +206,7 @@ class TreeArranger(QObject):
                 then()
             self.arranged.emit(self.found)
 
-        if not self._run(make(), show):
+        if not self._work.run(make(), show):
             self.busy.emit()
 
     def _sort(self, view: VisibleRows) -> Generator[Any, None, None]:
@@ -220,46 +219,9 @@ class TreeArranger(QObject):
             self._order = order, (yield from inverse(order))
         view.reorder(*self._order)
 
-    def _run(self, work: Steady, done: Callable[[Any], None]) -> bool:
-        """Do `work` in place of what is being done; True if it is done already."""
-        self.cancel()
-        end = perf_counter() + SLICE_SECONDS
-        try:
-            while perf_counter() < end:
-                next(work)
-        except StopIteration as stop:
-            done(stop.value)
-            return True
-
-        def finished(result: object) -> None:
-            self._end_work()
-            done(result)
-
-        self._work = Steps(work, self)
-        self._work.finished.connect(finished)
-        self._work.failed.connect(self._failed)
-        self._work.start()
-        return False
-
     def cancel(self) -> None:
         """Drop what is being made; the screen stays as it is."""
-        if self._work is not None:
-            self._work.cancel()
-            self._end_work()
-
-    def stop(self) -> None:
-        """Drop everything: the tree goes."""
-        self.cancel()
-        self._stop_naming()
-
-    def _end_work(self) -> None:
-        if self._work is not None:
-            self._work.deleteLater()
-            self._work = None
-
-    def _failed(self, error: Exception) -> None:
-        self._end_work()
-        raise error
+        self._work.cancel()
 
     def _say_loaded(self) -> None:
         self.loaded.emit()
@@ -269,21 +231,11 @@ class TreeArranger(QObject):
     def _name_rows(self, rows: TreeRows) -> None:
         """Collect the names for searches while nobody waits for them."""
 
-        def finished(names: Names) -> None:
-            self._stop_naming()
+        def named(names: Names) -> None:
             if rows is self.model.rows and self._names is None:
                 self._names = names
 
-        self._naming = Steps(naming(rows), self)
-        self._naming.finished.connect(finished)
-        self._naming.failed.connect(self._failed)
-        self._naming.start()
-
-    def _stop_naming(self) -> None:
-        if self._naming is not None:
-            self._naming.cancel()
-            self._naming.deleteLater()
-            self._naming = None
+        self._naming.run(naming(rows), named)
 
 
 def _open_first(view: VisibleRows) -> None:

@@ -209,10 +209,12 @@ class TreeDelegate(QStyledItemDelegate):
         """Lay a colour behind the parts of the label that a search matched."""
         model = self._model
         assert model.query is not None
-        name = model.rows.name(row)
         label = model.rows.labels[row]
         # Escaped or shortened text has other places than the name.
-        if text != label or not name.endswith(label) or len(name) > 1_000:
+        if text != label:
+            return
+        name = model.rows.name(row)
+        if not name.endswith(label) or len(name) > 1_000:
             return
         offset = len(name) - len(label)
         fill = QColor(_MATCH_DARK if dark or selected else _MATCH_LIGHT)

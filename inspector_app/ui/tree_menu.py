@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from PySide6.QtCore import QCoreApplication, QPoint
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
@@ -11,40 +11,37 @@ from PySide6.QtWidgets import QMenu
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.tree_arranger import TreeArranger
-from inspector_app.ui.tree_columns import Column, heading
+from inspector_app.ui.tree_columns import Column, cell, heading
 from inspector_app.ui.tree_model import TreeModel
+from inspector_app.ui.tree_steps import Task
 from inspector_app.ui.tree_view import TreeView
 
-# More would hold the window while they are put together.
-MOST_COPIED = 20_000
-LONGEST_COPIED = 100_000
+MOST_COPIED = 100_000
+LONGEST_COPIED = 20_000
+
+Lines = Iterator[str]
 
 
-def names_text(model: TreeModel, lines: list[int]) -> str:
-    """The rows' names, one on each line."""
-    return "\n".join(
-        plain(model.rows.name(model.view.row(line)), LONGEST_COPIED) for line in lines[:MOST_COPIED]
-    )
+def names_text(model: TreeModel, rows: Sequence[int]) -> Lines:
+    """The rows' names."""
+    for row in rows:
+        yield plain(model.rows.name(row), LONGEST_COPIED)
 
 
-def paths_text(model: TreeModel, lines: list[int]) -> str:
-    """The rows' paths as Python lists, one on each line: ``['optimizer', 'state', 0]``."""
-    return "\n".join(
+def paths_text(model: TreeModel, rows: Sequence[int]) -> Lines:
+    """The rows' paths as Python lists: ``['optimizer', 'state', 0]``."""
+    for row in rows:
         # repr() escapes what is not printable.
-        f"[{', '.join(map(repr, model.rows.identity(model.view.row(line))[0]))}]"
-        for line in lines[:MOST_COPIED]
-    )
+        yield f"[{', '.join(map(repr, model.rows.identity(row)[0]))}]"
 
 
-def rows_text(view: TreeView, model: TreeModel, lines: list[int]) -> str:
+def table_text(model: TreeModel, rows: Sequence[int], columns: Sequence[int]) -> Lines:
     """The rows as they are shown, tab separated, with headings and full names."""
-    columns = [column for column in Column if not view.isColumnHidden(column)]
-    table = ["\t".join(heading(column) for column in columns)]
-    for line in lines[:MOST_COPIED]:
-        name = plain(model.rows.name(model.view.row(line)), LONGEST_COPIED)
-        cells = [name if c == Column.NAME else model.text(line, c) for c in columns]
-        table.append("\t".join(cells))
-    return "\n".join(table)
+    yield "\t".join(map(heading, columns))
+    for row in rows:
+        name = plain(model.rows.name(row), LONGEST_COPIED)
+        cells = [name if c == Column.NAME else cell(model.rows, row, c) for c in columns]
+        yield "\t".join(cells)
 
 
 class TreeMenu:
@@ -67,18 +64,22 @@ class TreeMenu:
         self._model = model
         self._arranger = arranger
         self._say = say
+        self._copying = Task(view)
 
     def copy_names(self) -> None:
         """Copy the names of the selected rows."""
-        self._copy(names_text(self._model, self._view.selected_lines()))
+        self._copy(names_text(self._model, self._selected_rows()))
 
     def copy_paths(self) -> None:
         """Copy the paths of the selected rows."""
-        self._copy(paths_text(self._model, self._view.selected_lines()))
+        self._copy(paths_text(self._model, self._selected_rows()))
 
     def copy_rows(self) -> None:
         """Copy the selected rows as a table."""
-        self._copy(rows_text(self._view, self._model, self._view.selected_lines()))
+        columns = [column for column in Column if not self._view.isColumnHidden(column)]
+        rows = self._selected_rows()
+        if rows:
+            self._copy(table_text(self._model, rows, columns))
 
     def copy_code(self) -> None:
         """Copy the Python line that loads the current tensor."""
@@ -87,7 +88,7 @@ class TreeMenu:
             return
         from inspector_app.analysis.loading_code import tensor_line
 
-        self._copy(tensor_line(self.checkpoint, tensor))
+        self._copy(iter([tensor_line(self.checkpoint, tensor)]))
 
     def show(self, point: QPoint) -> None:
         """The menu of the rows, at a point of the viewport."""
@@ -155,17 +156,24 @@ class TreeMenu:
         node = self._model.rows.nodes[row] if row >= 0 else None
         return node if isinstance(node, TensorInfo) else None
 
-    def _copy(self, text: str) -> None:
-        if not text:
+    def _selected_rows(self) -> list[int]:
+        lines = self._view.selected_lines()[:MOST_COPIED]
+        return [self._model.view.row(line) for line in lines]
+
+    def _copy(self, lines: Lines) -> None:
+        """Put `lines` into the clipboard; many of them are collected in slices."""
+        self._copying.run(_collected(lines), self._copied)
+
+    def _copied(self, lines: list[str]) -> None:
+        if not lines:
             return
-        QGuiApplication.clipboard().setText(text)
-        count = text.count("\n") + 1
+        QGuiApplication.clipboard().setText("\n".join(lines))
         if len(self._view.selected_lines()) > MOST_COPIED:
             self._say(_tr("Copied the first {count} rows").format(count=f"{MOST_COPIED:,}"))
-        elif count == 1:
-            self._say(_tr("Copied {text}").format(text=plain(text, 80)))
+        elif len(lines) == 1:
+            self._say(_tr("Copied {text}").format(text=plain(lines[0], 80)))
         else:
-            self._say(_tr("Copied {count} lines").format(count=f"{count:,}"))
+            self._say(_tr("Copied {count} lines").format(count=f"{len(lines):,}"))
 
     @staticmethod
     def _add(menu: QMenu, text: str, do: Callable[[], None], enabled: bool) -> QAction:
@@ -173,6 +181,15 @@ class TreeMenu:
         action.triggered.connect(lambda checked=False: do())
         action.setEnabled(enabled)
         return action
+
+
+def _collected(lines: Lines) -> Generator[int, None, list[str]]:
+    found: list[str] = []
+    for line in lines:
+        found.append(line)
+        if len(found) % 32 == 0:
+            yield len(found)
+    return found
 
 
 def _tr(text: str) -> str:

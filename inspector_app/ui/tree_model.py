@@ -21,6 +21,7 @@ from PySide6.QtCore import (
 )
 
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
+from inspector_app.ui.summary_text import section_words
 from inspector_app.ui.text_widgets import tooltip
 from inspector_app.ui.tree_columns import (
     NUMERIC,
@@ -28,7 +29,6 @@ from inspector_app.ui.tree_columns import (
     cell,
     heading,
     heading_hint,
-    label,
     repeats,
     value_text,
 )
@@ -60,7 +60,7 @@ class TreeModel(QAbstractTableModel):
     Attributes:
         rows: everything there is.
         view: what of it is listed.
-        sections: by `id` of a node, the kind of section that begins there.
+        sections: by `id` of a node, what the section that begins there is for, translated.
         query: the search in force, to emphasise what matched; or None.
     """
 
@@ -81,7 +81,7 @@ class TreeModel(QAbstractTableModel):
         for section in checkpoint.sections if checkpoint is not None else ():
             node = checkpoint.find(section.path) if checkpoint is not None else None
             if node is not None and node.parent is not None:
-                self.sections.setdefault(id(node), section.kind)
+                self.sections.setdefault(id(node), section_words(section.kind))
         self.endResetModel()
 
     def set_view(self, view: VisibleRows) -> None:
@@ -210,8 +210,3 @@ class TreeModel(QAbstractTableModel):
                 else QCoreApplication.translate("tree", "collapsed")
             )
         return ", ".join(parts)
-
-    def text(self, line: int, column: int) -> str:
-        """What stands in a cell, for copying."""
-        row = self.view.row(line)
-        return label(self.rows, row) if column == Column.NAME else cell(self.rows, row, column)

@@ -14,7 +14,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from inspector_app.ui.tree_arranger import TreeArranger
@@ -102,8 +102,11 @@ class TreeView(QTableView):
         return self._tree.row(self.currentIndex().row())
 
     def selected_lines(self) -> list[int]:
-        """The selected lines from the top."""
-        return sorted(index.row() for index in self.selectionModel().selectedRows())
+        """The selected lines from the top, without asking for an index of each."""
+        lines: set[int] = set()
+        for part in self.selectionModel().selection():
+            lines.update(range(part.top(), part.bottom() + 1))
+        return sorted(lines)
 
     def go_to_row(self, row: int) -> bool:
         """Make `row` the current one; False where it is not listed."""
@@ -116,7 +119,7 @@ class TreeView(QTableView):
     def go_to_line(self, line: int) -> None:
         """Make the row at `line` the current one and scroll to it."""
         index = self._tree.index(line, 0)
-        self.setCurrentIndex(index)
+        self._select(index)
         # Qt would scroll to the left edge of the cell too.
         left = self.horizontalScrollBar().value()
         self.scrollTo(index)
@@ -257,6 +260,13 @@ class TreeView(QTableView):
 
     # Selection
 
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        # Coming by key, one must see where one is.
+        by_key = event.reason() != Qt.FocusReason.MouseFocusReason
+        if by_key and len(self._tree.view) and not self.selectionModel().hasSelection():
+            self.go_to_line(max(self.currentIndex().row(), 0))
+
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
         super().currentChanged(current, previous)
         row = self._tree.row(current.row())
@@ -274,12 +284,13 @@ class TreeView(QTableView):
         if 0 <= self._selected < len(rows):
             line = self._tree.view.index(self._selected)
             if line >= 0:
-                index = self._tree.index(line, 0)
-                self.selectionModel().setCurrentIndex(
-                    index,
-                    QItemSelectionModel.SelectionFlag.ClearAndSelect
-                    | QItemSelectionModel.SelectionFlag.Rows,
-                )
+                self._select(self._tree.index(line, 0))
+
+    def _select(self, index: QModelIndex) -> None:
+        # setCurrentIndex() of the view would look at the modifier keys: Ctrl adds to the
+        # selection, also where the key belongs to a shortcut that led here.
+        flag = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(index, flag.ClearAndSelect | flag.Rows)
 
     # Columns
 
