@@ -14,9 +14,10 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.ui.tree_building import building
 from inspector_app.ui.tree_filter import Found, Names, finding, naming
 from inspector_app.ui.tree_model import TreeModel
-from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows, building
+from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows
 from inspector_app.ui.tree_order import ordering
 from inspector_app.ui.tree_search import Query
 from inspector_app.ui.tree_steps import Task

@@ -14,7 +14,8 @@ from inspector_app.checkpoint.model import (
     TensorInfo,
     contiguous_stride,
 )
-from inspector_app.ui.tree_nodes import TreeRows, building
+from inspector_app.ui.tree_building import building
+from inspector_app.ui.tree_nodes import TreeRows
 
 
 def node(parent: Node, key: str | int, kind: str, type_name: str = "", value: Any = None) -> Node:
