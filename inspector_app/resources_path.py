@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
-_PACKAGE = Path(__file__).resolve().parent
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PACKAGE = os.path.dirname(os.path.realpath(__file__))
 
 
 def resource(*parts: str) -> Path:
@@ -15,8 +19,20 @@ def resource(*parts: str) -> Path:
     Raises:
         FileNotFoundError: there is no such resource, so the installation is not whole.
     """
-    for folder in (_PACKAGE / "resources", _PACKAGE.parent / "resources"):
-        path = folder.joinpath(*parts)
-        if path.exists():
+    # Imported on use: the window finds its icons without, and starts sooner.
+    from pathlib import Path
+
+    return Path(resource_path(*parts))
+
+
+def resource_path(*parts: str) -> str:
+    """The same as a string.
+
+    Raises:
+        FileNotFoundError: there is no such resource, so the installation is not whole.
+    """
+    for folder in (_PACKAGE, os.path.dirname(_PACKAGE)):
+        path = os.path.join(folder, "resources", *parts)
+        if os.path.exists(path):
             return path
     raise FileNotFoundError(f"no bundled resource {'/'.join(parts)}")

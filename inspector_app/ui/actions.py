@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
@@ -19,12 +20,11 @@ NOTHING, TAB, CHECKPOINT, SELECTION = "", "tab", "checkpoint", "selection"
 TENSOR, TRAINING = "tensor", "training"
 
 
-@dataclass(frozen=True, slots=True)
-class ActionSpec:
+class ActionSpec(NamedTuple):
     """One action.
 
     Attributes:
-        id: how code names it; the window's slot is called the same.
+        id: how code names it; the window's slot is called the same, unless it is the tree's.
         text: with its mnemonic, translated in the context ``Actions``.
         menu: where it is; ``menu/submenu`` for a submenu.
         keys: a standard key, or sequences that are alike everywhere.
@@ -33,6 +33,7 @@ class ActionSpec:
         checkable: it is on or off.
         group: of these actions exactly one is on.
         separator: a line stands above it.
+        tree: the method of the tree in front that it calls, instead of one of the window.
     """
 
     id: str
@@ -44,6 +45,7 @@ class ActionSpec:
     checkable: bool = False
     group: str = ""
     separator: bool = False
+    tree: str = ""
 
 
 ACTIONS = (
@@ -74,6 +76,7 @@ ACTIONS = (
         EDIT,
         Standard.Copy,
         needs=SELECTION,
+        tree="copy_names",
     ),
     ActionSpec(
         "copy_path",
@@ -81,14 +84,22 @@ ACTIONS = (
         EDIT,
         ("Ctrl+Shift+C",),
         needs=SELECTION,
+        tree="copy_paths",
     ),
-    ActionSpec("copy_rows", QT_TRANSLATE_NOOP("Actions", "Copy &Row"), EDIT, needs=SELECTION),
+    ActionSpec(
+        "copy_rows",
+        QT_TRANSLATE_NOOP("Actions", "Copy &Row"),
+        EDIT,
+        needs=SELECTION,
+        tree="copy_rows",
+    ),
     ActionSpec(
         "copy_python",
         QT_TRANSLATE_NOOP("Actions", "Copy P&ython Line"),
         EDIT,
         ("Ctrl+Alt+C",),
         needs=TENSOR,
+        tree="copy_tensor_line",
     ),
     ActionSpec(
         "copy_loading",
@@ -112,6 +123,7 @@ ACTIONS = (
         Standard.Find,
         needs=CHECKPOINT,
         separator=True,
+        tree="focus_search",
     ),
     ActionSpec(
         "expand_all",
@@ -119,6 +131,7 @@ ACTIONS = (
         VIEW,
         ("Ctrl+Shift+E",),
         needs=CHECKPOINT,
+        tree="expand_all",
     ),
     ActionSpec(
         "collapse_all",
@@ -126,6 +139,7 @@ ACTIONS = (
         VIEW,
         ("Ctrl+Shift+W",),
         needs=CHECKPOINT,
+        tree="collapse_all",
     ),
     ActionSpec(
         "fold_repeated",
@@ -198,7 +212,7 @@ def key_sequences(keys: Standard | tuple[str, ...]) -> list[QKeySequence]:
 
 
 def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu]]:
-    """Make the menu bar; each action calls the window's method of its name.
+    """Make the menu bar; each action calls the method that its entry names.
 
     Returns:
         The actions by id, and the menus by name.
@@ -213,7 +227,9 @@ def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu
         action.setShortcuts(key_sequences(spec.keys))
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(spec.checkable or bool(spec.group))
-        slot: Callable[..., object] = getattr(window, spec.id)
+        slot: Callable[..., object] = (
+            partial(window.on_tree, spec.tree) if spec.tree else getattr(window, spec.id)
+        )
         # The slots take no "checked"; those of checkable actions ask the action.
         action.triggered.connect(lambda _checked=False, slot=slot: slot())
         if spec.group:

@@ -23,26 +23,8 @@ class ActivityBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._label = QLabel()
-        self._label.setTextFormat(Qt.TextFormat.PlainText)
-        self._bar = QProgressBar()
-        self._bar.setFixedWidth(160)
-        self._bar.setMaximumHeight(12)
-        self._bar.setTextVisible(False)
-        self.cancel_button = QToolButton()
-        self.cancel_button.setIcon(icons.icon("close"))
-        self.cancel_button.setText(self.tr("Cancel"))
-        self.cancel_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.cancel_button.setAutoRaise(True)
-        self.cancel_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.cancel_button.clicked.connect(self.cancel_requested)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 4, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self._label)
-        layout.addWidget(self._bar)
-        layout.addWidget(self.cancel_button)
         self._latest: Activity | None = None
+        self._bar: QProgressBar | None = None
         self._delay = QTimer(self)
         self._delay.setSingleShot(True)
         self._delay.setInterval(QUIET_MS)
@@ -64,6 +46,8 @@ class ActivityBar(QWidget):
         activity = self._latest
         if activity is None:
             return
+        if self._bar is None:
+            self._build()
         self.show()
         self._label.setText(activity.text)
         self._bar.setAccessibleName(activity.text)
@@ -72,3 +56,25 @@ class ActivityBar(QWidget):
             self._bar.setValue(min(activity.done * STEPS // activity.total, STEPS))
         else:
             self._bar.setRange(0, 0)
+
+    def _build(self) -> None:
+        # On first use: most files are open before there is anything to show.
+        self._label = QLabel()
+        self._label.setTextFormat(Qt.TextFormat.PlainText)
+        self._bar = QProgressBar()
+        self._bar.setFixedWidth(160)
+        self._bar.setMaximumHeight(12)
+        self._bar.setTextVisible(False)
+        self.cancel_button = QToolButton()
+        self.cancel_button.setIcon(icons.icon("close"))
+        self.cancel_button.setText(self.tr("Cancel"))
+        self.cancel_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.cancel_button.setAutoRaise(True)
+        self.cancel_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.cancel_button.clicked.connect(self.cancel_requested)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 4, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._label)
+        layout.addWidget(self._bar)
+        layout.addWidget(self.cancel_button)

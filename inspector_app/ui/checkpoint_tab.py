@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,16 +16,15 @@ from inspector_app.checkpoint import reading
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.banner import ERROR, INFO, WARNING, Banner
 from inspector_app.ui.checkpoint_tree import CheckpointTree
 from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
 from inspector_app.ui.line_splitter import LineSplitter
-from inspector_app.ui.problem_text import error_cause, error_title, next_step
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
 
 if TYPE_CHECKING:
     from inspector_app.analysis.totals import Totals
+    from inspector_app.ui.banner import Banner
     from inspector_app.ui.side_pane import SidePane
 
 QUIET_MS = 200  # before this, "Reading …" would only flicker
@@ -114,6 +112,8 @@ class CheckpointTab(QWidget):
     @cached_property
     def banner(self) -> Banner:
         """Above what is shown."""
+        from inspector_app.ui.banner import Banner
+
         made = Banner()
         self._layout.insertWidget(0, made)
         return made
@@ -121,6 +121,8 @@ class CheckpointTab(QWidget):
     @cached_property
     def card(self) -> Banner:
         """Instead of anything else."""
+        from inspector_app.ui.banner import Banner
+
         made = Banner(card=True)
         made.setMaximumWidth(CARD_WIDTH)
         page = QWidget()
@@ -187,7 +189,7 @@ class CheckpointTab(QWidget):
         self._set_activity(None)
         if self.checkpoint is None:
             self._show_card(
-                INFO,
+                "info",
                 self.tr("Reading was cancelled"),
                 "",
                 "",
@@ -288,17 +290,21 @@ class CheckpointTab(QWidget):
         self._end_steps()
         self._set_activity(None)
         self.error = error
+        from inspector_app.ui.problem_text import error_cause, error_title, next_step
+
         title, cause, advice = error_title(error), error_cause(error), next_step(error)
         buttons: list[tuple[str, Callable[[], object]]] = [(self.tr("Try again"), self.read)]
         if not isinstance(error, CheckpointError):
+            import traceback
+
             details = "".join(traceback.format_exception(error))
             buttons.append((self.tr("Copy details"), lambda: self._copy_details(details)))
         if self.checkpoint is None:
             buttons.append((self.tr("Close"), self._close))
-            self._show_card(ERROR, title, f"{plain(self.path, 400)}\n{cause}", advice, buttons)
+            self._show_card("error", title, f"{plain(self.path, 400)}\n{cause}", advice, buttons)
         else:
             self.banner.show_message(
-                ERROR,
+                "error",
                 self.tr("The file was not reloaded; this is what it held before"),
                 cause,
                 advice,
@@ -346,7 +352,7 @@ class CheckpointTab(QWidget):
 
     def _file_changed(self) -> None:
         self.banner.show_message(
-            WARNING,
+            "warning",
             self.tr("The file changed on disk"),
             "",
             self.tr("What is shown here is what it held before."),
@@ -355,7 +361,7 @@ class CheckpointTab(QWidget):
 
     def _file_vanished(self) -> None:
         self.banner.show_message(
-            WARNING,
+            "warning",
             self.tr("The file is gone from the disk"),
             "",
             self.tr("What is shown here is what it held before."),

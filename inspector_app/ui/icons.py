@@ -8,12 +8,13 @@ from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from inspector_app.resources_path import resource
+from inspector_app.resources_path import resource_path
 
 
 @lru_cache(maxsize=64)
 def _source(name: str) -> str:
-    return resource("icons", f"{name}.svg").read_text(encoding="utf-8")
+    with open(resource_path("icons", f"{name}.svg"), encoding="utf-8") as file:
+        return file.read()
 
 
 @lru_cache(maxsize=128)
@@ -71,4 +72,4 @@ def icon(name: str, colour: str | None = None) -> QIcon:
 
 def application_icon() -> QIcon:
     """The icon of the program itself."""
-    return QIcon(str(resource("icons", "checkpoint-inspector.svg")))
+    return QIcon(resource_path("icons", "checkpoint-inspector.svg"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, Signal
@@ -16,7 +15,6 @@ from PySide6.QtGui import (
     QShowEvent,
 )
 from PySide6.QtWidgets import (
-    QFileDialog,
     QMainWindow,
     QStackedWidget,
     QTabBar,
@@ -27,7 +25,7 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
-from inspector_app.resources_path import resource
+from inspector_app.resources_path import resource_path
 from inspector_app.ui import actions as table
 from inspector_app.ui import icons, settings, theme
 from inspector_app.ui.activity_bar import ActivityBar
@@ -216,6 +214,8 @@ class MainWindow(QMainWindow):
     # Actions of the table, by name
 
     def open_dialog(self) -> None:
+        from PySide6.QtWidgets import QFileDialog
+
         dialog = QFileDialog(self, self.tr("Open Checkpoints"))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setNameFilters(
@@ -226,13 +226,13 @@ class MainWindow(QMainWindow):
                 self.tr("All files") + " (*)",
             ]
         )
-        dialog.setDirectory(self.settings.read(settings.LAST_FOLDER) or str(Path.home()))
+        dialog.setDirectory(self.settings.read(settings.LAST_FOLDER) or os.path.expanduser("~"))
         dialog.filesSelected.connect(self.open_paths)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     def open_sample(self) -> None:
-        self.open_paths([str(resource(*SAMPLE))])
+        self.open_paths([resource_path(*SAMPLE)])
 
     def reload(self) -> None:
         if (tab := self.tab()) is not None:
@@ -244,18 +244,6 @@ class MainWindow(QMainWindow):
     def quit(self) -> None:
         self.close()
 
-    def copy_name(self) -> None:
-        self._on_tree("copy_names")
-
-    def copy_path(self) -> None:
-        self._on_tree("copy_paths")
-
-    def copy_rows(self) -> None:
-        self._on_tree("copy_rows")
-
-    def copy_python(self) -> None:
-        self._on_tree("copy_tensor_line")
-
     def copy_loading(self) -> None:
         if (tab := self.tab()) is not None:
             tab.copy_code("loading")
@@ -263,15 +251,6 @@ class MainWindow(QMainWindow):
     def copy_resume(self) -> None:
         if (tab := self.tab()) is not None:
             tab.copy_code("resume")
-
-    def find(self) -> None:
-        self._on_tree("focus_search")
-
-    def expand_all(self) -> None:
-        self._on_tree("expand_all")
-
-    def collapse_all(self) -> None:
-        self._on_tree("collapse_all")
 
     def fold_repeated(self) -> None:
         folded = self.actions_by_id["fold_repeated"].isChecked()
@@ -314,7 +293,8 @@ class MainWindow(QMainWindow):
         tab = self.tab()
         return tab.tree if tab is not None and tab.checkpoint is not None else None
 
-    def _on_tree(self, method: str) -> None:
+    def on_tree(self, method: str) -> None:
+        """Call a method of the tree in front, if there is one."""
         if (tree := self._tree()) is not None:
             getattr(tree, method)()
 

@@ -6,9 +6,7 @@ absolute paths ended by a newline.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import sys
 
 from PySide6.QtCore import QObject
@@ -20,18 +18,10 @@ WAIT_MS = 1_000
 MESSAGE_BYTES = 1 << 20
 
 
-def server_name() -> str:
-    """Alike for the same user on the same display, and for nobody else."""
-    user = str(os.getuid()) if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    display = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY") or ""
-    place = hashlib.sha256(f"{user} {display}".encode()).hexdigest()[:16]
-    return f"checkpoint-inspector-{place}"
-
-
-def hand_over(paths: list[str], name: str = "") -> bool:
+def hand_over(paths: list[str], name: str) -> bool:
     """Let an open window open `paths`; False if there is none that answers."""
     connection = QLocalSocket()
-    connection.connectToServer(name or server_name())
+    connection.connectToServer(name)
     if not connection.waitForConnected(WAIT_MS):
         return False
     connection.write(json.dumps(paths).encode() + b"\n")
@@ -43,17 +33,17 @@ def hand_over(paths: list[str], name: str = "") -> bool:
     return answered
 
 
-def listen(window: MainWindow, name: str = "") -> QLocalServer | None:
+def listen(window: MainWindow, name: str) -> QLocalServer | None:
     """Take files from later starts; None if another window does so already."""
     server = QLocalServer(window)
     server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
     server.newConnection.connect(lambda: _accept(server, window))
-    if server.listen(name or server_name()):
+    if server.listen(name):
         return server
     if sys.platform != "win32" and not hand_over([], name):
         # A window that died has left its socket behind.
-        QLocalServer.removeServer(name or server_name())
-        if server.listen(name or server_name()):
+        QLocalServer.removeServer(name)
+        if server.listen(name):
             return server
     server.deleteLater()
     return None

@@ -6,7 +6,7 @@ The pairs of `Tones` have a contrast of at least 4.5 to 1 (WCAG 2.2, AA); a test
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
@@ -15,8 +15,7 @@ from PySide6.QtWidgets import QApplication
 SYSTEM, LIGHT, DARK = "system", "light", "dark"
 
 
-@dataclass(frozen=True, slots=True)
-class Tones:
+class Tones(NamedTuple):
     """Colours beyond the palette's, as ``#rrggbb``.
 
     Attributes:

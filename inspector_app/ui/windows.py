@@ -7,9 +7,11 @@ import sys
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from inspector_app.ui import icons, settings, theme
+from inspector_app.ui import icons, meeting_place, settings, theme
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
+
+LISTEN_AFTER_MS = 500
 
 
 def application() -> QApplication:
@@ -28,10 +30,11 @@ def application() -> QApplication:
 def show_until_closed(paths: list[str], new_window: bool) -> int:
     """Open a window, or hand `paths` to the one that is open; returns the exit status."""
     app = application()
-    if not new_window:
+    name = meeting_place.server_name()
+    if not new_window and meeting_place.is_taken(name):
         from inspector_app.ui import one_window
 
-        if one_window.hand_over(paths):
+        if one_window.hand_over(paths, name):
             return 0
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
@@ -42,7 +45,13 @@ def show_until_closed(paths: list[str], new_window: bool) -> int:
     QTimer.singleShot(0, app, lambda: app.setWindowIcon(icons.application_icon()))
     if not new_window:
         # Once the window is painted: a second start can wait, the first should not.
-        QTimer.singleShot(0, window, lambda: one_window.listen(window))
+        QTimer.singleShot(LISTEN_AFTER_MS, window, lambda: _listen(window, name))
     status = app.exec()
     window.deleteLater()
     return status
+
+
+def _listen(window: MainWindow, name: str) -> None:
+    from inspector_app.ui import one_window
+
+    one_window.listen(window, name)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from inspector_app.checkpoint.model import Node, Progress
+from inspector_app.checkpoint.model import Node, Progress, TensorInfo
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.main_window import MainWindow
 
@@ -254,7 +254,7 @@ def test_closing_while_reading(qtbot, window, sample):
 
 
 def nodes_alive() -> int:
-    return sum(isinstance(thing, Node) for thing in gc.get_objects())
+    return sum(type(thing) in {Node, TensorInfo} for thing in gc.get_objects())
 
 
 def test_closing_frees_the_file(qtbot, window, opened, sample):
