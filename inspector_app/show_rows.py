@@ -238,7 +238,10 @@ def spelled(node: Node) -> str:
         return _inline_text(node)
     if node.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.MODULE):
         return f"{kind} ({len(node.children):,})"
-    text = scalar_text(node.value) if isinstance(node.value, _SCALARS) else ""
+    if isinstance(node.value, str):
+        text = plain(node.value, _TEXT)
+    else:
+        text = scalar_text(node.value) if isinstance(node.value, _SCALARS) else ""
     return f"{kind or node.kind} {text}".rstrip()
 
 

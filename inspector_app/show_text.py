@@ -115,10 +115,13 @@ def _table(rows: TreeRows, style: Style) -> Iterator[str]:
             labels = [fitted(label, width, rows.wide) for label in labels]
         if rows.wide:
             labels = [label + " " * (width - display_width(label)) for label in labels]
-        lines = [f"{label:<{width}}{tails[kind]}" for label, kind in zip(labels, rest, strict=True)]
+        else:
+            labels = [f"{label:<{width}}" for label in labels]
+        lines = [label + tails[kind] for label, kind in zip(labels, rest, strict=True)]
         for row, name in rows.sections.items():
             if start <= row < start + len(lines):
-                lines[row - start] = style.bold(f"{lines[row - start]}{_GAP}[{name}]")
+                line = f"{lines[row - start]}{_GAP}[{name}]"
+                lines[row - start] = style.bold(clipped(line, style.width) if style.width else line)
         yield "\n".join(lines) + "\n"
 
 
