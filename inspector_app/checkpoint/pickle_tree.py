@@ -44,6 +44,7 @@ from inspector_app.checkpoint.torch_rebuild import (
 _SLICE = 2_000
 _LONG_SEQUENCE = 256
 _MOST_PROBLEMS = 1_000
+_LARGE = 20_000
 _SCALARS = frozenset({int, float, str, bool, type(None), bytes})
 _KEYS = (str, int)
 _KEY_TEXT = 200
@@ -122,6 +123,7 @@ class PickleTree:
         self._repeated = 0
         self._pending: list[tuple[str, dict[str, object]]] = []
         self._cut = False
+        self._large: list[Pairs] = []
 
     def build(
         self, value: Any, key: PathElement = "", parent: Node | None = None
@@ -181,6 +183,13 @@ class PickleTree:
                 levels.pop()
                 open_now.discard(_identity(level.value))
         return root
+
+    def release(self) -> Generator[Progress, None, None]:
+        """Free the inert mappings in short steps: nobody reads them any more."""
+        for pairs in self._large:
+            while pairs:
+                del pairs[-_LARGE:]
+                yield Progress("tree", len(self.tensors))
 
     def _limit_reached(self, what: str, limit: int, node: Node) -> None:
         if not self._cut:
@@ -274,6 +283,8 @@ class PickleTree:
         """The pairs that a dictionary made of them would have."""
         unique: set[PathElement] = set()
         count = 0
+        if len(pairs) > _LARGE:
+            self._large.append(pairs)
         for start in range(0, len(pairs), _SLICE):
             keys = [key for key, _ in pairs[start : start + _SLICE] if type(key) in _KEYS]
             unique.update(keys)

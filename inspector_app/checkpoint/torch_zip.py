@@ -96,6 +96,7 @@ class ZipPickle:
             self.problems.append(Problem("several-pickles", self._name, {"count": left}))
         node = yield from self.tree.build(machine.value, key, parent)
         self.problems.extend(self.tree.problems)
+        yield from self.tree.release()
         yield from self._attach()
         return node
 
