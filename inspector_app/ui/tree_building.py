@@ -81,7 +81,8 @@ def building(checkpoint: Checkpoint) -> Generator[Progress, None, TreeRows]:
         start, parent, counted = level.start, level.row, level.counted
         for item in level.items:
             work += 1
-            if work % ROWS_A_STEP == 0:
+            if work >= ROWS_A_STEP:
+                work = 0
                 yield Progress("tree", len(rows))
             if isinstance(item, Branch):
                 if level.template is not None:
@@ -129,6 +130,10 @@ def _find_shared(rows: TreeRows, checkpoint: Checkpoint) -> Generator[Progress, 
             identity = id(storage)
             known = seen[identity >> 6 & 63]
             (rows.shared if identity in known else known).add(identity)
+    # Nor are they freed all at once.
+    while seen:
+        seen.pop()
+        yield Progress("tree", 0)
 
 
 def _add_branch(rows: TreeRows, branch: Branch, parent: int) -> Generator[Progress, None, _Level]:

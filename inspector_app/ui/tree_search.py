@@ -147,20 +147,25 @@ def _term(body: str, negated: bool, shared: set[int] | frozenset[int]) -> Term |
         # Nothing yet: it is still being typed.
         return Term(negated, test=make(value, shared)) if value.strip("<>=") else None
     if "*" in body or "?" in body:
-        return Term(negated, expression=_glob(body.lower()))
+        return _glob(body.lower(), negated)
     return Term(negated, word=body.lower()) if body != "-" else None
 
 
-def _glob(pattern: str) -> Expression:
+def _glob(pattern: str, negated: bool) -> Term | None:
     """A pattern for the whole name, or for what follows one of its slashes.
 
     `fnmatch` writes expressions that take linear time. Its brackets are none here: keys
     have brackets of their own.
     """
+    if not pattern.strip("*"):
+        return None
+    parts = [part for part in re.split(r"[*?]+", pattern) if part]
+    if "?" not in pattern and len(parts) == 1 and pattern[0] == pattern[-1] == "*":
+        return Term(negated, word=parts[0])
     source = fnmatch.translate(re.sub(r"\*+", "*", pattern).replace("[", "[[]"))
     literal = max(re.split(r"[*?]", pattern), key=len)
-    parts = [part for part in re.split(r"[*?]+", pattern) if part]
-    return Expression(source, anchored=not pattern.startswith("*"), literal=literal, parts=parts)
+    anchored = not pattern.startswith("*")
+    return Term(negated, expression=Expression(source, anchored, literal, parts))
 
 
 def _cost(term: Term) -> int:

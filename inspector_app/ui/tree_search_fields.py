@@ -27,6 +27,8 @@ MESSAGES = {
     ),
 }
 
+MOST_SHAPES = 4_096
+
 Test = Callable[[Node], bool]
 Storages = AbstractSet[int]
 
@@ -115,7 +117,20 @@ def _shape(value: str, shared: Storages) -> Test:
             pattern += ["?", "…"]
         else:
             raise SearchError("bad-shape", value=value)
-    return lambda node: isinstance(node, TensorInfo) and _fits(node.shape, pattern)
+    known: dict[tuple[int, ...], bool] = {}
+
+    def test(node: Node) -> bool:
+        if not isinstance(node, TensorInfo):
+            return False
+        # A model has few shapes; a file that is made to have many pays for each.
+        found = known.get(node.shape)
+        if found is None:
+            found = _fits(node.shape, pattern)
+            if len(known) < MOST_SHAPES:
+                known[node.shape] = found
+        return found
+
+    return test
 
 
 def _fits(shape: Sequence[int], pattern: Sequence[int | str]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from tree_checkpoints import (
 )
 
 from inspector_app.checkpoint.model import Kind, Node, StorageRef, TensorInfo
+from inspector_app.ui.tree_building import building
 from inspector_app.ui.tree_nesting import MAX_NESTING
 from inspector_app.ui.tree_nodes import RowKind, TreeRows
 
@@ -230,6 +233,19 @@ def test_names_and_identities_of_rows_no_file_has():
     assert rows.name(group).endswith(".0.attn.qkv")
     identities = [rows.identity(row) for row in range(len(rows))]
     assert len(set(identities)) == len(rows)
+
+
+@pytest.mark.parametrize("names", [1, 2, 3, 4, 6, 40])
+@pytest.mark.parametrize("fold", [True, False])
+def test_rows_are_made_in_small_steps(names, fold):
+    parts = [f"n{i}" for i in range(names)]
+    source = state_dict([f"h.{i}.{part}" for i in range(12_000 // names) for part in parts])
+    if not fold:
+        for index, entry in enumerate(source.tensors):
+            entry.dtype = ("int8", "int16")[index // names % 2]
+    counts = [0]
+    counts += [step.done for step in building(source) if step.done > counts[-1]]
+    assert max(after - before for before, after in itertools.pairwise(counts)) <= 6_000
 
 
 KEYS = st.lists(
