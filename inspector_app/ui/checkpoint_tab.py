@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from inspector_app.ui.side_pane import SidePane
 
 QUIET_MS = 200  # before this, "Reading …" would only flicker
+AFTER_PAINT_MS = 40
 CARD_WIDTH = 620
 SIDE_WIDTH = 300
 
@@ -323,8 +324,9 @@ class CheckpointTab(QWidget):
             self.tree.restore(expanded)
             if selected is not None:
                 self.tree.select_path(selected)
-        # The tree is what people wait for: what adds up comes when it has been painted.
-        QTimer.singleShot(0, self, self._summarise)
+        # The tree is what people wait for: what adds up comes when it has been painted, for
+        # which a timer without a pause would not wait.
+        QTimer.singleShot(AFTER_PAINT_MS, self, self._summarise)
         self._came("tree")
 
     def _summarise(self) -> None:
