@@ -12,6 +12,7 @@ from inspector_app.ui.quantities import count_text, size_text
 from inspector_app.ui.tree_nodes import RowKind, TreeRows
 
 LONGEST_VALUE = 120
+LONGEST_FLOAT = 12  # characters; the tooltip has all digits
 LONGEST_SHAPE = 12  # sizes
 # A number beyond this is a lie of the file's; printing it could take seconds.
 LARGEST_COUNT = 10**24
@@ -79,6 +80,8 @@ def cell(rows: TreeRows, row: int, column: int) -> str:
     if column == Column.SHAPE:
         if node is None or node.kind in {Kind.MAPPING, Kind.SEQUENCE, Kind.MODULE}:
             return _contents(rows, row)
+        if isinstance(node.value, float) and len(str(node.value)) > LONGEST_FLOAT:
+            return f"{node.value:.8g}"
         return value_text(node)
     if column == Column.DTYPE:
         if node is not None and node.type_name:

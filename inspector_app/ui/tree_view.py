@@ -263,7 +263,11 @@ class TreeView(QTableView):
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         # Coming by key, one must see where one is.
-        by_key = event.reason() != Qt.FocusReason.MouseFocusReason
+        by_key = event.reason() in {
+            Qt.FocusReason.TabFocusReason,
+            Qt.FocusReason.BacktabFocusReason,
+            Qt.FocusReason.ShortcutFocusReason,
+        }
         if by_key and len(self._tree.view) and not self.selectionModel().hasSelection():
             self.go_to_line(max(self.currentIndex().row(), 0))
 

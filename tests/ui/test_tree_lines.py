@@ -236,7 +236,9 @@ def test_short_lists_of_numbers_are_written_out():
     node(betas, 0, Kind.SCALAR, "float", 0.9)
     node(betas, 1, Kind.SCALAR, "float", 0.999)
     node(root, "none", Kind.SEQUENCE, "list")
+    node(root, "loss", Kind.SCALAR, "float", 0.03879978035)
     rows = rows_of(checkpoint(root))
     assert cell(rows, 0, Column.SHAPE) == "(0.9, 0.999)"
     assert cell(rows, 3, Column.SHAPE) == "empty"
-    assert outline(rows) == ["betas", "  0", "  1", "none"]
+    assert cell(rows, 4, Column.SHAPE) == "0.03879978"
+    assert outline(rows) == ["betas", "  0", "  1", "none", "loss"]

@@ -198,6 +198,14 @@ def test_down_goes_from_the_field_to_the_first_match(qtbot, tree):
     assert selected[-1].key == "h.3.ln_1.weight"
 
 
+def test_coming_by_tab_one_sees_where_one_is(qtbot, tree):
+    tree.search_field.setFocus()
+    assert not tree.view.selected_lines()
+    qtbot.keyClick(tree.search_field, Qt.Key.Key_Tab)
+    assert tree.view.hasFocus()
+    assert tree.view.selected_lines() == [0]
+
+
 def test_a_wrong_search_says_why_and_keeps_what_was_found(qtbot, tree):
     type_search(qtbot, tree, "is:shared")
     before = lines(tree)
