@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import RefusedFile, UnreadableFile, UnrecognisedFormat
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
+
+if TYPE_CHECKING:
+    from inspector_app.checkpoint.zip_directory import ZipDirectory
 
 Reading = Generator[Progress, None, Checkpoint]
 
@@ -96,9 +100,13 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
 
 
 def _read_zip(source: ByteSource, limits: Limits) -> Reading:
-    from inspector_app.checkpoint import exported_program, torch_zip, torchscript, zip_directory
+    from inspector_app.checkpoint import torch_zip, zip_directory
 
     directory = yield from zip_directory.reading(source, limits)
+    if torch_zip.recognise(directory) and not _may_be_more(directory):
+        return (yield from torch_zip.read(source, directory, limits))
+    from inspector_app.checkpoint import exported_program, torchscript
+
     if torchscript.recognise(directory):
         return (yield from torchscript.read(source, directory, limits))
     if exported_program.recognise(directory):
@@ -109,6 +117,16 @@ def _read_zip(source: ByteSource, limits: Limits) -> Reading:
     kind = "a numpy archive (.npz)" if first.endswith(".npy") else "a zip archive"
     looks_like = f"it is {kind} without data.pkl (its first entry is {first})"
     raise UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
+
+
+def _may_be_more(directory: ZipDirectory) -> bool:
+    """Whether a torch zip has an entry that TorchScript or torch.export would have too."""
+    names, root = directory.records, directory.root
+    return (
+        f"{root}/constants.pkl" in names
+        or f"{root}/archive_format" in names
+        or "serialized_exported_program.json" in names
+    )
 
 
 def _unrecognised(source: ByteSource, head: bytes) -> UnrecognisedFormat:

@@ -6,8 +6,8 @@ must not take twice as long.
 
 from __future__ import annotations
 
+import gc
 import os
-import signal
 import sys
 
 from inspector_app.ui import platform_check
@@ -27,11 +27,13 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
 
     What keeps the window from starting is one line on stderr, and status 2.
     """
+    # `collector` takes over: what a start makes is no garbage.
+    gc.disable()
     trouble = platform_check.prepare(screenshot is not None)
     if trouble:
         return _fail(trouble)
     try:
-        _import_the_rest()
+        import_ahead()
         from inspector_app.ui import windows
     except ImportError as error:
         return _fail(platform_check.import_trouble(error))
@@ -40,13 +42,10 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
         from inspector_app.ui import picture
 
         return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE)
-    # Ctrl+C in the terminal ends the program; Python would only hear of it after the next
-    # event that it handles.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return windows.show_until_closed(paths, new_window)
 
 
-def _import_the_rest() -> None:
+def import_ahead() -> None:
     """Import what is needed and has nothing to do with Qt, before Qt.
 
     Once PySide6 is there it reads the source of each further module, looking for its name.

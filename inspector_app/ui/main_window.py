@@ -78,7 +78,7 @@ class MainWindow(QMainWindow):
         self.activity_bar.cancel_requested.connect(self._cancel)
         self.statusBar().addPermanentWidget(self.activity_bar)
         self.actions_by_id, self.menus = table.fill_menus(self)
-        self._recent_menu = RecentMenu(self)
+        self._recent_menu = RecentMenu(remembered.recent_files, self)
         self._recent_menu.file_requested.connect(lambda path: self.open_paths([path]))
         self._recent_menu.clear_requested.connect(self._clear_recent)
         self.menus[table.FILE].insertMenu(self.actions_by_id["open_sample"], self._recent_menu)
@@ -334,10 +334,8 @@ class MainWindow(QMainWindow):
         self._columns_menu.setEnabled(read)
 
     def _recent_changed(self) -> None:
-        recent = self.settings.recent_files()
-        self._recent_menu.set_paths(recent)
         if self._start_page is not None:
-            self._start_page.set_recent(recent)
+            self._start_page.set_recent(self.settings.recent_files())
 
     def _clear_recent(self) -> None:
         self.settings.clear_recent()

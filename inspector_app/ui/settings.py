@@ -1,14 +1,14 @@
 """What the window remembers. Each setting is declared once: key, type, default.
 
-Values are kept as JSON in an ini file of the user's, so that reading one never builds
-anything but plain data. A value that is damaged or of another type counts as its default.
+They are kept as text in an ini file of the user's (bytes in base64, lists and switches as
+JSON), so that reading one never builds anything but plain data. A value that is damaged or
+of another type counts as its default.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-import json
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QSettings
@@ -59,22 +59,14 @@ class Settings:
             value: T = self._kept[setting.key]
             return value
         text = self._store.value(setting.key) if self._store is not None else None
-        if not isinstance(text, str):
-            return setting.default
-        try:
-            found = json.loads(text)
-            if setting.kind is bytes:
-                found = base64.b64decode(found, validate=True)
-        except (ValueError, TypeError, RecursionError, binascii.Error):
-            return setting.default
+        found = _decoded(text, setting.kind) if isinstance(text, str) else None
         return found if isinstance(found, setting.kind) else setting.default
 
     def write(self, setting: Setting[T], value: T) -> None:
         """Remember `value`; a disk that cannot be written costs the memory, nothing else."""
         self._kept[setting.key] = value
         if self._store is not None:
-            plain = base64.b64encode(value).decode() if isinstance(value, bytes) else value
-            self._store.setValue(setting.key, json.dumps(plain))
+            self._store.setValue(setting.key, _encoded(value))
 
     def recent_files(self) -> list[str]:
         """Files opened lately, the latest first."""
@@ -92,3 +84,26 @@ class Settings:
     def clear_recent(self) -> None:
         """Forget the recent files."""
         self.write(RECENT_FILES, [])
+
+
+def _encoded(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value if isinstance(value, str) else _json().dumps(value)
+
+
+def _decoded(text: str, kind: type) -> Any:
+    """The value of a text, or None if it is none of its kind."""
+    if kind is str:
+        return text
+    try:
+        return base64.b64decode(text, validate=True) if kind is bytes else _json().loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _json() -> ModuleType:
+    # Imported on use: nothing of what the first picture needs is kept as JSON.
+    import json
+
+    return json

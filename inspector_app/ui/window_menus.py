@@ -18,6 +18,9 @@ PATH_CHARACTERS = 90
 class RecentMenu(QMenu):
     """Recent files, the latest first.
 
+    Args:
+        recent: gives them.
+
     Signals:
         file_requested: open this one.
         clear_requested: forget them all.
@@ -26,13 +29,19 @@ class RecentMenu(QMenu):
     file_requested = Signal(str)
     clear_requested = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, recent: Callable[[], list[str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setTitle(self.tr("Open Recen&t"))
+        self._recent = recent
+        self.aboutToShow.connect(self.fill)
 
-    def set_paths(self, paths: list[str]) -> None:
-        """List these files."""
+    def fill(self) -> None:
+        """List the files that are recent now."""
         self.clear()
+        paths = self._recent()
+        if not paths:
+            self.addAction(self.tr("No recent files")).setEnabled(False)
+            return
         for path in paths:
             # The text between two "&" would lose them, and underline what follows.
             action = QAction(plain(path, PATH_CHARACTERS).replace("&", "&&"), self)
@@ -42,7 +51,6 @@ class RecentMenu(QMenu):
             self.addAction(action)
         self.addSeparator()
         self.addAction(self.tr("&Clear Recent Files"), self.clear_requested.emit)
-        self.setEnabled(bool(paths))
 
 
 class ColumnsMenu(QMenu):

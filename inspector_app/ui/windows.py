@@ -11,7 +11,7 @@ from inspector_app.ui import icons, meeting_place, settings, theme
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
 
-LISTEN_AFTER_MS = 500
+SETTLED_MS = 500
 
 
 def application() -> QApplication:
@@ -43,15 +43,20 @@ def show_until_closed(paths: list[str], new_window: bool) -> int:
     window.open_paths(paths)
     window.show()
     QTimer.singleShot(0, app, lambda: app.setWindowIcon(icons.application_icon()))
-    if not new_window:
-        # Once the window is painted: a second start can wait, the first should not.
-        QTimer.singleShot(LISTEN_AFTER_MS, window, lambda: _listen(window, name))
+    # Once the window is painted: a second start can wait, the first should not.
+    QTimer.singleShot(SETTLED_MS, window, lambda: _be_reachable(window, "" if new_window else name))
     status = app.exec()
     window.deleteLater()
     return status
 
 
-def _listen(window: MainWindow, name: str) -> None:
-    from inspector_app.ui import one_window
+def _be_reachable(window: MainWindow, name: str) -> None:
+    """Take files from later starts, and Ctrl+C from the terminal."""
+    import signal
 
-    one_window.listen(window, name)
+    # Python's own handler would only run after the next event that Python handles.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if name:
+        from inspector_app.ui import one_window
+
+        one_window.listen(window, name)

@@ -216,9 +216,12 @@ def test_recent_files_by_menu_and_keyboard(qtbot, window, opened, sample):
     qtbot.waitUntil(tab.is_settled)
     assert tab.path == str(sample)
     recent = next(m for m in window.findChildren(QMenu) if m.title() == "Open Recen&t")
+    recent.aboutToShow.emit()
+    assert recent.actions()[0].text() == str(sample)
     recent.actions()[-1].trigger()
     assert window.settings.recent_files() == []
-    assert not recent.isEnabled()
+    recent.aboutToShow.emit()
+    assert [action.isEnabled() for action in recent.actions()] == [False]
 
 
 @pytest.mark.parametrize("name", ["about", "shortcuts"])

@@ -36,7 +36,7 @@ def test_defaults_without_a_file(remembered):
     "damage",
     [
         b"\x00\xff\xfe no ini at all",
-        b'[window]\ngeometry=nonsense\n[tree]\nfold_repeated="[[["\n',
+        b'[window]\ngeometry=non sense!\n[tree]\nfold_repeated="[[["\n',
         b'[window]\ngeometry="17"\n[tree]\nfold_repeated="null"\n[files]\nrecent="{}"\n',
         b"[tree]\nfold_repeated=" + b"[" * 100_000,
         b"[tree]\nfold_repeated=1, 2, 3\n",
