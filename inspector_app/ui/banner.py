@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.ui import icons, theme
-from inspector_app.ui.text_widgets import TextBlock
+from inspector_app.ui.text_blocks import TextBlock
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 _ICON_SIZE = 20

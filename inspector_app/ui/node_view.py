@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from inspector_app.checkpoint.model import Kind, Node, TensorInfo
 from inspector_app.ui import node_facts
-from inspector_app.ui.text_widgets import ElidedLabel, Facts, Heading, MutedLabel, TextBlock
+from inspector_app.ui.text_blocks import Facts, TextBlock
+from inspector_app.ui.text_widgets import ElidedLabel, Heading, MutedLabel
 
 
 class NodeView(QScrollArea):

@@ -22,14 +22,8 @@ from inspector_app.ui.dtype_mix import DtypeMix
 from inspector_app.ui.problem_text import problem_text
 from inspector_app.ui.quantities import count_text
 from inspector_app.ui.tasks import Steps
-from inspector_app.ui.text_widgets import (
-    ElidedLabel,
-    Facts,
-    Heading,
-    MutedLabel,
-    TextBlock,
-    WarningHeading,
-)
+from inspector_app.ui.text_blocks import Facts, TextBlock
+from inspector_app.ui.text_widgets import ElidedLabel, Heading, MutedLabel, WarningHeading
 
 SHOWN_PROBLEMS = 500
 

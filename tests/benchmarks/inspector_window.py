@@ -6,7 +6,6 @@ python -m tests.benchmarks.inspector_window BEGIN FILE
 from __future__ import annotations
 
 # ruff: noqa: E402
-
 import json
 import sys
 import time

@@ -22,15 +22,14 @@ from inspector_app.checkpoint.errors import (
 from inspector_app.ui.banner import ERROR, Banner
 from inspector_app.ui.problem_text import error_cause, error_title, next_step, problem_text
 from inspector_app.ui.quantities import count_text, short_count, size_text
-from inspector_app.ui.text_widgets import (
+from inspector_app.ui.text_blocks import (
     LINE_CHARACTERS,
     SHOWN_CHARACTERS,
-    ElidedLabel,
     Facts,
     TextBlock,
     plain_lines,
-    tooltip,
 )
+from inspector_app.ui.text_widgets import ElidedLabel, tooltip
 
 HOSTILE = "a<b>bold</b>\u202egpj.exe\x1b[31m\u200bend"
 
