@@ -399,10 +399,8 @@ def deep() -> dict[str, bytes]:
         "MARKs": MARK * MILLION,
         "laughing lists": laughs(b"](", b"e"),
         "laughing tuples": laughs(b"(", b"t"),
-        "laughing sets": laughs(b"(", b"\x91"),
         "laughing mappings": laughs(b"}(", b"u"),
         "laughing keys": laughs(b"(", b"t") + b"}h\x28h\x28s",
-        "laughing arguments": ordered + laughs(b"(", b"t") + b"R",
         "laughing shapes": named("torch._utils", "_rebuild_tensor_v2")
         + sequence(NONE, b"K\x00", laughs(b"(", b"t"), b"h\x28", b"\x89", NONE)
         + b"R",
@@ -415,48 +413,32 @@ def heavy() -> Iterator[tuple[str, bytes]]:
     size = 50 << 20
     for name, start, unit in (
         ("EMPTY_LIST", b"", b"]"),
-        ("EMPTY_DICT", b"", b"}"),
-        ("EMPTY_TUPLE", b"", b")"),
-        ("EMPTY_SET", b"", b"\x8f"),
         ("MARK", b"", b"("),
         ("NONE", b"", b"N"),
         ("DUP", b"N", b"2"),
         ("TUPLE1", b"N", b"\x85"),
         ("MEMOIZE", b"N", b"\x94"),
-        ("BININT", b"", b"J\x01\x02\x03\x04"),
-        ("BINFLOAT", b"", b"G12345678"),
         ("LONG1", b"", b"\x8a\x08" + b"\x7f" * 8),
-        ("BINGET", b"]q\x00", b"h\x00"),
-        ("SHORT_BINUNICODE", b"", b"\x8c\x03abc"),
-        ("SHORT_BINBYTES", b"", b"C\x03abc"),
-        ("BINPERSID", b"N", b"Q"),
         ("EXT1", b"", b"\x82\x01"),
-        ("NEXT_BUFFER", b"", b"\x97"),
-        ("GLOBAL", b"", b"ca\nb\n"),
         ("REDUCE", b"ca\nb\n", b")R"),
-        ("APPEND", b"]", b"Na"),
         ("APPEND of itself", b"]q\x00", b"h\x00a"),
         ("SETITEM", b"}", b"NNs"),
-        ("POP", b"", b"N0"),
-        ("BINPUT", b"N", b"q\x00"),
         ("STOP", b"N.", b"N."),
         ("PROTO", b"", b"\x80\x02"),
-        ("FRAME", b"", b"\x95" + bytes(8)),
-        ("BUILD", b"ca\nb\n)R", b"}b"),
     ):
-        yield name, start + unit * (size // len(unit)) + STOP
-    yield "text without end", b"V" + b"a" * size
+        yield name, PROTOCOL_2 + start + unit * (size // len(unit)) + STOP
+    yield "text without end", PROTOCOL_2 + b"V" + b"a" * size
     yield (
         "different LONG_BINPUTs",
-        b"N"
+        PROTOCOL_2
+        + b"N"
         + b"".join(
             b"r" + struct.pack("<I", (index * 2_654_435_761) & 0xFFFFFFFF)
             for index in range(size // 5)
         ),
     )
-    yield "different GLOBALs", b"".join(b"ca%d\nb\n" % index for index in range(size // 12))
-    yield "one long text", b"X" + struct.pack("<I", size) + b"a" * size + STOP
-    yield "one long list", b"](" + b"K\x01" * (size // 2) + b"e" + STOP
+    yield "one long text", PROTOCOL_2 + b"X" + struct.pack("<I", size) + b"a" * size + STOP
+    yield "one long list", PROTOCOL_2 + b"](" + b"K\x01" * (size // 2) + b"e" + STOP
 
 
 def in_zip(stream: bytes, *, compressed: bool = False) -> bytes:
@@ -481,41 +463,42 @@ def in_legacy(stream: bytes) -> bytes:
     return b"".join(legacy_parts(stream))
 
 
-def small() -> dict[str, bytes]:
-    """All but the heavy ones; each a complete stream."""
+def dangerous(marker: str) -> dict[str, bytes]:
+    """Those that would execute something; each a complete stream."""
     streams = {}
-    for group, cases in (
-        ("tensor", wrong_tensors()),
-        ("malformed", malformed()),
-        ("deep", deep()),
-    ):
-        for name, body in cases.items():
-            start = b"" if body.startswith(b"\x80") or not body else PROTOCOL_2
-            streams[f"{group}: {name}"] = start + body + (STOP if body else b"")
+    for name, body in executing(marker).items():
+        streams[f"executing {name}"] = PROTOCOL_2 + body + STOP
+        mapping = b"}" + text("epoch") + b"K\x05s" + text("x") + body + b"s"
+        streams[f"executing in a mapping {name}"] = PROTOCOL_2 + mapping + STOP
     return streams
 
 
-def dangerous(marker: str) -> dict[str, bytes]:
-    """Those that would execute something; each a complete stream, and inside containers."""
-    streams = {}
-    for name, body in executing(marker).items():
-        whole = PROTOCOL_2 + body + STOP
-        streams[f"executing: {name}"] = whole
-        mapping = b"}" + text("epoch") + b"K\x05s" + text("x") + body + b"s"
-        streams[f"executing in a mapping: {name}"] = PROTOCOL_2 + mapping + STOP
+def wrong() -> dict[str, bytes]:
+    """Tensors that cannot be, and streams that no pickler writes; each a complete stream."""
+    streams = {f"tensor {name}": body for name, body in wrong_tensors().items()}
+    streams |= {f"malformed {name}": body for name, body in malformed().items()}
+    for name, body in streams.items():
+        start = b"" if body.startswith(b"\x80") or not body else PROTOCOL_2
+        streams[name] = start + body + (STOP if body else b"")
     return streams
 
 
 def files(marker: str) -> Iterator[tuple[str, bytes]]:
     """Every stream by itself, in a zip, and in each place of a legacy file."""
-    for name, stream in chain(dangerous(marker).items(), small().items()):
+    for name, stream in chain(dangerous(marker).items(), wrong().items()):
         yield f"raw {name}", stream
         yield f"zip {name}", in_zip(stream)
         yield f"legacy {name}", in_legacy(stream)
-    for name, stream in dangerous(marker).items():
+    for name, body in executing(marker).items():
         for index in (0, 1, 2, 4):
             parts = legacy_parts(PROTOCOL_2 + b"}" + STOP)
-            parts[index] = stream
+            parts[index] = PROTOCOL_2 + body + STOP
             yield f"legacy pickle {index} {name}", b"".join(parts)
-    bomb = b"\x80\x02" + b"N" * (300 << 20) + b"."
+    for index, (name, body) in enumerate(deep().items()):
+        stream = PROTOCOL_2 + body + STOP
+        form, whole = (
+            ("raw", stream), ("zip", in_zip(stream)), ("legacy", in_legacy(stream))
+        )[index % 3]  # fmt: skip
+        yield f"{form} deep {name}", whole
+    bomb = PROTOCOL_2 + b"N" * (300 << 20) + STOP
     yield "zip of a compressed bomb", in_zip(bomb, compressed=True)
