@@ -15,6 +15,7 @@ class Limits:
             tensors of the recurring form not counted.
         globals: classes and functions that one pickle may name.
         tensors: tensors of one file.
+        nodes: entries of a tree that are no tensors, beyond four for each tensor.
         repeated_nodes: nodes shown again because an object is referenced again.
         depth: how deep nodes may lie in the tree.
         line_bytes: the argument of a text opcode.
@@ -32,6 +33,7 @@ class Limits:
     object_bytes: int = 160 << 20
     globals: int = 20_000
     tensors: int = 5_000_000
+    nodes: int = 500_000
     repeated_nodes: int = 100_000
     depth: int = 200
     line_bytes: int = 1 << 16

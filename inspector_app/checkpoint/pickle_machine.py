@@ -54,11 +54,12 @@ for _opcodes, _bytes in (
     (b"]l\x85\x86\x87t", 96),
     (b"}d\x8f\x91", 180),
     (b"Ro\x81\x92ibQPcQ\x93", 220),
-    (b"JML\x8a\x8bI", 44),
-    (b"GF", 32),
-    (b"XVU\x8c\x8dTBSC\x8e\x96", 80),
+    (b"JML", 44),
+    (b"GF", 64),
+    (b"\x8a\x8bIC", 100),  # these and those below for their time
+    (b"\x80\x95\x82\x83\x84\x97", 200),
+    (b"XVU\x8c\x8dTBS\x8e\x96", 80),
     (b"qrp\x94", 110),  # an entry of the memo
-    (b"\x82\x83\x84\x97", 64),
 ):
     for _opcode in _opcodes:
         _COST[_opcode] = _bytes

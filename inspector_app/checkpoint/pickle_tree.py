@@ -153,6 +153,10 @@ class PickleTree:
                     if self._repeated > self._limits.repeated_nodes:
                         self._limit_reached("repeated", self._limits.repeated_nodes, node)
                         break
+                if done > self._limits.nodes and self._too_many(done):
+                    self._limit_reached("entries", self._limits.nodes, node)
+                    levels.clear()
+                    break
                 element = item_key if type(item_key) in _KEYS else key_text(item_key)
                 kind = type(item)
                 if kind is TensorInfo and item.parent is None and listed:
@@ -179,7 +183,7 @@ class PickleTree:
                 if done - shown >= _SLICE:
                     shown = done
                     yield Progress("tree", done)
-            if below is None:
+            if below is None and levels:
                 levels.pop()
                 open_now.discard(_identity(level.value))
         return root
@@ -190,6 +194,9 @@ class PickleTree:
             while pairs:
                 del pairs[-_LARGE:]
                 yield Progress("tree", len(self.tensors))
+
+    def _too_many(self, entries: int) -> bool:
+        return entries > self._limits.nodes + 5 * len(self.tensors)
 
     def _limit_reached(self, what: str, limit: int, node: Node) -> None:
         if not self._cut:

@@ -150,6 +150,11 @@ def _bytearray(call: Call, name: str) -> Plain | None:
     return None if data is None else _scalar("bytearray", data)
 
 
+def _bytes(call: Call, name: str) -> Plain | None:
+    """Protocols 0 to 2 write empty bytes as ``bytes()``, others as an encoded text."""
+    return None if call.args else _scalar("bytes", b"")
+
+
 def _path(call: Call, name: str) -> Plain:
     parts = [str(part) for part in call.args if isinstance(part, str)]
     text = "/".join(parts)[:_LONGEST_TEXT]
@@ -270,6 +275,7 @@ def _array_of(shape: Any, dtype: Any, fortran: bool, data: Any) -> Plain | None:
 
 _READERS: dict[str, Callable[[Call, str], Plain | None]] = {
     "builtins.complex": _complex,
+    "builtins.bytes": _bytes,
     "builtins.bytearray": _bytearray,
     "builtins.set": _sequence,
     "builtins.frozenset": _sequence,

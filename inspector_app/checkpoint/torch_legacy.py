@@ -16,7 +16,7 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.errors import BrokenFile, Problem
 from inspector_app.checkpoint.limits import Limits
-from inspector_app.checkpoint.model import Checkpoint, CodeText, Progress, Record, StorageRef
+from inspector_app.checkpoint.model import Checkpoint, CodeText, Kind, Progress, Record, StorageRef
 from inspector_app.checkpoint.pickle_globals import global_uses
 from inspector_app.checkpoint.pickle_machine import PickleMachine
 from inspector_app.checkpoint.pickle_nodes import GlobalRef, PersistentId
@@ -196,7 +196,7 @@ def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkp
     """
     stream = LegacyStream(source, limits)
     tree = yield from stream.read()
-    if stream.root.value is None and stream.root.kind == "scalar" and stream.problems:
+    if stream.root.kind == Kind.SCALAR and stream.root.value is None and not stream.finished:
         problem = stream.problems[0]
         raise BrokenFile("broken", source.path, problem.where, reason=problem.message)
     return Checkpoint(

@@ -15,6 +15,7 @@ from inspector_app.checkpoint.errors import BrokenFile, Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import (
     Checkpoint,
+    Kind,
     Node,
     PathElement,
     Progress,
@@ -55,6 +56,7 @@ class ZipPickle:
     Attributes (after `read`):
         node, tensors: what the pickle holds.
         globals: what it names.
+        finished: the pickle was read to its end.
         problems: in the order they were found.
         placed: the storages referred to, by file and key.
     """
@@ -71,6 +73,7 @@ class ZipPickle:
         self.tree = PickleTree(directory.limits, self._resolve, self.byte_order == "big")
         self.placed: dict[tuple[str, str], StorageRef] = {}
         self.protocol = 0
+        self.finished = False
 
     @property
     def storages(self) -> dict[str, StorageRef]:
@@ -90,6 +93,7 @@ class ZipPickle:
         yield from machine.run()
         self.globals = machine.globals
         self.protocol = machine.protocol
+        self.finished = machine.finished
         self.problems.extend(machine.problems)
         left = record.nbytes - (machine.end - self._start)
         if machine.finished and left > 0:
@@ -170,7 +174,7 @@ def read(
     """
     pickle = ZipPickle(directory, _inside(directory, "data.pkl"), _inside(directory, "data/"))
     root = yield from pickle.read()
-    if root.kind == "scalar" and root.value is None and pickle.problems:
+    if root.kind == Kind.SCALAR and root.value is None and not pickle.finished:
         raise BrokenFile(
             "broken", source.path, pickle.problems[0].where, reason=pickle.problems[0].message
         )
