@@ -80,7 +80,7 @@ class NodeView(QScrollArea):
 
     def facts(self) -> dict[str, str]:
         """What is shown, by name."""
-        return self._facts.rows()
+        return {} if self._facts.isHidden() else self._facts.rows()
 
     def value(self) -> str:
         """The longer text on show, or ""."""
