@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypeAlias
 
 from inspector_app.checkpoint.model import (
+    ArrayInfo,
     Checkpoint,
     Kind,
     Node,
@@ -73,6 +74,8 @@ class TreeRows:
         self.wide = False
         self.counts: dict[str, Counter[Cells]] = {}
         self._shared = shared
+        # A whole model's attributes may have tensors that its state_dict has not.
+        self._listed = set(checkpoint.tensors)
         self._views: set[tuple[object, ...]] = set()
         self._devices = len({tensor.device for tensor in checkpoint.tensors}) > 1
         starts = {}
@@ -85,7 +88,7 @@ class TreeRows:
     def _walk(self, root: Node, starts: Mapping[Node, str]) -> None:
         labels, rest, cells_of = self.labels, self.rest, self._cells
         kinds: dict[tuple[object, ...], Cells] = {}
-        shared = self._shared
+        shared, listed = self._shared, self._listed
         section: str | None = starts.get(root, "")
         if isinstance(root, TensorInfo):
             cells = self._cells(root)
@@ -135,7 +138,7 @@ class TreeRows:
                             known if known is not None else kinds.setdefault(common, cells_of(node))
                         )
                     rest.append(cells)
-                    if counts is not None:
+                    if counts is not None and node in listed:
                         counts[cells] += 1
                     if not node.children:
                         continue
@@ -238,11 +241,18 @@ def spelled(node: Node) -> str:
         return _inline_text(node)
     if node.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.MODULE):
         return f"{kind} ({len(node.children):,})"
-    if isinstance(node.value, str):
-        text = plain(node.value, _TEXT)
-    else:
-        text = scalar_text(node.value) if isinstance(node.value, _SCALARS) else ""
-    return f"{kind or node.kind} {text}".rstrip()
+    return f"{kind or node.kind} {_value_text(node.value)}".rstrip()
+
+
+def _value_text(value: object) -> str:
+    """What a node that is neither scalar nor container has for its value."""
+    if isinstance(value, str):
+        return plain(value, _TEXT)
+    if isinstance(value, ArrayInfo):
+        return f"{sizes_text(value.shape)} {plain(value.dtype, 20)}"
+    if isinstance(value, StorageRef):
+        return f"storage {plain(value.key, 40)}, {size_text(value.nbytes)}"
+    return scalar_text(value) if isinstance(value, _SCALARS) else ""
 
 
 _SCALARS = (bool, int, float, complex, str, bytes)

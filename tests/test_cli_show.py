@@ -13,6 +13,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -241,6 +242,8 @@ def test_text_of_unusual_tensors(tmp_path: Path, capsys: pytest.CaptureFixture[s
             "many": list(range(1000)),
             "kind": nn.Linear,
             "big": 10**1000,
+            "storage": torch.zeros(3, dtype=torch.int16).untyped_storage(),
+            "array": np.zeros((9, 1)),
         },
         path,
     )
@@ -260,11 +263,25 @@ def test_text_of_unusual_tensors(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert rows["many"].endswith(", …] (1,000)")
     assert rows["kind"].endswith("torch.nn.modules.linear.Linear")
     assert rows["big"].endswith("~2^3322")
+    assert rows["storage"].endswith("untyped storage 5, 6 B")
+    assert rows["array"].endswith("numpy.ndarray [9, 1] <f8")
     summary = next(line for line in out.splitlines() if line.startswith(str(path)))
     # The tied weight counts once: 24 + 12 + 3 + 5 + 9 + 1.
     assert "7 tensors; 54 parameters" in summary
     assert "1 shared storage" in summary
-    assert "globals outside the allowlist: torch.nn.modules.linear.Linear" in out
+    assert "globals outside the allowlist: numpy" in out
+    assert "torch.nn.modules.linear.Linear" in out.splitlines()[-1]
+
+
+def test_text_of_a_whole_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = nn.Sequential(OrderedDict(fc=nn.Linear(3, 2)))
+    model.fc.limits = torch.rand(7)
+    path = tmp_path / "model.pt"
+    torch.save(model, path)
+    out = shown(path, capsys)
+    # An attribute is shown, and is no parameter.
+    assert re.search(r"limits +\[7\]", out)
+    assert "2 tensors; 8 parameters;" in out
 
 
 @pytest.mark.parametrize("value", [torch.rand(3), 7, {}, [], "text", None])
