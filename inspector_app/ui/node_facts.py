@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication
 
 from inspector_app.checkpoint.dtypes import DTYPES
-from inspector_app.checkpoint.model import Kind, Node, Quantizer, StorageRef, TensorInfo
+from inspector_app.checkpoint.model import ArrayInfo, Kind, Node, Quantizer, StorageRef, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.quantities import count_text, size_text
 
@@ -79,6 +79,10 @@ def facts(node: Node, sharing: dict[int, list[TensorInfo]]) -> Rows:
     ]
     if isinstance(node, TensorInfo):
         return rows[:2] + _tensor(node, sharing)
+    if isinstance(node.value, ArrayInfo):
+        return rows + _array(node.value)
+    if isinstance(node.value, StorageRef):
+        return rows + _stored(node.value)
     if node.kind == Kind.SCALAR:
         if isinstance(node.value, str):
             rows.append(
@@ -99,6 +103,20 @@ def facts(node: Node, sharing: dict[int, list[TensorInfo]]) -> Rows:
         if node.kind in (Kind.OBJECT, Kind.ARRAY, Kind.STORAGE):
             rows.append((_translate("NodeFacts", "Holds"), _children(node)))
     return rows
+
+
+def _array(array: ArrayInfo) -> Rows:
+    shape = " × ".join(map(count_text, array.shape))
+    return [
+        (_translate("NodeFacts", "Shape"), shape or _translate("NodeFacts", "scalar")),
+        (_translate("NodeFacts", "NumPy dtype"), plain(array.dtype)),
+        (
+            _translate("NodeFacts", "Order"),
+            _translate("NodeFacts", "Fortran (the last axis varies slowest)")
+            if array.fortran
+            else "",
+        ),
+    ]
 
 
 def _children(node: Node) -> str:
@@ -229,11 +247,26 @@ def _storage(tensor: TensorInfo, storage: StorageRef, nbytes: int) -> Rows:
             _translate("NodeFacts", "Storage size"),
             "" if storage.nbytes == nbytes else _bytes(storage.nbytes),
         ),
-        (_translate("NodeFacts", "In file"), plain(storage.file, 1_000)),
     ]
+    return rows + _place(storage)
+
+
+def _stored(storage: StorageRef) -> Rows:
+    """A storage that no tensor views."""
+    return [
+        (_translate("NodeFacts", "Storage"), plain(storage.key, 1_000)),
+        (_translate("NodeFacts", "Size"), _bytes(storage.nbytes)),
+        (_translate("NodeFacts", "Device"), plain(storage.device)),
+        *_place(storage),
+    ]
+
+
+def _place(storage: StorageRef) -> Rows:
+    """Where its bytes lie."""
+    rows = [(_translate("NodeFacts", "In file"), plain(storage.file, 1_000))]
     record = storage.record
     if record is None:
-        if tensor.device != "meta":
+        if storage.device != "meta":
             rows.append(
                 (_translate("NodeFacts", "Bytes"), _translate("NodeFacts", "not in the file"))
             )

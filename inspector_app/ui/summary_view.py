@@ -18,6 +18,7 @@ from inspector_app.analysis.totals import Totals, adding_up
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, summary_text
+from inspector_app.ui.code_listing import CodeListing
 from inspector_app.ui.dtype_mix import DtypeMix
 from inspector_app.ui.problem_text import problem_text
 from inspector_app.ui.quantities import count_text
@@ -70,6 +71,8 @@ class SummaryView(QScrollArea):
         self._discouraged = TextBlock(max_lines=12)
         self._code = TextBlock(framed=True, fixed_pitch=True, max_lines=30)
 
+        self._sources = CodeListing()
+
         content = QWidget()
         self._layout = QVBoxLayout(content)
         self._layout.setContentsMargins(16, 14, 16, 16)
@@ -94,6 +97,9 @@ class SummaryView(QScrollArea):
             "discouraged": self._part(self.tr("A whole model, pickled"), self._discouraged),
             "metadata": self._part(self.tr("The file says of itself"), self._metadata),
             "code": self._part(self.tr("Loading code"), self._code),
+            "sources": self._part(
+                self.tr("Source texts in the file (shown, never run)"), self._sources
+            ),
         }
         self._layout.addStretch()
         self._waiting = MutedLabel(self.tr("Adding up…"))
@@ -109,7 +115,7 @@ class SummaryView(QScrollArea):
         self._folder.set_text(os.path.dirname(path))
         self._facts.set_rows(summary_text.file_rows(checkpoint))
         self._show_problems(checkpoint)
-        for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code"):
+        for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code", "sources"):
             self._show_part(name, False)
         self._copy_loading.setEnabled(False)
         self._copy_resume.setVisible(False)
@@ -119,7 +125,8 @@ class SummaryView(QScrollArea):
         self._steps.start()
 
     def cancel(self) -> None:
-        """Stop adding up."""
+        """Stop what is going on."""
+        self._sources.cancel()
         if self._steps is not None:
             self._steps.cancel()
             self._steps.deleteLater()
@@ -132,6 +139,10 @@ class SummaryView(QScrollArea):
     def facts(self) -> dict[str, str]:
         """What is shown, by name."""
         return self._facts.rows() | self._sections.rows() | self._metadata.rows()
+
+    def sources(self) -> CodeListing:
+        """The source texts that the file carries."""
+        return self._sources
 
     def part(self, name: str) -> str:
         """The text of a part on show, or ""."""
@@ -201,6 +212,9 @@ class SummaryView(QScrollArea):
         ):
             block.set_text(text)
             self._show_part(name, bool(text))
+        if checkpoint.code:
+            self._sources.set_checkpoint(checkpoint)
+            self._show_part("sources", True)
         self._copy_loading.setEnabled(True)
         self._copy_resume.setVisible(resume_code(checkpoint) is not None)
         self._waiting.hide()

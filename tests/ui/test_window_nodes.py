@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inspector_app.checkpoint.model import (
+    ArrayInfo,
     Kind,
     Node,
     Quantizer,
@@ -166,6 +167,22 @@ def test_an_object_lists_what_it_holds():
     assert lines[0] == "lr: 0.1"
     assert lines[2:] == ["w: float32 [4, 3]", "more: dict"]
     assert "\u202e" not in rows["Holds"]
+
+
+def test_an_array_and_a_storage_of_their_own():
+    array = Node("a", Kind.ARRAY, "numpy.ndarray", ArrayInfo((3, 4), "<f8", True), root())
+    assert shown(array) == {
+        "Name": "a",
+        "Path": "['a']",
+        "Type": "numpy.ndarray",
+        "Shape": "3 × 4",
+        "NumPy dtype": "<f8",
+        "Order": "Fortran (the last axis varies slowest)",
+    }
+    storage = Node("s", Kind.STORAGE, "float32", StorageRef("9", 2_000, "cuda:1"), root())
+    rows = shown(storage)
+    assert (rows["Storage"], rows["Size"]) == ("9", "2.00 kB (2,000 bytes)")
+    assert (rows["Device"], rows["Bytes"]) == ("cuda:1", "not in the file")
 
 
 def test_the_pane_shows_text_and_code_as_they_are(qtbot):

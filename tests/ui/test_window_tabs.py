@@ -272,6 +272,18 @@ def test_closing_frees_the_file(qtbot, window, opened, sample):
         gc.enable()
 
 
+def test_source_texts_are_shown(qtbot, opened, corpus):
+    tab = opened(corpus / "pytorch__ios-demo-app" / "mobilenet_quantized.pt")
+    sources = tab.side.summary.sources()
+    assert sources.names.count() == 5
+    qtbot.waitUntil(lambda: bool(sources.text()))
+    first = sources.text()
+    sources.names.setFocus()
+    qtbot.keyClick(sources.names, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: sources.text() != first)
+    assert any("def " in text for text in (first, sources.text()))
+
+
 @pytest.mark.parametrize("folder", ["pytorch__ios-demo-app", "huggingface__candle"])
 def test_real_files_open(opened, corpus, folder):
     for file in sorted((corpus / folder).rglob("*")):
