@@ -67,9 +67,9 @@ class SummaryView(QScrollArea):
         self._problems = TextBlock(framed=True, max_lines=8)
         self._sections = Facts()
         self._metadata = Facts()
-        self._globals = TextBlock(max_lines=8)
-        self._discouraged = TextBlock(max_lines=12)
-        self._code = TextBlock(framed=True, fixed_pitch=True, max_lines=30)
+        self._globals = TextBlock(max_lines=60)
+        self._discouraged = TextBlock(max_lines=60)
+        self._code = TextBlock(framed=True, fixed_pitch=True, max_lines=80)
 
         self._sources = CodeListing()
 

@@ -62,6 +62,7 @@ class Steps(QObject):
         if generator is None:
             return
         latest: Any = None
+        signal = self.progress
         end = perf_counter() + SLICE_SECONDS
         try:
             while True:
@@ -73,14 +74,13 @@ class Steps(QObject):
                     break
         except StopIteration as stop:
             self._end()
-            self.finished.emit(stop.value)
-            return
+            signal, latest = self.finished, stop.value
         except Exception as error:
             # Whatever it is, somebody must show it: PySide would print it and go on.
             self._end()
-            self.failed.emit(error)
-            return
-        self.progress.emit(latest)
+            signal, latest = self.failed, error
+        # Out here, so that an error of a listener is not mistaken for the generator's.
+        signal.emit(latest)
 
     def _end(self) -> None:
         self._timer.stop()

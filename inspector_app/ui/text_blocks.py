@@ -127,7 +127,7 @@ class Facts(QWidget):
         rows = [(name, value) for name, value in rows if value]
         while len(self._rows) < len(rows):
             label = MutedLabel()
-            value = TextBlock(max_lines=6)
+            value = TextBlock(max_lines=60)
             position = len(self._rows)
             self._grid.addWidget(label, position, 0, Qt.AlignmentFlag.AlignTop)
             self._grid.addWidget(value, position, 1, Qt.AlignmentFlag.AlignTop)
