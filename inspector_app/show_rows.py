@@ -294,7 +294,8 @@ def _inline_text(node: Node) -> str:
             return f"{prefix}{opening}{', '.join(words)}, …{closing} ({len(items):,})"
         words.append(word)
         length += len(word) + 2
-    return f"{prefix}{opening}{', '.join(words)}{closing}"
+    comma = "," if node.type_name == "tuple" and len(words) == 1 else ""
+    return f"{prefix}{opening}{', '.join(words)}{comma}{closing}"
 
 
 def shown_key(node: Node) -> str:

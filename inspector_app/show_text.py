@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from inspector_app.checkpoint.errors import Problem
-from inspector_app.checkpoint.model import Checkpoint, SectionKind, TensorInfo
+from inspector_app.checkpoint.model import Checkpoint, SectionKind
 from inspector_app.checkpoint.text import plain
 from inspector_app.show_rows import (
     Cells,
@@ -65,11 +65,16 @@ class _Total:
         self.tensors = sum(counts.values())
         self.elements = sum(cells.numel * n for cells, n in once)
         self.nbytes = sum(cells.nbytes * n for cells, n in once)
+        self.dtypes: Counter[str] = Counter()
+        for cells, n in counts.items():
+            self.dtypes[cells.dtype] += n
 
 
 def _summary(checkpoint: Checkpoint, totals: Mapping[str, _Total], shared: int) -> str:
     """One line: file, format, tensors, parameters, bytes, dtypes, devices, sharing."""
-    tensors = [tensor for tensor in checkpoint.tensors if not isinstance(tensor.parent, TensorInfo)]
+    dtypes: Counter[str] = Counter()
+    for total in totals.values():
+        dtypes += total.dtypes
     elements = sum(total.elements for total in totals.values())
     model = totals[SectionKind.MODEL].elements if SectionKind.MODEL in totals else 0
     if model in (0, elements):
@@ -79,14 +84,13 @@ def _summary(checkpoint: Checkpoint, totals: Mapping[str, _Total], shared: int) 
     stored = sum(storage.nbytes for storage in checkpoint.storages.values())
     words = [
         size_text(checkpoint.file_bytes),
-        _counted(len(tensors), "tensor"),
+        _counted(sum(dtypes.values()), "tensor"),
         parameters,
         f"{size_text(stored)} of values",
     ]
-    dtypes = Counter([tensor.dtype for tensor in tensors])
     if dtypes:
         words.append(_listed([f"{plain(name, 40)} {n:,}" for name, n in dtypes.most_common()]))
-    devices = sorted({tensor.device for tensor in tensors} - {"cpu"})
+    devices = sorted({tensor.device for tensor in checkpoint.tensors} - {"cpu"})
     if devices:
         words.append("on " + _listed([plain(device, 40) for device in devices]))
     if shared:

@@ -62,8 +62,8 @@ def _walk(value: Any, path: tuple[str | int, ...]) -> Iterator[Named]:
     if isinstance(value, torch.Tensor):
         yield path, value
         # What another tensor merely has as an attribute is no part of the checkpoint's list.
-        for name, inner in vars(value).items() if is_wrapper(value) else ():
-            yield from _walk(inner, (*path, name))
+        for name in _parts(value) if is_wrapper(value) else ():
+            yield from _walk(getattr(value, name), (*path, name))
     elif isinstance(value, nn.Module):
         for key, tensor in value.state_dict(keep_vars=True).items():
             if isinstance(tensor, torch.Tensor):
@@ -74,6 +74,12 @@ def _walk(value: Any, path: tuple[str | int, ...]) -> Iterator[Named]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _walk(item, (*path, index))
+
+
+def _parts(wrapper: Any) -> list[str]:
+    """The attributes that are its inner tensors; what it computes from others is none."""
+    stored = {*vars(wrapper), *getattr(type(wrapper), "__slots__", ())}
+    return [name for name in wrapper.__tensor_flatten__()[0] if name in stored]
 
 
 def facts_of(tensor: torch.Tensor) -> dict[str, Any]:
@@ -138,7 +144,8 @@ def disagreements(checkpoint: Checkpoint, loaded: Loaded, path: Path) -> list[st
             continue
         lines += [f"{place}: {line}" for line in _storage(info, tensor, loaded, path)]
         address = tensor.untyped_storage()._cdata
-        if info.storage is not None:
+        # Torch gives each view of nothing an empty storage of its own.
+        if info.storage is not None and tensor.untyped_storage().nbytes():
             same = by_address.setdefault(address, info.storage) is info.storage
             if not same or by_storage.setdefault(id(info.storage), address) != address:
                 lines.append(f"{place}: storage {info.storage.key!r} is shared otherwise")
