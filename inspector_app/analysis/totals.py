@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from inspector_app.checkpoint.model import Checkpoint, Progress, Section, TensorInfo
 
 TENSORS_PER_STEP = 500
+STORAGES_PER_STEP = 10_000
 
 
 @dataclass(slots=True)
@@ -86,7 +88,10 @@ def adding_up(checkpoint: Checkpoint) -> Generator[Progress, None, Totals]:
     totals.dtypes = _largest_first(totals.dtypes)
     totals.devices = _largest_first(totals.devices)
     totals.storages = len(checkpoint.storages)
-    totals.storage_bytes = sum(storage.nbytes for storage in checkpoint.storages.values())
+    storages = iter(checkpoint.storages.values())
+    while batch := list(islice(storages, STORAGES_PER_STEP)):
+        totals.storage_bytes += sum(storage.nbytes for storage in batch)
+        yield Progress("storages", 0, totals.storages)
     return totals
 
 

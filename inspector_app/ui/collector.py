@@ -20,6 +20,7 @@ INTERVAL_MS = 5_000
 WORTH_COLLECTING = 2_000  # objects made since the last time
 TOO_MANY_TO_WALK = 200_000  # about 50 ms
 NODES_PER_STEP = 200
+LISTED_PER_STEP = 5_000
 
 
 class Collector(QObject):
@@ -56,8 +57,13 @@ class Collector(QObject):
 def taking_apart(checkpoint: Checkpoint) -> Generator[None, None, None]:
     """Break the cycles of parents and children, so that nodes go with their last reference."""
     # Emptied rather than let go: a reader may hold the same list.
-    checkpoint.tensors.clear()
-    checkpoint.storages.clear()
+    while checkpoint.tensors:
+        del checkpoint.tensors[-LISTED_PER_STEP:]
+        yield
+    while checkpoint.storages:
+        for _ in range(min(len(checkpoint.storages), LISTED_PER_STEP)):
+            checkpoint.storages.popitem()
+        yield
     nodes = checkpoint.root.walk()
     while True:
         # walk() pushes a node's children before it hands the node out.
