@@ -87,7 +87,8 @@ class ShortcutsDialog(QDialog):
         self._grid.setColumnStretch(0, 1)
         for menu, title in MENUS.items():
             rows = [
-                (text_of(spec.text), ", ".join(_shown(key) for key in key_sequences(spec.keys)))
+                # The first: a platform's others are keys such as "Copy" on few keyboards.
+                (text_of(spec.text), _shown(key_sequences(spec.keys)[0]))
                 for spec in ACTIONS
                 if spec.menu.split("/")[0] == menu and spec.keys
             ]
