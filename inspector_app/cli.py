@@ -7,38 +7,23 @@ one line on stderr and never a traceback.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from inspector_app import __version__
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
+from inspector_app.command import Command, Trouble
+
+if TYPE_CHECKING:
+    import argparse
 
 PROGRAM = "checkpoint-inspector"
 FOUND_NOTHING = 0
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
-
-
-class Trouble(Exception):
-    """What keeps a command from doing its work, as one sentence."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a usage error as every other error: one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Trouble(f"{message} (see {self.prog} --help)")
-
-
-class _Command(NamedTuple):
-    summary: str
-    declare: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
 
 
 def _declare_open(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +37,17 @@ def _declare_open(parser: argparse.ArgumentParser) -> None:
 
 
 def _open(arguments: argparse.Namespace) -> int:
+    return _open_files(arguments.files, arguments.screenshot, arguments.new_window)
+
+
+def _open_files(files: list[str], screenshot: str | None = None, new_window: bool = False) -> int:
     try:
         from inspector_app.ui.app import run as run_window
     except ImportError as error:
         if (error.name or "").startswith("inspector_app"):
             raise
         raise Trouble(f"the window cannot be opened: {error}") from None
-    status: int = run_window(arguments.files, arguments.screenshot, arguments.new_window)
-    return status
+    return run_window(files, screenshot, new_window)
 
 
 def _declare_show(parser: argparse.ArgumentParser) -> None:
@@ -95,8 +83,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS = {
-    "open": _Command("open files in a window", _declare_open, _open),
-    "show": _Command("print what is in a file", _declare_show, _show),
+    "open": Command("open files in a window", _declare_open, _open),
+    "show": Command("print what is in a file", _declare_show, _show),
 }
 
 
@@ -108,7 +96,13 @@ def run(argv: list[str]) -> int:
             command, rest = argv[0], argv[1:]
         else:
             command, rest = "open", argv
-        arguments = _parser(command, explicit=rest is not argv).parse_args(rest)
+        if command == "open" and not any(word.startswith("-") for word in rest):
+            # A double click: the window need not wait for argparse.
+            return _open_files(rest)
+        from inspector_app.command_parser import parser_of
+
+        parser = parser_of(PROGRAM, COMMANDS, command, explicit=rest is not argv)
+        arguments = parser.parse_args(rest)
         file = getattr(arguments, "file", "")
         status = COMMANDS[command].run(arguments)
         if sys.stdout is not None:
@@ -135,28 +129,6 @@ def run(argv: list[str]) -> int:
         return _complain(
             f"{place}this is a fault of {PROGRAM} ({reason}); python -X dev shows where"
         )
-
-
-def _parser(command: str, explicit: bool) -> argparse.ArgumentParser:
-    """The parser of `command`; the one without a command's name also explains the others."""
-    parser = _Parser(
-        prog=f"{PROGRAM} {command}" if explicit else PROGRAM,
-        description=f"{COMMANDS[command].summary[0].upper()}{COMMANDS[command].summary[1:]}.",
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if not explicit:
-        parser.usage = f"{PROGRAM} [open] [FILE ...] [--screenshot OUT.png] [--new-window]\n"
-        parser.usage += f"       {PROGRAM} COMMAND ..."
-        parser.description = "See what is inside a PyTorch checkpoint without running it."
-        width = max(map(len, COMMANDS))
-        lines = [f"  {name:<{width}}  {entry.summary}" for name, entry in COMMANDS.items()]
-        lines += ["", f"{PROGRAM} COMMAND --help explains a command."]
-        lines += ["A file that is named like a command is opened as ./NAME."]
-        parser.epilog = "\n".join(["commands:", *lines])
-        parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    COMMANDS[command].declare(parser)
-    return parser
 
 
 def _write(parts: Iterable[str]) -> None:

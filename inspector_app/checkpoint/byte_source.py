@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from inspector_app.checkpoint.errors import UnreadableFile
@@ -19,6 +19,13 @@ _KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
+
+
+def _lock() -> AbstractContextManager[bool]:
+    """Windows has no pread: positions are shared there, and a start elsewhere is spared this."""
+    import threading
+
+    return threading.Lock()
 
 
 class ByteSource:
@@ -39,7 +46,7 @@ class ByteSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self.bytes_read = 0
-        self._lock = threading.Lock()
+        self._lock = None if hasattr(os, "pread") else _lock()
         try:
             # Looked at before it is opened: opening a pipe would wait for a writer.
             kind = stat.S_IFMT(os.stat(self.path).st_mode)
@@ -88,7 +95,7 @@ class ByteSource:
         return data
 
     def _read_once(self, offset: int, count: int) -> bytes:
-        if hasattr(os, "pread"):
+        if self._lock is None:
             return os.pread(self._descriptor, count, offset)
         with self._lock:
             os.lseek(self._descriptor, offset, os.SEEK_SET)
