@@ -1,0 +1,41 @@
+"""Parses a command line. Apart from `cli`, so that a double click need not wait for argparse."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import NoReturn
+
+from inspector_app import __version__
+from inspector_app.command import Command, Trouble
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a usage error as every other error: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Trouble(f"{message} (see {self.prog} --help)")
+
+
+def parser_of(
+    program: str, commands: Mapping[str, Command], command: str, explicit: bool
+) -> argparse.ArgumentParser:
+    """The parser of `command`; without its name (not `explicit`) it also explains the others."""
+    parser = _Parser(
+        prog=f"{program} {command}" if explicit else program,
+        description=f"{commands[command].summary[0].upper()}{commands[command].summary[1:]}.",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if not explicit:
+        parser.usage = f"{program} [open] [FILE ...] [--screenshot OUT.png] [--new-window]\n"
+        parser.usage += f"       {program} COMMAND ..."
+        parser.description = "See what is inside a PyTorch checkpoint without running it."
+        width = max(map(len, commands))
+        lines = [f"  {name:<{width}}  {entry.summary}" for name, entry in commands.items()]
+        lines += ["", f"{program} COMMAND --help explains a command."]
+        lines += ["A file that is named like a command is opened as ./NAME."]
+        parser.epilog = "\n".join(["commands:", *lines])
+        parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    commands[command].declare(parser)
+    return parser
