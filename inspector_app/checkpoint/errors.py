@@ -7,6 +7,7 @@
     ├── UnrecognisedFormat   no reader recognises the bytes
     │   └── RefusedFile      recognised as something that is no checkpoint
     ├── BrokenFile           recognised, but nothing in it can be shown
+    ├── NoValues             a tensor whose values cannot be shown; the others can
     └── LimitExceeded        reading on would cost more than `limits.Limits` allows
 
 An error stops the reading of a file. A `Problem` does not: it is collected on the
@@ -74,6 +75,10 @@ MESSAGES: dict[str, str] = {
     "storage-size": "the storage should have {expected} bytes, its record has {found}",
     "unknown-dtype": "the dtype {dtype} is unknown",
     "duplicate-key": "the key occurs more than once; the last one counts, as in torch",
+    # values of tensors
+    "no-values": "the values cannot be shown: {reason}",
+    "values-cut": "the values are cut off: {missing} bytes are missing",
+    "file-changed": "the file was changed after it was opened; open it again",
     # formats made of several parts
     "missing-shard": "the shard {shard} is missing",
     "broken-shard": "the shard {shard} cannot be read: {reason}",
@@ -167,6 +172,10 @@ class RefusedFile(UnrecognisedFormat):
 
 class BrokenFile(CheckpointError):
     """Recognised, but nothing in it can be shown."""
+
+
+class NoValues(CheckpointError):
+    """A tensor whose values cannot be shown, by its nature or because they are not there."""
 
 
 class LimitExceeded(CheckpointError):
