@@ -174,6 +174,9 @@ class PickleTree:
                 else:
                     child, below, inner = self._node(item, element, node, listed)
                     children.append(child)
+                    if type(node) is TensorInfo and type(child) is not TensorInfo:
+                        # What a wrapper's other attributes hold, such as a device mesh.
+                        inner = False
                     if below is not None:
                         again = _identity(item) in self._seen
                         self._seen.add(_identity(item))
