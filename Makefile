@@ -28,6 +28,7 @@ test: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
 	QT_QPA_PLATFORM=offscreen $(bin)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
+	@$(bin)/python -m compileall -q inspector_app
 	$(bin)/python -m tests.benchmarks $(BENCH_ARGS)
 
 lint: $(VENV)/.installed-dev
