@@ -120,7 +120,10 @@ class TensorRuns:
             if self._pattern is None:
                 return position, top
         storages = self._storages
+        most_storages = self._limits.tensors
+        push, note, keep = stack.append, self._places.extend, self.tensors.append
         template = self._last
+        first = top
         for _ in range(most):
             likely = template.following if template is not None else None
             run = likely.read(data, position, top) if likely is not None else None
@@ -132,24 +135,23 @@ class TensorRuns:
                     template.following = likely
             template = likely
             key, name, device, dtype, view, grad, end, after = run
+            nbytes, offset, shape, stride = view
             storage = storages.get(name)
             if storage is None:
-                if len(storages) >= self._limits.tensors:
+                if len(storages) >= most_storages:
                     break
-                storage = storages[name] = StorageRef(name, view.nbytes, device)
-            elif storage.nbytes != view.nbytes or storage.device != device:
+                storage = storages[name] = StorageRef(name, nbytes, device)
+            elif storage.nbytes != nbytes or storage.device != device:
                 break
             if key is not None:
-                stack.append(key)
-            tensor = TensorInfo(
-                "", dtype, view.shape, view.stride, storage, view.offset, storage.device, grad
-            )
-            stack.append(tensor)
-            self._places.extend((top, after - 1, base + position, base + end))
-            self.tensors.append(tensor)
-            self.indices += after - top
+                push(key)
+            tensor = TensorInfo("", dtype, shape, stride, storage, offset, storage.device, grad)
+            push(tensor)
+            keep(tensor)
+            note((top, after - 1, base + position, base + end))
             position = end
             top = after
+        self.indices += top - first
         self._last = template
         return position, top
 

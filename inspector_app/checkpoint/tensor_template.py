@@ -17,6 +17,7 @@ _VARIABLE = (3, 6, 7, 11, 14, 17, 19, 21, 22, 23)
 _STORAGE_KEY = 6
 _KEY_TEXT = 2
 _KEY_LIMIT = 4096
+_KEY = Struct("<cI")
 
 
 class View(NamedTuple):
@@ -71,24 +72,28 @@ class Template:
     def read(self, data: bytes, position: int, top: int) -> Run | None:
         """The run at `position` if it is of this form and its memo indices begin at `top`."""
         key_start = position + 5
-        if data[position : position + 1] != b"X":
-            return None
-        key_end = key_start + int.from_bytes(data[position + 1 : key_start], "little")
-        if key_end - key_start > _KEY_LIMIT:
-            return None
         try:
+            mark, size = _KEY.unpack_from(data, position)
+            key_end = key_start + size
             values = self._layout.unpack_from(data, key_end)
         except StructError:
             return None
-        if values[::2] != self._constants:
-            return None
         after = top + self._count
-        put, name, *others = values[1::2]
-        if put != top or others != list(range(top + 1, after)) or not name.isdigit():
+        changing = values[1::2]
+        if (
+            values[::2] != self._constants
+            or changing[0] != top
+            or changing[2:] != tuple(range(top + 1, after))
+            or mark != b"X"
+            or size > _KEY_LIMIT
+        ):
             return None
+        name = changing[1]
         try:
             key = data[key_start:key_end].decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
+            return None
+        if not name.isdigit():
             return None
         device, dtype, view, requires_grad = self._meaning
         return (

@@ -276,7 +276,7 @@ def test_what_a_run_memoized_can_be_recalled(index: int, tmp_path: Path) -> None
             assert fast == slow
 
 
-@pytest.mark.parametrize("offset", range(0, 110))
+@pytest.mark.parametrize("offset", range(110))
 @pytest.mark.parametrize("change", [1, 0x80])
 def test_a_changed_byte_means_the_same_to_both(offset: int, change: int, tmp_path: Path) -> None:
     """A run that lies in one byte must not mean one thing to the pattern and another to the loop."""
