@@ -96,6 +96,7 @@ class Elements:
         stride, offset: in such elements.
         plan: the blocks that have each element once, in storage order.
         repeats: how often each occurs: more than once if an axis is expanded.
+        negative: the values are the negatives of what is stored.
         quantizer: of a quantized tensor whose values are shown dequantized, else None.
     """
 
@@ -117,7 +118,7 @@ class Elements:
         self.quantizer, self.channels = quantizer, channels
         self._run = run
         self._swapped = details.big_endian
-        self._conjugate, self._negative = details.conj, details.neg
+        self._conjugate, self.negative = details.conj, details.neg
         self._itemsize = max(bits // 8, 1)
         self._code = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}[self._itemsize]
         # Packed elements are read from a byte that begins one.
@@ -132,7 +133,8 @@ class Elements:
             self.order = in_storage_order(stride)
             sizes = tuple(shape[axis] for axis in self.order)
             steps = tuple(stride[axis] for axis in self.order)
-            self.plan, self.repeats = BlockPlan(offset, sizes, steps, capacity), 1
+            # Dequantizing takes many times the bytes that are read.
+            self.plan, self.repeats = BlockPlan(offset, sizes, steps, capacity // 8), 1
 
     @property
     def count(self) -> int:
@@ -216,7 +218,7 @@ class Elements:
                 return (values.astype(np.int64) - zero).astype(np.float32) * np.float32(scale)
             if self._conjugate and kind == "complex":
                 values = np.conjugate(values)
-            if self._negative and kind != "bool":
+            if self.negative and kind != "bool":
                 # ml_dtypes cannot negate all of its 8-bit kinds.
                 values = np.negative(values.astype(np.float32) if self.bits <= 8 else values)
         return values

@@ -1,0 +1,297 @@
+"""The loops over elements, compiled by numba when they are first called.
+
+They release the GIL, so that threads run them side by side. The compiled form is kept
+where numba keeps it: in ``$NUMBA_CACHE_DIR``, beside this file, or in the user's cache
+folder; where none of them can be written to, each process compiles anew.
+
+Loops count an index: over ``for value in array`` LLVM finds no vector instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import numba
+import numpy as np
+
+Array: TypeAlias = Any
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+PATTERNS = 1 << 16
+# Equal neighbours would wait for each other's count: neighbours count in tables of their own.
+TABLES = 4
+# Elements whose moments are taken at once: they stay in the first-level cache.
+_RUN = 4096
+
+# Places in the state of `moments32` and `moments64`.
+COUNT, MEAN, SQUARES, ABSOLUTE, ZEROS, LEAST, MOST, NANS, INFINITIES, NEAR_ZEROS = range(10)
+STATE = 10
+_LEAST_KEY32 = np.int32(-(2**31))
+
+# Sums may be taken in any order; what is not finite never reaches these loops.
+_ANY_ORDER = {"reassoc", "nsz", "contract", "nnan", "ninf"}
+
+
+def _compiled(fastmath: Any = False) -> Callable[[_Function], _Function]:
+    def compiled(function: _Function) -> _Function:
+        try:
+            return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)  # type: ignore[no-any-return]
+        except RuntimeError:  # numba finds no folder for its cache
+            return numba.njit(nogil=True, fastmath=fastmath)(function)  # type: ignore[no-any-return]
+
+    return compiled
+
+
+def new_state() -> Array:
+    """The state of no elements, for `moments32` and `moments64`."""
+    state = np.zeros(STATE)
+    state[LEAST], state[MOST] = np.inf, -np.inf
+    return state
+
+
+@_compiled()
+def count8(codes: Array, tables: Array) -> None:
+    """Count the 8-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
+    words = codes[: len(codes) // 4 * 4].view(np.uint32)
+    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    low = np.uint32(0xFF)
+    for i in range(len(words)):
+        word = words[i]
+        a[word & low] += np.uint32(1)
+        b[(word >> np.uint32(8)) & low] += np.uint32(1)
+        c[(word >> np.uint32(16)) & low] += np.uint32(1)
+        d[word >> np.uint32(24)] += np.uint32(1)
+    for i in range(4 * len(words), len(codes)):
+        a[codes[i]] += np.uint32(1)
+
+
+@_compiled()
+def count16(codes: Array, tables: Array) -> None:
+    """Count the 16-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
+    words = codes[: len(codes) // 4 * 4].view(np.uint64)
+    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    low = np.uint64(0xFFFF)
+    for i in range(len(words)):
+        word = words[i]
+        a[word & low] += np.uint32(1)
+        b[(word >> np.uint64(16)) & low] += np.uint32(1)
+        c[(word >> np.uint64(32)) & low] += np.uint32(1)
+        d[word >> np.uint64(48)] += np.uint32(1)
+    for i in range(4 * len(words), len(codes)):
+        a[codes[i]] += np.uint32(1)
+
+
+@_compiled()
+def _count_high_halves(bits: Array, tables: Array) -> None:
+    words = bits[: len(bits) // 4 * 4].view(np.uint64)
+    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    low = np.uint64(0xFFFF)
+    for i in range(0, len(words), 2):
+        word, other = words[i], words[i + 1]
+        a[(word >> np.uint64(16)) & low] += np.uint32(1)
+        b[word >> np.uint64(48)] += np.uint32(1)
+        c[(other >> np.uint64(16)) & low] += np.uint32(1)
+        d[other >> np.uint64(48)] += np.uint32(1)
+    for i in range(2 * len(words), len(bits)):
+        a[bits[i] >> np.uint32(16)] += np.uint32(1)
+
+
+@_compiled(_ANY_ORDER)
+def _sums(values: Array, shift: float, scale: float) -> tuple[float, float, float]:
+    """Of ``value * scale - shift`` the sum and the sum of squares; the sum of ``|value|``."""
+    total = 0.0
+    squares = 0.0
+    absolute = 0.0
+    for i in range(len(values)):
+        value = np.float64(values[i]) * scale
+        apart = value - shift
+        total += apart
+        squares += apart * apart
+        absolute += abs(value)
+    return total, squares, absolute
+
+
+@_compiled()
+def _add(state: Array, values: Array, scale: float) -> None:
+    """Take finite `values` into the moments of `state`.
+
+    The mean so far is taken off first: without it the squares of values that lie close
+    together far from 0 would cancel. Two parts are joined as Chan, Golub and LeVeque do
+    (Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979).
+    """
+    shift = state[MEAN] if state[COUNT] else np.float64(values[0]) * scale
+    total, squares, absolute = _sums(values, shift, scale)
+    here = np.float64(len(values))
+    mean = total / here
+    within = max(squares - mean * total, 0.0)
+    before = state[COUNT]
+    after = before + here
+    apart = shift + mean - state[MEAN]
+    if before:
+        state[SQUARES] += within + apart * apart * (before / after) * here
+        state[MEAN] += apart * (here / after)
+    else:
+        state[SQUARES] = within
+        state[MEAN] = shift + mean
+    state[COUNT] = after
+    state[ABSOLUTE] += absolute
+
+
+@_compiled()
+def _survey32(bits: Array) -> tuple[np.uint32, np.uint32, np.int32, np.int32]:
+    """The largest magnitude's bits, the zeros, and the keys of the least and greatest."""
+    largest = np.uint32(0)
+    zeros = np.uint32(0)
+    least = np.int32(2147483647)
+    most = np.int32(-2147483648)
+    signed = bits.view(np.int32)
+    for i in range(len(bits)):
+        magnitude = np.uint32(bits[i] & np.uint32(0x7FFFFFFF))
+        largest = max(largest, magnitude)
+        zeros = np.uint32(zeros + np.uint32(magnitude == np.uint32(0)))
+        value = signed[i]
+        # Ordered as the numbers are: all bits but the sign are turned round in negative ones.
+        key = np.int32(value ^ np.int32((value >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+        least = min(least, key)
+        most = max(most, key)
+    return largest, zeros, least, most
+
+
+@_compiled()
+def moments32(values: Array, tables: Array, state: Array, finite: Array) -> None:
+    """Take a block of float32 into `state`, and count its upper halves in `tables`.
+
+    Args:
+        finite: room for `values` without what is not finite.
+    """
+    keys = np.empty(2, np.int32)
+    ends = keys.view(np.float32)
+    for start in range(0, len(values), _RUN):
+        part = values[start : start + _RUN]
+        bits = part.view(np.uint32)
+        _count_high_halves(bits, tables)
+        largest, zeros, least, most = _survey32(bits)
+        if largest >= np.uint32(0x7F800000):
+            count = 0
+            for i in range(len(part)):
+                magnitude = bits[i] & np.uint32(0x7FFFFFFF)
+                if magnitude > np.uint32(0x7F800000):
+                    state[NANS] += 1
+                elif magnitude == np.uint32(0x7F800000):
+                    state[INFINITIES] += 1
+                else:
+                    finite[count] = part[i]
+                    count += 1
+            if count == 0:
+                continue
+            part = finite[:count]
+            largest, zeros, least, most = _survey32(part.view(np.uint32))
+        keys[0] = least ^ ((least >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        keys[1] = most ^ ((most >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        state[LEAST] = min(state[LEAST], np.float64(ends[0]))
+        state[MOST] = max(state[MOST], np.float64(ends[1]))
+        state[ZEROS] += zeros
+        _add(state, part, 1.0)
+
+
+@_compiled()
+def moments64(values: Array, scale: float, near: float, table: Array, state: Array) -> None:
+    """Take a block of float64 into `state`, and count the top 16 bits of its keys in `table`.
+
+    What is not finite is moved out: `values` is overwritten. The mean and the sums are
+    those of the values times `scale`, a power of two that keeps squares within range.
+    """
+    count = 0
+    for i in range(len(values)):
+        value = values[i]
+        if np.isnan(value):
+            state[NANS] += 1
+        elif np.isinf(value):
+            state[INFINITIES] += 1
+        else:
+            values[count] = value
+            count += 1
+    finite = values[:count]
+    for i in range(count):
+        value = finite[i]
+        state[ZEROS] += value == 0
+        state[NEAR_ZEROS] += abs(value) < near
+        state[LEAST] = min(state[LEAST], value)
+        state[MOST] = max(state[MOST], value)
+        table[_key64(value) >> np.uint64(48)] += 1
+    for start in range(0, count, _RUN):
+        _add(state, finite[start : start + _RUN], scale)
+
+
+@_compiled()
+def _key64(value: float) -> np.uint64:
+    """An unsigned integer in the order of the numbers."""
+    bits = np.float64(value + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0: they are equal
+    sign = np.uint64(1) << np.uint64(63)
+    return ~bits if bits & sign else bits | sign
+
+
+@_compiled()
+def refine32(bits: Array, slots: Array, tables: Array) -> None:
+    """Count the lower halves of those float32 whose upper half is looked for.
+
+    Args:
+        slots: of each upper half 1 + its table, or 0.
+        tables: int64 of (number of upper halves, `PATTERNS`).
+    """
+    for i in range(len(bits)):
+        slot = slots[bits[i] >> np.uint32(16)]
+        if slot:
+            tables[slot - 1, bits[i] & np.uint32(0xFFFF)] += 1
+
+
+@_compiled()
+def refine64(values: Array, shift: int, marks: Array, prefixes: Array, tables: Array) -> None:
+    """Count the 16 bits at `shift` of those keys that begin with one of `prefixes`.
+
+    Args:
+        marks: of each top 16 bits whether a prefix begins with them.
+        prefixes: uint64, the key's bits above ``shift + 16``.
+        tables: int64 of (number of prefixes, `PATTERNS`).
+    """
+    low = np.uint64(shift)
+    above = np.uint64(shift + 16)
+    for i in range(len(values)):
+        value = values[i]
+        if not np.isfinite(value):
+            continue
+        key = _key64(value)
+        if marks[key >> np.uint64(48)]:
+            prefix = key >> above
+            for slot in range(len(prefixes)):
+                if prefixes[slot] == prefix:
+                    tables[slot, (key >> low) & np.uint64(0xFFFF)] += 1
+                    break
+
+
+@_compiled()
+def bin_counts(values: Array, edges: Array, per_unit: float, counts: Array) -> None:
+    """Count finite `values` between `edges`: each bin has its lower edge, the last both.
+
+    Args:
+        edges: float64, ascending, about evenly spaced; all finite values lie within.
+        per_unit: bins for each unit, which says about where to look.
+    """
+    last = len(counts) - 1
+    first = edges[0]
+    for i in range(len(values)):
+        value = np.float64(values[i])
+        if not np.isfinite(value):
+            continue
+        guess = (value - first) * per_unit
+        place = 0
+        if guess >= last:
+            place = last
+        elif guess > 0:
+            place = int(guess)
+        while place > 0 and value < edges[place]:
+            place -= 1
+        while place < last and value >= edges[place + 1]:
+            place += 1
+        counts[place] += 1
