@@ -7,11 +7,10 @@ tables of ``torch/storage.py`` (storage classes), the safetensors format descrip
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class DType:
+class DType(NamedTuple):
     """One dtype.
 
     Attributes:

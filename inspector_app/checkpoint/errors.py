@@ -19,7 +19,8 @@ prints and the window translates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from inspector_app.checkpoint.text import plain
 
@@ -100,8 +101,7 @@ MESSAGES: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong in a file that does not keep the rest from being read.
 
     Args:
@@ -112,7 +112,7 @@ class Problem:
 
     code: str
     where: str = ""
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = MappingProxyType({})
 
     @property
     def message(self) -> str:

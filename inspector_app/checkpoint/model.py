@@ -4,14 +4,14 @@ A `Checkpoint` is what every reader returns. Its `root` is the tree as the file 
 mappings, sequences, objects, scalars and tensors. Nothing here has values: a tensor is
 a view (`storage`, `storage_offset`, `shape`, `stride`) of bytes that are read on demand.
 
-Nodes are plain objects without generated ``__repr__``, ``__eq__`` or ``__hash__``: those
-would recurse as deep as a hostile file likes.
+Small facts are named tuples: a frozen dataclass takes eight times as long to define, and
+the first picture waits for them. Nodes are plain objects without generated ``__repr__``,
+``__eq__`` or ``__hash__``: those would recurse as deep as a hostile file likes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
@@ -145,8 +145,7 @@ class Node:
             stack.extend(reversed(node.children))
 
 
-@dataclass(frozen=True, slots=True)
-class Quantizer:
+class Quantizer(NamedTuple):
     """How a quantized tensor's integers become values: ``(q - zero_point) * scale``.
 
     Attributes:
@@ -163,8 +162,7 @@ class Quantizer:
     axis: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TensorDetails:
+class TensorDetails(NamedTuple):
     """What few tensors have.
 
     Attributes:
@@ -191,8 +189,7 @@ class TensorDetails:
 PLAIN = TensorDetails()
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayInfo:
+class ArrayInfo(NamedTuple):
     """A numpy array outside any tensor: the value of a `Kind.ARRAY` node.
 
     Attributes:
@@ -318,16 +315,14 @@ class SectionKind:
     RNG = "rng"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A part of a checkpoint with a known purpose."""
 
     path: TreePath
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalUse:
+class GlobalUse(NamedTuple):
     """A class or function that the file would import if it were loaded the unsafe way.
 
     Attributes:
@@ -342,8 +337,7 @@ class GlobalUse:
     allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CodeText:
+class CodeText(NamedTuple):
     """Source text in the file. It is shown and never run.
 
     Attributes:
@@ -357,7 +351,6 @@ class CodeText:
     text: str | None = None
 
 
-@dataclass(slots=True)
 class Checkpoint:
     """What a file holds.
 
@@ -379,19 +372,51 @@ class Checkpoint:
         modified_ns: modification time when it was read.
     """
 
-    path: str
-    format: str
-    file_bytes: int
-    root: Node
-    tensors: list[TensorInfo] = field(default_factory=list)
-    sections: list[Section] = field(default_factory=list)
-    globals: list[GlobalUse] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    code: list[CodeText] = field(default_factory=list)
-    storages: dict[tuple[str, str], StorageRef] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
-    modified_ns: int = 0
+    __slots__ = (
+        "code",
+        "file_bytes",
+        "files",
+        "format",
+        "globals",
+        "metadata",
+        "modified_ns",
+        "path",
+        "problems",
+        "root",
+        "sections",
+        "storages",
+        "tensors",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        format: str,
+        file_bytes: int,
+        root: Node,
+        tensors: list[TensorInfo] | None = None,
+        sections: list[Section] | None = None,
+        globals: list[GlobalUse] | None = None,
+        problems: list[Problem] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        code: list[CodeText] | None = None,
+        storages: dict[tuple[str, str], StorageRef] | None = None,
+        files: list[str] | None = None,
+        modified_ns: int = 0,
+    ) -> None:
+        self.path = path
+        self.format = format
+        self.file_bytes = file_bytes
+        self.root = root
+        self.tensors: list[TensorInfo] = [] if tensors is None else tensors
+        self.sections: list[Section] = [] if sections is None else sections
+        self.globals: list[GlobalUse] = [] if globals is None else globals
+        self.problems: list[Problem] = [] if problems is None else problems
+        self.metadata: Mapping[str, str] = {} if metadata is None else metadata
+        self.code: list[CodeText] = [] if code is None else code
+        self.storages: dict[tuple[str, str], StorageRef] = {} if storages is None else storages
+        self.files: list[str] = [] if files is None else files
+        self.modified_ns = modified_ns
 
     def find(self, path: Sequence[PathElement]) -> Node | None:
         """The node at `path`, or None. Of equal keys the last counts."""
@@ -406,8 +431,7 @@ class Checkpoint:
         return node
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a reader is. `total` is None while it is not known."""
 
     stage: str

@@ -8,7 +8,6 @@ them. Anything else in their place is a `BadTensorError`, which the tree shows a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from inspector_app.checkpoint.dtypes import DTYPES, STORAGE_CLASSES, find
@@ -486,7 +485,7 @@ def attributes(state: Any) -> list[Part]:
 
 
 def _changed(details: TensorDetails, **changes: Any) -> TensorDetails:
-    return replace(details, **changes)
+    return details._replace(**changes)
 
 
 def _copy(tensor: TensorInfo) -> TensorInfo:

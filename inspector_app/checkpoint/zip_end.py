@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
 
 from inspector_app.checkpoint.byte_source import ByteSource
@@ -19,7 +18,6 @@ _FIRST_READ = 1 << 10
 _WHOLE_READ = (1 << 16) + _END.size  # A comment has at most 65,535 bytes.
 
 
-@dataclass(slots=True)
 class EndRecord:
     """Where the directory lies.
 
@@ -33,13 +31,33 @@ class EndRecord:
         problems: what is odd about the end records.
     """
 
-    directory: int
-    directory_end: int
-    count: int
-    size: int
-    prepended: int = 0
-    comment: bytes = b""
-    problems: list[Problem] = field(default_factory=list)
+    __slots__ = (
+        "comment",
+        "count",
+        "directory",
+        "directory_end",
+        "prepended",
+        "problems",
+        "size",
+    )
+
+    def __init__(
+        self,
+        directory: int,
+        directory_end: int,
+        count: int,
+        size: int,
+        prepended: int,
+        comment: bytes,
+        problems: list[Problem],
+    ) -> None:
+        self.directory = directory
+        self.directory_end = directory_end
+        self.count = count
+        self.size = size
+        self.prepended = prepended
+        self.comment = comment
+        self.problems = problems
 
     def report(self, code: str, **details: object) -> None:
         self.problems.append(Problem(code, details=details))

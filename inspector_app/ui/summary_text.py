@@ -10,6 +10,7 @@ from inspector_app.analysis.totals import Share, Totals
 from inspector_app.checkpoint.model import Checkpoint, SectionKind
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.quantities import count_text, size_text
+from inspector_app.ui.section_words import section_words
 
 Rows = list[tuple[str, str]]
 NAMED_GLOBALS = 6
@@ -31,19 +32,6 @@ def format_words(name: str) -> str:
         "onnx": _translate("Summary", "ONNX model"),
         "pickle": _translate("Summary", "Python pickle"),
     }.get(name, plain(name))
-
-
-def section_words(kind: str) -> str:
-    """What a section is for."""
-    return {
-        SectionKind.MODEL: _translate("Summary", "Model"),
-        SectionKind.EMA: _translate("Summary", "Averaged model (EMA)"),
-        SectionKind.OPTIMIZER: _translate("Summary", "Optimizer"),
-        SectionKind.SCHEDULER: _translate("Summary", "Scheduler"),
-        SectionKind.SCALER: _translate("Summary", "Gradient scaler"),
-        SectionKind.HYPER_PARAMETERS: _translate("Summary", "Hyper-parameters"),
-        SectionKind.RNG: _translate("Summary", "Random state"),
-    }.get(kind, plain(kind))
 
 
 def file_rows(checkpoint: Checkpoint) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from inspector_app.checkpoint.model import Node
 from inspector_app.ui.tree_nodes import TreeRows
@@ -32,8 +32,7 @@ class Names:
         return len(self.names)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a search left.
 
     Attributes:

@@ -21,7 +21,7 @@ from PySide6.QtCore import (
 )
 
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
-from inspector_app.ui.summary_text import section_words
+from inspector_app.ui.section_words import section_words
 from inspector_app.ui.text_widgets import tooltip
 from inspector_app.ui.tree_columns import (
     NUMERIC,
