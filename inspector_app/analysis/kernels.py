@@ -19,15 +19,14 @@ Array: TypeAlias = Any
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 PATTERNS = 1 << 16
-# Equal neighbours would wait for each other's count: neighbours count in tables of their own.
-TABLES = 4
+# Equal neighbours wait for each other's count: even and odd ones have a table each.
+TABLES = 2
 # Elements whose moments are taken at once: they stay in the first-level cache.
 _RUN = 4096
 
 # Places in the state of `moments32` and `moments64`.
 COUNT, MEAN, SQUARES, ABSOLUTE, ZEROS, LEAST, MOST, NANS, INFINITIES, NEAR_ZEROS = range(10)
 STATE = 10
-_LEAST_KEY32 = np.int32(-(2**31))
 
 # Sums may be taken in any order; what is not finite never reaches these loops.
 _ANY_ORDER = {"reassoc", "nsz", "contract", "nnan", "ninf"}
@@ -54,47 +53,68 @@ def new_state() -> Array:
 def count8(codes: Array, tables: Array) -> None:
     """Count the 8-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
     words = codes[: len(codes) // 4 * 4].view(np.uint32)
-    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    even, odd = tables[0], tables[1]
     low = np.uint32(0xFF)
     for i in range(len(words)):
         word = words[i]
-        a[word & low] += np.uint32(1)
-        b[(word >> np.uint32(8)) & low] += np.uint32(1)
-        c[(word >> np.uint32(16)) & low] += np.uint32(1)
-        d[word >> np.uint32(24)] += np.uint32(1)
+        even[word & low] += np.uint32(1)
+        odd[(word >> np.uint32(8)) & low] += np.uint32(1)
+        even[(word >> np.uint32(16)) & low] += np.uint32(1)
+        odd[word >> np.uint32(24)] += np.uint32(1)
     for i in range(4 * len(words), len(codes)):
-        a[codes[i]] += np.uint32(1)
+        even[codes[i]] += np.uint32(1)
 
 
 @_compiled()
 def count16(codes: Array, tables: Array) -> None:
     """Count the 16-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
     words = codes[: len(codes) // 4 * 4].view(np.uint64)
-    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    even, odd = tables[0], tables[1]
     low = np.uint64(0xFFFF)
     for i in range(len(words)):
         word = words[i]
-        a[word & low] += np.uint32(1)
-        b[(word >> np.uint64(16)) & low] += np.uint32(1)
-        c[(word >> np.uint64(32)) & low] += np.uint32(1)
-        d[word >> np.uint64(48)] += np.uint32(1)
+        even[word & low] += np.uint32(1)
+        odd[(word >> np.uint64(16)) & low] += np.uint32(1)
+        even[(word >> np.uint64(32)) & low] += np.uint32(1)
+        odd[word >> np.uint64(48)] += np.uint32(1)
     for i in range(4 * len(words), len(codes)):
-        a[codes[i]] += np.uint32(1)
+        even[codes[i]] += np.uint32(1)
+
+
+@_compiled()
+def fold(tables: Array, total: Array) -> None:
+    """Move the counts in `tables` to `total`, int64."""
+    even, odd = tables[0], tables[1]
+    for i in range(len(total)):
+        total[i] += np.int64(even[i]) + np.int64(odd[i])
+        even[i] = 0
+        odd[i] = 0
+
+
+@_compiled()
+def present(counts: Array, codes: Array, places: Array, found: Array) -> int:
+    """Where in `codes` there are those that occur, and how often; returns how many do."""
+    count = 0
+    for i in range(len(codes)):
+        often = counts[codes[i]]
+        if often:
+            places[count] = i
+            found[count] = often
+            count += 1
+    return count
 
 
 @_compiled()
 def _count_high_halves(bits: Array, tables: Array) -> None:
-    words = bits[: len(bits) // 4 * 4].view(np.uint64)
-    a, b, c, d = tables[0], tables[1], tables[2], tables[3]
+    words = bits[: len(bits) // 2 * 2].view(np.uint64)
+    even, odd = tables[0], tables[1]
     low = np.uint64(0xFFFF)
-    for i in range(0, len(words), 2):
-        word, other = words[i], words[i + 1]
-        a[(word >> np.uint64(16)) & low] += np.uint32(1)
-        b[word >> np.uint64(48)] += np.uint32(1)
-        c[(other >> np.uint64(16)) & low] += np.uint32(1)
-        d[other >> np.uint64(48)] += np.uint32(1)
+    for i in range(len(words)):
+        word = words[i]
+        even[(word >> np.uint64(16)) & low] += np.uint32(1)
+        odd[word >> np.uint64(48)] += np.uint32(1)
     for i in range(2 * len(words), len(bits)):
-        a[bits[i] >> np.uint32(16)] += np.uint32(1)
+        even[bits[i] >> np.uint32(16)] += np.uint32(1)
 
 
 @_compiled(_ANY_ORDER)

@@ -148,8 +148,9 @@ class _Counts:
 
     def sum(self) -> Array:
         """The counts up to now, int64."""
-        self._total += self._tables.sum(axis=0, dtype=np.int64)
-        self._tables[:] = 0
+        from inspector_app.analysis import kernels
+
+        kernels.fold(self._tables, self._total)
         self._counted = 0
         return self._total
 
@@ -184,13 +185,15 @@ class _Patterns:
         count(codes, part.tables_for(len(codes)))
 
     def finish(self, parts: list[_Counts]) -> Distribution:
+        from inspector_app.analysis import kernels
+
         counts = sum(part.sum() for part in parts)
         order = _order_of(self._elements)
-        present = counts[order.codes]
-        used = np.flatnonzero(present)
+        places, found = np.empty((2, len(order.codes)), np.int64)
+        used = kernels.present(counts, order.codes, places, found)
         return of_sorted(
-            order.values[used],
-            present[used],
+            order.values[places[:used]],
+            found[:used],
             repeats=self._elements.repeats,
             nans=int(counts[order.nans].sum()),
             infinities=int(counts[order.infinities].sum()),
@@ -381,7 +384,8 @@ def _upper_ends() -> Array:
     negative = keys <= 1 << 31
     ends[negative] = ~keys[negative].astype(np.uint32)
     ends[~negative] = keys[~negative].astype(np.uint32) & np.uint32(0x7FFFFFFF)
-    values = ends.view(np.float32).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # some are NaN yet
+        values = ends.view(np.float32).astype(np.float64)
     # Beyond the finite ones the order must still hold, for searches.
     values[:0x80] = -math.inf
     values[0xFF7F:] = math.inf

@@ -19,7 +19,7 @@ from PySide6.QtCore import (
     Qt,
 )
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPalette, QPen, QPolygonF
-from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from inspector_app.checkpoint.model import Kind, TensorInfo
 from inspector_app.ui import theme
@@ -88,16 +88,13 @@ class TreeDelegate(QStyledItemDelegate):
             return
         # PySide does not list the members that QStyleOption inherits for a view's item.
         item: Any = option
-        state = item.state
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        widget = item.widget
-        style = widget.style() if widget is not None else QApplication.style()
-        style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, item, painter, widget)
+        view = item.widget
+        selected = view.selectionModel().isSelected(index)
+        if selected or line == view.hovered_line:
+            _draw_panel(painter, item, view)
         palette: QPalette = item.palette
         group = (
-            QPalette.ColorGroup.Active
-            if state & QStyle.StateFlag.State_Active
-            else QPalette.ColorGroup.Inactive
+            QPalette.ColorGroup.Active if view.isActiveWindow() else QPalette.ColorGroup.Inactive
         )
         text_role = QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.Text
         pen = palette.color(group, text_role)
@@ -278,3 +275,12 @@ def _blend(colour: QColor, alpha: float) -> QColor:
     blended = QColor(colour)
     blended.setAlphaF(alpha)
     return blended
+
+
+def _draw_panel(painter: QPainter, option: Any, view: QWidget) -> None:
+    """What the style puts behind a row that is selected or under the mouse."""
+    # Not at the top: QStyle's many enumerations take 6 ms, and the first picture has no such row.
+    from PySide6.QtWidgets import QStyle
+
+    panel = QStyle.PrimitiveElement.PE_PanelItemViewItem
+    view.style().drawPrimitive(panel, option, painter, view)

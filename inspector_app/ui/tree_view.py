@@ -63,6 +63,10 @@ class TreeView(QTableView):
         self._typed_at = 0.0
         self._name_by_hand = False
         self._fitting = False
+        self.hovered_line = -1
+        self.setMouseTracking(True)
+        self.entered.connect(self._entered)
+        self.viewportEntered.connect(self._left)
         self.setItemDelegate(self._delegate)
         self.setModel(model)
         self.setAccessibleName(self.tr("Checkpoint tree"))
@@ -259,6 +263,16 @@ class TreeView(QTableView):
         )
 
     # Selection
+
+    def _entered(self, index: QModelIndex) -> None:
+        self.hovered_line = index.row()
+
+    def _left(self) -> None:
+        self.hovered_line = -1
+
+    def leaveEvent(self, event: QEvent) -> None:
+        self._left()
+        super().leaveEvent(event)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
