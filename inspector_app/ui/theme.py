@@ -6,6 +6,7 @@ The pairs of `Tones` have a contrast of at least 4.5 to 1 (WCAG 2.2, AA); a test
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
@@ -93,7 +94,9 @@ def apply(choice: str) -> None:
     wanted_dark = choice == DARK
     platform_knows = hints.colorScheme() != Qt.ColorScheme.Unknown
     if choice == SYSTEM:
-        if not platform_knows and application.style().name() == "fusion":
+        # Where no platform theme says otherwise Qt takes Fusion, unless it is told not to.
+        # Asking for the style's name would cost the start 6 ms: QStyle has many enumerations.
+        if not platform_knows and not os.environ.get("QT_STYLE_OVERRIDE"):
             application.setPalette(_fusion_palette(is_dark(application.palette())))
     elif not platform_knows or is_dark(application.palette()) != wanted_dark:
         if application.style().name() != "fusion":
