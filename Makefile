@@ -3,6 +3,7 @@
 # make bench   the benchmarks, side by side with torch.load and a bare window
 # make lint    ruff, mypy and the import rule
 # make samples train the bundled sample checkpoints anew
+# make screenshots paint the README's pictures anew
 #
 # PYTHON chooses the interpreter of the virtual environment, VENV its folder.
 
@@ -19,7 +20,7 @@ libraries := packaging/linux/system-libraries.sh
 # What the window needs of the system depends on whether there is a display to open it on.
 mode := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window,offscreen)
 
-.PHONY: run test bench lint samples clean
+.PHONY: run test bench lint samples screenshots clean
 
 run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
@@ -39,6 +40,9 @@ lint: $(VENV)/.installed-dev
 
 samples: $(VENV)/.installed
 	$(bin)/python packaging/make_samples.py
+
+screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
+	$(bin)/python packaging/make_screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
