@@ -46,7 +46,7 @@ class Distribution:
         quantiles: of `QUANTILES`, by the fraction.
         edges, counts: of the histogram, float64 and int64.
         exact: every figure is; else the quantiles are within `quantile_error`.
-        quantile_error: how far a quantile may be off, relative to it.
+        quantile_error: how far a quantile may be off, relative to the values next to its rank.
     """
 
     count: int
@@ -158,7 +158,7 @@ def histogram_edges(least: float | int, most: float | int, integers: bool) -> Ar
 
 def bins_per_unit(edges: Array) -> float:
     """How many bins there are for each unit, about: where to look for a value's bin."""
-    width = float(edges[-1] - edges[0])
+    width = float(edges[-1]) - float(edges[0])
     return (len(edges) - 1) / width if 0 < width < math.inf else 0.0
 
 

@@ -82,10 +82,10 @@ def is_integer(elements: Elements) -> bool:
 
 def float64_of(values: Array) -> Array:
     """A copy as float64; of complex numbers the magnitude, NaN where either part is."""
-    if values.dtype.kind != "c":
-        return values.astype(np.float64)
-    wide = values.astype(np.complex128)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # signalling NaNs
+        if values.dtype.kind != "c":
+            return values.astype(np.float64)
+        wide = values.astype(np.complex128)
         magnitudes = np.abs(wide)
     magnitudes[np.isnan(wide.real) | np.isnan(wide.imag)] = np.nan
     return magnitudes

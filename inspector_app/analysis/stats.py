@@ -266,7 +266,8 @@ class _Work:
         """Go on with the next pass, or report the tensor."""
         entry = job.tensor
         if entry.error is None:
-            found = job.current.finish(list(job.parts.values()))
+            parts = list(job.parts.values()) or [job.current.new_part()]
+            found = job.current.finish(parts)
             if not isinstance(found, Distribution):
                 self._start(entry, found)
                 return
