@@ -281,12 +281,11 @@ class ValueReader:
     def _run(self, tensor: TensorInfo) -> ByteRun:
         storage = tensor.storage
         if storage is None or tensor.stride is None or tensor.storage_offset is None:
-            raise NoValues("no-values", reason=_why_without(tensor))
+            raise _without(tensor)
         if 0 in tensor.shape:
             return _NOTHING
         if storage.record is None:
-            reason = tensor.details.note or "their bytes are not in the file"
-            raise NoValues("no-values", reason=reason)
+            raise _missing(tensor)
         return self._bytes.run(storage, storage.record)
 
     def _channels(self, tensor: TensorInfo, quantizer: Quantizer) -> Channels | None:
@@ -408,12 +407,21 @@ def stored(tensor: TensorInfo) -> TensorInfo:
     return tensor
 
 
-def _why_without(tensor: TensorInfo) -> str:
+def _without(tensor: TensorInfo) -> NoValues:
+    """Why a tensor without a storage has no values."""
     if tensor.device == "meta":
-        return "it is on the meta device, which has none"
+        return NoValues("no-values", reason="it is on the meta device, which has none")
     if tensor.is_wrapper:
-        return "it is made of its inner tensors, which have them"
-    return tensor.details.note or "their bytes are not in the file"
+        reason = "it is made of its inner tensors, which have them"
+        return NoValues("no-values", reason=reason)
+    return _missing(tensor)
+
+
+def _missing(tensor: TensorInfo) -> NoValues:
+    """Why a tensor has no bytes in the file: they are of another form, or should be there."""
+    if tensor.details.note:
+        return NoValues("no-values", reason=tensor.details.note)
+    return NoValues("values-missing")
 
 
 def _of_pairs(
