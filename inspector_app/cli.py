@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "checkpoint-inspector"
 FOUND_NOTHING = 0
+FOUND_SOMETHING = 1
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -82,9 +83,40 @@ def _show(arguments: argparse.Namespace) -> int:
     return FOUND_NOTHING
 
 
+def _declare_stats(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index or its folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    parser.add_argument(
+        "--select",
+        metavar="GLOB",
+        action="append",
+        help="only tensors whose name or key matches; may be given several times",
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="exact quantiles of large float32 tensors too, in a second pass",
+    )
+    parser.add_argument("--quiet", action="store_true", help="the summary and what is wrong only")
+    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from inspector_app.stats_command import stats
+
+    try:
+        wrong, failed = stats(arguments, _write)
+    except LookupError as error:
+        raise Trouble(f"{arguments.file}: {error}") from None
+    if failed is not None:
+        raise failed
+    return FOUND_SOMETHING if wrong else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
+    "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 
 

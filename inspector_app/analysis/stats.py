@@ -41,12 +41,6 @@ class TensorStats:
     raw: Distribution | None = None
     error: CheckpointError | None = None
 
-    @property
-    def suspicious(self) -> bool:
-        """It has a NaN or an infinity, or is all zero."""
-        values = self.values
-        return values is not None and (values.nans > 0 or values.infinities > 0 or values.all_zero)
-
 
 @dataclass(frozen=True, slots=True)
 class StatsProgress:
