@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
-from inspector_app.command import Command, Trouble
+from inspector_app.terminal.command import Command, Trouble
 
 if TYPE_CHECKING:
     import argparse
@@ -61,7 +61,7 @@ def _declare_show(parser: argparse.ArgumentParser) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     import gc
 
-    from inspector_app.progress_line import drive
+    from inspector_app.terminal.progress_line import drive
 
     # Nothing that is built here is garbage before the process ends.
     collecting = gc.isenabled()
@@ -69,12 +69,12 @@ def _show(arguments: argparse.Namespace) -> int:
     try:
         checkpoint = drive(arguments.file, not (arguments.no_progress or arguments.quiet))
         if arguments.json:
-            from inspector_app.show_json import json_parts
+            from inspector_app.terminal.show_json import json_parts
 
             _write(json_parts(checkpoint))
         else:
-            from inspector_app.show_text import text_parts
-            from inspector_app.terminal_style import Style
+            from inspector_app.terminal.show_text import text_parts
+            from inspector_app.terminal.style import Style
 
             _write(text_parts(checkpoint, Style.of(sys.stdout), tree=not arguments.quiet))
     finally:
@@ -102,7 +102,7 @@ def _declare_stats(parser: argparse.ArgumentParser) -> None:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    from inspector_app.stats_command import stats
+    from inspector_app.terminal.stats_command import stats
 
     try:
         wrong, failed = stats(arguments, _write)
@@ -131,7 +131,7 @@ def run(argv: list[str]) -> int:
         if command == "open" and not any(word.startswith("-") for word in rest):
             # A double click: the window need not wait for argparse.
             return _open_files(rest)
-        from inspector_app.command_parser import parser_of
+        from inspector_app.terminal.parser import parser_of
 
         parser = parser_of(PROGRAM, COMMANDS, command, explicit=rest is not argv)
         arguments = parser.parse_args(rest)

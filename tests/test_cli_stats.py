@@ -259,7 +259,8 @@ def on_terminal(command: list[str]) -> tuple[int, str]:
 def test_progress_bar_on_a_terminal(tmp_path: Path) -> None:
     path = saved(tmp_path / "x.pth", [torch.rand(200, 50) for _ in range(30)])
     patched = (
-        "import inspector_app.progress_line as p; p._SILENT_SECONDS = p._EVERY_SECONDS = 0\n"
+        "import inspector_app.terminal.progress_line as p\n"
+        "p._SILENT_SECONDS = p._EVERY_SECONDS = 0\n"
         "import sys; from inspector_app.cli import run; sys.exit(run(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", patched, "stats", path]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.values import open_values
-from inspector_app.progress_line import ProgressLine, drive
-from inspector_app.show_rows import size_text
-from inspector_app.terminal_style import Style
+from inspector_app.terminal.progress_line import ProgressLine, drive
+from inspector_app.terminal.show_rows import size_text
+from inspector_app.terminal.style import Style
 
 if TYPE_CHECKING:
     from inspector_app.analysis.findings import Finding
@@ -65,11 +65,11 @@ def stats(
         with closing(steps):
             try:
                 if arguments.json:
-                    from inspector_app.stats_json import json_parts
+                    from inspector_app.terminal.stats_json import json_parts
 
                     write(json_parts(checkpoint, results()))
                 else:
-                    from inspector_app.stats_text import text_parts
+                    from inspector_app.terminal.stats_text import text_parts
 
                     style = Style.of(sys.stdout)
                     table = not arguments.quiet

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
-from inspector_app.terminal_style import Style, clipped, display_width, fitted
+from inspector_app.terminal.style import Style, clipped, display_width, fitted
 
 if TYPE_CHECKING:
     from inspector_app.analysis.distribution import Distribution
