@@ -291,6 +291,37 @@ def refine64(values: Array, shift: int, marks: Array, prefixes: Array, tables: A
 
 
 @_compiled()
+def gather32(values: Array, slots: Array, room: Array, count: int) -> int:
+    """Append to the `count` in `room` those float32 whose upper half has a slot.
+
+    There are as many as were counted before, unless the file was written to: what does not
+    fit is left out.
+    """
+    bits = values.view(np.uint32)
+    for i in range(len(bits)):
+        if slots[bits[i] >> np.uint32(16)] and count < len(room):
+            room[count] = values[i]
+            count += 1
+    return count
+
+
+@_compiled()
+def gather64(values: Array, marks: Array, room: Array, count: int) -> int:
+    """Append to the `count` in `room` those float64 whose key's top 16 bits are marked.
+
+    What does not fit is left out, as in `gather32`.
+    """
+    for i in range(len(values)):
+        value = values[i]
+        if not np.isfinite(value) or count >= len(room):
+            continue
+        if marks[_key64(value) >> np.uint64(48)]:
+            room[count] = value
+            count += 1
+    return count
+
+
+@_compiled()
 def bin_counts(values: Array, edges: Array, per_unit: float, counts: Array) -> None:
     """Count finite `values` between `edges`: each bin has its lower edge, the last both.
 

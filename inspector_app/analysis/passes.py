@@ -6,9 +6,9 @@ What is counted depends on the dtype:
 - Few values: they are sorted.
 - float32: moments, and how often each upper half occurs. The upper half has 8 of the 24
   significant bits, so a quantile lies within 1/128 of itself; the edges of the histogram
-  are moved to where upper halves begin, and its counts are exact. Up to `EXACT_BYTES`, on
-  demand, or where the values lie so close together that an edge would move by more than a
-  quarter of a bin, a second pass counts evenly spaced bins and finds the quantiles exactly.
+  are moved to where upper halves begin, and its counts are exact. Up to `EXACT_BYTES`, or on
+  demand, a second pass finds the quantiles exactly. Where the values lie so close together
+  that an edge would move by more than a quarter of a bin, it counts even bins as well.
 - float64, larger integers, and magnitudes of complex numbers: moments, then three passes
   that count 16 bits each until the quantiles are known exactly (`rank_search`).
 """
@@ -28,7 +28,7 @@ from inspector_app.checkpoint.values import BlockBuffer, Elements
 
 Array: TypeAlias = Any
 
-EXACT_BYTES = 8 << 20
+EXACT_BYTES = 1 << 20
 SORTED_AT_MOST = 1 << 14
 _SORTED_BLOCKS = 16
 

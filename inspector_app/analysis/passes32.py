@@ -11,8 +11,13 @@ import numpy as np
 from inspector_app.analysis import distribution as d
 from inspector_app.analysis.distribution import Distribution
 from inspector_app.analysis.pattern_counts import Counts, together
-from inspector_app.analysis.rank_search import PATTERNS, RankSearch, float_of_key32
-from inspector_app.analysis.sums import RefiningPart, Sums, both_of, quantiles_from
+from inspector_app.analysis.rank_search import (
+    GATHERED_AT_MOST,
+    PATTERNS,
+    RankSearch,
+    float_of_key32,
+)
+from inspector_app.analysis.sums import RefiningPart, Sums, all_gathered, both_of, quantiles_from
 from inspector_app.checkpoint.values import BlockBuffer, Elements
 
 Array: TypeAlias = Any
@@ -60,8 +65,11 @@ class UpperHalves32:
             quantiles = dict.fromkeys(d.QUANTILES, float(sums.most))
             return sums.distribution(repeats, near, quantiles, edges, np.array([sums.count]))
         moved = upper.moved(edges)
-        if self._exact or moved is None:
+        if moved is None:
             return Refining32(self._elements, sums, upper, near, edges)
+        if self._exact:
+            binned = upper.binned(moved)
+            return Refining32(self._elements, sums, upper, near, moved, binned)
         return sums.distribution(
             repeats,
             near,
@@ -157,17 +165,25 @@ def _usable_ends() -> Array:
 
 
 class Refining32:
-    """The lower halves of the quantiles, and an even histogram."""
+    """The lower halves of the quantiles, and an even histogram if there is none yet."""
 
     def __init__(
-        self, elements: Elements, sums: Sums, upper: UpperHalves, near: int, edges: Array
+        self,
+        elements: Elements,
+        sums: Sums,
+        upper: UpperHalves,
+        near: int,
+        edges: Array,
+        counts: Array | None = None,
     ) -> None:
         self._elements = elements
         self._sums = sums
         self._near = near
         self._edges = edges
+        self._counts = counts
         self._ranks = d.ranks(sums.count, elements.repeats)
         self._search = RankSearch(both_of(self._ranks), upper.counts)
+        self._gathers = self._search.candidates <= GATHERED_AT_MOST
         self._slots = np.zeros(PATTERNS, np.uint8)
         for number, prefix in enumerate(self._search.prefixes):
             half = prefix & 0x7FFF if prefix >= 0x8000 else 0xFFFF - prefix
@@ -175,25 +191,37 @@ class Refining32:
         self.blocks = len(elements.plan)
 
     def new_part(self) -> RefiningPart:
-        return RefiningPart(len(self._search.prefixes), len(self._edges) - 1)
+        return RefiningPart(self._search, len(self._edges) - 1, np.float32)
 
     def take(self, part: RefiningPart, number: int, buffer: BlockBuffer) -> None:
         from inspector_app.analysis import kernels
 
         values = self._elements.block_values(number, buffer)
-        kernels.refine32(values.view(np.uint32), self._slots, part.tables)
-        kernels.bin_counts(values, self._edges, d.bins_per_unit(self._edges), part.counts)
+        if self._gathers:
+            part.gathered = kernels.gather32(values, self._slots, part.room, part.gathered)
+        else:
+            kernels.refine32(values.view(np.uint32), self._slots, part.tables)
+        if self._counts is None:
+            kernels.bin_counts(values, self._edges, d.bins_per_unit(self._edges), part.counts)
 
     def finish(self, parts: list[RefiningPart]) -> Distribution:
-        tables = sum(part.tables for part in parts)
-        for number, prefix in enumerate(self._search.prefixes):
-            if prefix < 0x8000:
-                tables[number] = tables[number, ::-1].copy()
-        self._search.narrow(tables)
+        counts = self._counts
+        if counts is None:
+            counts = sum(part.counts for part in parts)
+        if self._gathers:
+            candidates = all_gathered(parts)
+            quantiles = quantiles_from(
+                self._ranks, lambda rank: self._search.pick(candidates, rank)
+            )
+        else:
+            tables: Array = sum(part.tables for part in parts)
+            for number, prefix in enumerate(self._search.prefixes):
+                if prefix < 0x8000:
+                    tables[number] = tables[number, ::-1].copy()
+            self._search.narrow(tables)
+            quantiles = quantiles_from(
+                self._ranks, lambda rank: float_of_key32(self._search.key(rank))
+            )
         return self._sums.distribution(
-            self._elements.repeats,
-            self._near,
-            quantiles_from(self._ranks, self._search, float_of_key32),
-            self._edges,
-            sum(part.counts for part in parts),
+            self._elements.repeats, self._near, quantiles, self._edges, counts
         )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from inspector_app.analysis import distribution as d
 from inspector_app.analysis.distribution import Distribution
-from inspector_app.analysis.rank_search import PATTERNS, RankSearch, float_of_key64
-from inspector_app.analysis.sums import RefiningPart, Sums, both_of, quantiles_from
+from inspector_app.analysis.rank_search import (
+    GATHERED_AT_MOST,
+    PATTERNS,
+    RankSearch,
+    float_of_key64,
+)
+from inspector_app.analysis.sums import RefiningPart, Sums, all_gathered, both_of, quantiles_from
 from inspector_app.checkpoint.values import BlockBuffer, Elements
 
 Array: TypeAlias = Any
@@ -100,19 +106,23 @@ class Refining64:
         self._shift = shift
         self._counts = counts
         self._scale = d.scale_for(float(max(abs(sums.least), abs(sums.most))))
+        self._gathers = search.candidates <= GATHERED_AT_MOST
         self._prefixes = np.array(search.prefixes, np.uint64)
         self._marks = np.zeros(PATTERNS, np.uint8)
         self._marks[[prefix >> (32 - shift) for prefix in search.prefixes]] = 1
         self.blocks = len(elements.plan)
 
     def new_part(self) -> RefiningPart:
-        return RefiningPart(len(self._prefixes), len(self._edges) - 1)
+        return RefiningPart(self._search, len(self._edges) - 1, np.float64)
 
     def take(self, part: RefiningPart, number: int, buffer: BlockBuffer) -> None:
         from inspector_app.analysis import kernels
 
         values = float64_of(self._elements.block_values(number, buffer))
-        kernels.refine64(values, self._shift, self._marks, self._prefixes, part.tables)
+        if self._gathers:
+            part.gathered = kernels.gather64(values, self._marks, part.room, part.gathered)
+        else:
+            kernels.refine64(values, self._shift, self._marks, self._prefixes, part.tables)
         if self._counts is None:
             per_unit = d.bins_per_unit(self._edges)
             kernels.bin_counts(values, self._edges, per_unit, part.counts)
@@ -120,27 +130,33 @@ class Refining64:
                 kernels.moments64(values, self._scale, d.NEAR_ZERO, part.top, part.state)
 
     def finish(self, parts: list[RefiningPart]) -> Distribution | Refining64:
-        self._search.narrow(sum(part.tables for part in parts))
         counts = self._counts
         if counts is None:
             counts = sum(part.counts for part in parts)
             if self._scale != 1:
                 scaled = Sums([part.state for part in parts], self._scale)
                 self._sums.moments = scaled.moments
-        if self._shift:
-            return Refining64(
-                self._elements,
-                self._sums,
-                self._ranks,
-                self._search,
-                self._edges,
-                self._shift - 16,
-                counts,
-            )
+        if self._gathers:
+            candidates = all_gathered(parts)
+            return self._found(counts, lambda rank: self._search.pick(candidates, rank))
+        self._search.narrow(sum(part.tables for part in parts))
+        if not self._shift:
+            return self._found(counts, lambda rank: float_of_key64(self._search.key(rank)))
+        return Refining64(
+            self._elements,
+            self._sums,
+            self._ranks,
+            self._search,
+            self._edges,
+            self._shift - 16,
+            counts,
+        )
+
+    def _found(self, counts: Array, value: Callable[[int], float]) -> Distribution:
         return self._sums.distribution(
             self._elements.repeats,
             self._sums.near_zeros,
-            quantiles_from(self._ranks, self._search, float_of_key64),
+            quantiles_from(self._ranks, value),
             self._edges,
             counts,
         )

@@ -260,24 +260,29 @@ class _Work:
         """Go on with the next pass, or report the tensor."""
         entry = job.tensor
         if entry.error is None:
-            parts = list(job.parts.values()) or [job.current.new_part()]
-            found = job.current.finish(parts)
-            if not isinstance(found, Distribution):
-                self._start(entry, found)
-                return
-            entry.steps.popleft()
-            if entry.values is None:
-                entry.values = found
-            else:
-                entry.raw = found
-            if entry.steps:
-                self._start(entry, first_pass(entry.steps[0], self._exact))
-                return
             try:
                 self._reader.check_unchanged(entry.places[0][1])
+                following = self._concluded(entry, job)
             except CheckpointError as error:
                 entry.error = error
+            else:
+                if following is not None:
+                    self._start(entry, following)
+                    return
         self._report(entry)
+
+    def _concluded(self, entry: _Tensor, job: _Job) -> Pass | None:
+        """Take over what a pass found; the pass that is needed next, if any."""
+        parts = list(job.parts.values()) or [job.current.new_part()]
+        found = job.current.finish(parts)
+        if not isinstance(found, Distribution):
+            return found
+        entry.steps.popleft()
+        if entry.values is None:
+            entry.values = found
+        else:
+            entry.raw = found
+        return first_pass(entry.steps[0], self._exact) if entry.steps else None
 
     def _report(self, entry: _Tensor) -> None:
         with self._news:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from inspector_app.analysis import distribution as d
 from inspector_app.analysis.distribution import Distribution, Moments
-from inspector_app.analysis.rank_search import PATTERNS, RankSearch
+from inspector_app.analysis.rank_search import GATHERED_AT_MOST, PATTERNS, RankSearch
 
 Array: TypeAlias = Any
 
@@ -65,23 +66,42 @@ class Sums:
 
 
 class RefiningPart:
-    def __init__(self, tables: int, bins: int) -> None:
+    """What one thread finds out on a further way.
+
+    Attributes:
+        tables: of the next 16 bits, one for each prefix; none where candidates are gathered.
+        room, gathered: room for candidates, and how many there are in it.
+        counts: of the histogram.
+        state, top: as `kernels.moments64` has them.
+    """
+
+    def __init__(self, search: RankSearch, bins: int, dtype: Any) -> None:
         from inspector_app.analysis import kernels
 
-        self.tables = np.zeros((tables, PATTERNS), np.int64)
+        few = search.candidates <= GATHERED_AT_MOST
+        self.room = np.empty(search.candidates if few else 0, dtype)
+        self.gathered = 0
+        self.tables = np.zeros((0 if few else len(search.prefixes), PATTERNS), np.int64)
         self.counts = np.zeros(bins, np.int64)
         self.state = kernels.new_state()
         self.top = np.zeros(PATTERNS, np.int64)
 
 
+def all_gathered(parts: list[RefiningPart]) -> Array:
+    """The candidates of all threads, sorted."""
+    return np.sort(np.concatenate([part.room[: part.gathered] for part in parts]))
+
+
 def both_of(ranks: dict[float, tuple[int, int, float]]) -> set[int]:
+    """All ranks that quantiles lie between."""
     return {rank for below, above, _ in ranks.values() for rank in (below, above)}
 
 
 def quantiles_from(
-    ranks: dict[float, tuple[int, int, float]], search: RankSearch, value: Any
+    ranks: dict[float, tuple[int, int, float]], value: Callable[[int], float]
 ) -> dict[float, float]:
+    """The quantiles, by the value at each rank."""
     return {
-        fraction: d.between(value(search.key(below)), value(search.key(above)), weight)
+        fraction: d.between(value(below), value(above), weight)
         for fraction, (below, above, weight) in ranks.items()
     }

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stats")
 
 
-@pytest.fixture(params=["sorted", "counted"])
+@pytest.fixture(params=["sorted", "counted", "tables"])
 def way(request: pytest.FixtureRequest) -> Iterator[str]:
     """Few values are sorted; the ways for many are held to the same figures."""
     with force(request.param):
@@ -47,6 +47,9 @@ def force(way: str) -> Any:
     patch.setattr(passes, "SORTED_AT_MOST", (1 << 40) if way == "sorted" else -1)
     if way == "estimated":
         patch.setattr(passes, "EXACT_BYTES", 0)
+    if way == "tables":
+        for module in ("sums", "passes32", "passes64"):
+            patch.setattr(f"inspector_app.analysis.{module}.GATHERED_AT_MOST", -1)
     if way == "small blocks":
         patch.setattr("inspector_app.checkpoint.values.BLOCK_BYTES", 1 << 6)
     return _Undo(patch)
@@ -287,7 +290,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@pytest.mark.parametrize("way_", ["sorted", "counted", "small blocks", "estimated"])
+@pytest.mark.parametrize("way_", ["sorted", "counted", "tables", "small blocks", "estimated"])
 def test_layouts(folder: Path, name: str, way_: str) -> None:
     with torch_files.prototypes():
         made = LAYOUTS[name]()
@@ -328,7 +331,7 @@ VALUES = st.one_of(
 @given(
     st.lists(VALUES, max_size=200),
     st.sampled_from(["float64", "float32", "bfloat16", "float16"]),
-    st.sampled_from(["sorted", "counted", "small blocks", "estimated"]),
+    st.sampled_from(["sorted", "counted", "tables", "small blocks", "estimated"]),
 )
 @example([0.0, -0.0], "float32", "estimated")
 @example([-0.0, 1e-45, 3.4e38, -3.4e38], "float32", "estimated")
