@@ -11,11 +11,12 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from inspector_app.analysis.distribution import Distribution
-from inspector_app.analysis.passes import Pass, first_pass
+from inspector_app.analysis.passes import Pass, Sorting, first_pass
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.values import BlockBuffer, Elements, ValueReader, stored
@@ -146,6 +147,7 @@ class _Work:
         self._reader = reader
         self._exact = exact
         self._news = threading.Condition()
+        self._interpreting = threading.Lock()
         self._todo = deque(_grouped(tensors))
         self._ready: deque[_Job] = deque()
         self._unfinished = len(self._todo)
@@ -185,20 +187,28 @@ class _Work:
                 if taken is None:
                     return
                 job, number = taken
-                try:
-                    part = job.parts.get(threading.get_ident())
-                    if part is None:
-                        part = job.parts[threading.get_ident()] = job.current.new_part()
-                    job.current.take(part, number, buffer)
-                except CheckpointError as error:
-                    self._fail(job, error)
-                if self._is_last(job):
-                    self._finish(job)
+                few = isinstance(job.current, Sorting)
+                # That is Python's work, nearly all of it: threads would only wake each other.
+                with self._interpreting if few else nullcontext():
+                    self._count(job, number, buffer)
         except BaseException as error:
             with self._news:
                 self._failure = error
                 self._stopped = True
                 self._news.notify_all()
+
+    def _count(self, job: _Job, number: int, buffer: BlockBuffer) -> None:
+        """Count one block; after the last of them conclude the pass."""
+        thread = threading.get_ident()
+        try:
+            part = job.parts.get(thread)
+            if part is None:
+                part = job.parts[thread] = job.current.new_part()
+            job.current.take(part, number, buffer)
+        except CheckpointError as error:
+            self._fail(job, error)
+        if self._is_last(job):
+            self._finish(job)
 
     def _take(self) -> tuple[_Job, int] | None:
         """A block to count; None if there is nothing left to do."""
