@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator
+from functools import partial
 from threading import Event, Thread
 from time import perf_counter
 from typing import Any
@@ -48,11 +49,12 @@ class Background(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._hand_out)
-        # Not bound methods: when `destroyed` is emitted this object is half gone.
-        self.destroyed.connect(self._worker.end)
+        # Not a method of this object, which is half gone when `destroyed` is emitted; and
+        # Qt keeps a partial, but not what a method is bound to.
+        self.destroyed.connect(partial(_Worker.end, self._worker))
         application = QCoreApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(self._worker.end)
+            application.aboutToQuit.connect(self._quit)
 
     @property
     def running(self) -> bool:
@@ -84,6 +86,9 @@ class Background(QObject):
                 dispatcher.aboutToBlock.disconnect(self._window_idle)
                 dispatcher.awake.disconnect(self._window_busy)
         self._worker.may_step.set()
+
+    def _quit(self) -> None:
+        self._worker.end()
 
     def _window_idle(self) -> None:
         self._worker.may_step.set()
@@ -136,7 +141,7 @@ class _Worker:
         if self._thread is not None:
             self._thread.join()
 
-    def end(self, _destroyed: object = None) -> None:
+    def end(self, *_destroyed: object) -> None:
         self.cancel()
         self.join()
 
