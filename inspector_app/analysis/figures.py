@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector_app.analysis.distribution import Distribution
 from inspector_app.analysis.stats import TensorStats
@@ -79,42 +78,37 @@ def figures_of_distribution(values: Distribution) -> Figures:
     )
 
 
-def together(parts: Iterable[Figures]) -> Figures | None:
-    """The figures of all values of `parts`; None if none of them has figures.
+def together(one: Figures, other: Figures) -> Figures:
+    """The figures of all values of two tensors that have figures.
 
-    Means and squared distances are combined pairwise (Chan, Golub and LeVeque 1979), so that
+    Means and squared distances are combined as Chan, Golub and LeVeque (1979) do, so that
     values close together far from 0 do not cancel.
     """
-    count = nans = infinities = zeros = 0
-    least: float | int = math.inf
-    most: float | int = -math.inf
-    mean = squares = l2 = 0.0
-    any_figures = False
-    for part in parts:
-        if part.error:
-            continue
-        any_figures = True
-        nans += part.nans
-        infinities += part.infinities
-        zeros += part.zeros
-        if not part.count:
-            continue
-        least, most = min(least, part.least), max(most, part.most)
-        whole = count + part.count
-        share = part.count / whole
-        apart = part.mean - mean
-        own = part.std * part.std * _float(part.count - 1) if part.count > 1 else 0.0
-        squares += own + apart * apart * share * _float(count)
-        mean += apart * share
-        l2 = math.hypot(l2, part.l2)
-        count = whole
-    if not any_figures:
-        return None
-    if not count:
-        nan = math.nan
-        return Figures(0, nans, infinities, zeros, nan, nan, nan, nan, 0.0)
-    std = math.sqrt(squares / _float(count - 1)) if count > 1 else math.nan
-    return Figures(count, nans, infinities, zeros, least, most, mean, std, l2)
+    nans, infinities = one.nans + other.nans, one.infinities + other.infinities
+    if not one.count or not other.count:
+        known = one if one.count else other
+        return replace(known, nans=nans, infinities=infinities, l2=known.l2 if known.count else 0.0)
+    count = one.count + other.count
+    share = other.count / count
+    apart = other.mean - one.mean
+    squares = _squares(one) + _squares(other) + apart * apart * share * _float(one.count)
+    return Figures(
+        count,
+        nans,
+        infinities,
+        one.zeros + other.zeros,
+        min(one.least, other.least),
+        max(one.most, other.most),
+        one.mean + apart * share,
+        math.sqrt(squares / _float(count - 1)),
+        math.hypot(one.l2, other.l2),
+    )
+
+
+def _squares(figures: Figures) -> float:
+    if figures.count < 2:
+        return 0.0
+    return figures.std * figures.std * _float(figures.count - 1)
 
 
 def _float(count: int) -> float:
