@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from inspector_app.analysis.decimate import as_floats
+from inspector_app.analysis.decimate import STEP_SECONDS, as_floats
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.values import ValueReader
 
@@ -22,9 +23,7 @@ DEAD_SHARE = 1e-6
 MOST_CHANNELS = 1 << 24
 
 
-def windows(
-    shape: Sequence[int], order: Sequence[int], most: int = CHUNK_ELEMENTS
-) -> Iterator[tuple[slice, ...]]:
+def windows(shape: Sequence[int], order: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
     """Slices that cover `shape`, each of at most `most` elements.
 
     Args:
@@ -83,12 +82,15 @@ def measuring_channels(
     others = tuple(each for each in range(len(shape)) if each != axis)
     done, total = 0, max(prod(shape), 1)
     order = sorted(range(len(shape)), key=lambda each: -elements.stride[each])
-    for chosen in windows(shape, order):
+    stepped = time.monotonic()
+    for chosen in windows(shape, order, CHUNK_ELEMENTS):
         values = as_floats(reader.read(tensor, chosen, raw)).astype(np.float64)
         with np.errstate(all="ignore"):
             sums[chosen[axis]] += np.square(values, out=values).sum(axis=others)
         done += values.size
-        yield done / total
+        if time.monotonic() - stepped > STEP_SECONDS:
+            yield done / total
+            stepped = time.monotonic()
     norms = np.sqrt(sums)
     finite = norms[np.isfinite(norms) & (norms > 0)]
     bound = float(np.median(finite)) * DEAD_SHARE if len(finite) else 0.0
@@ -126,13 +128,16 @@ def saving_npy(
             }
             np.lib.format.write_array_header_1_0(file, header)
             done, total = 0, max(prod(shape), 1)
-            for chosen in windows(shape, range(len(shape))):
+            stepped = time.monotonic()
+            for chosen in windows(shape, range(len(shape)), CHUNK_ELEMENTS):
                 values = reader.read(tensor, chosen, raw)
                 if values.dtype.isbuiltin != 1:
                     values = as_floats(values)
                 file.write(np.ascontiguousarray(values, dtype).data)
                 done += values.size
-                yield done / total
+                if time.monotonic() - stepped > STEP_SECONDS:
+                    yield done / total
+                    stepped = time.monotonic()
         os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):

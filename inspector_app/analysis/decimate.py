@@ -30,6 +30,7 @@ _SAMPLED_PIECES = 40  # in each direction, where whole rows are too long
 _PIECE = 64  # elements of each
 _FOLDED = 1024  # numpy reduces short rows slowly: several are taken as one
 _NEWS_SECONDS = 0.15
+STEP_SECONDS = 0.02  # a yield lets others go first, which takes time as well
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +110,7 @@ def decimating(
 ) -> Generator[Picture | None, None, None]:
     """Make a picture of at most `height` × `width` cells.
 
-    Yields None where there is nothing new: a step takes a few milliseconds. The last
+    Yields None where there is nothing new: a step takes tens of milliseconds. The last
     picture has ``done == 1``.
 
     Raises:
@@ -212,19 +213,21 @@ class _Decimation:
             return
         wide = min(column_count, CHUNK_ELEMENTS)
         tall = max(CHUNK_ELEMENTS // wide, 1)
-        last = time.monotonic()
+        last = stepped = time.monotonic()
         for top in range(0, row_count, tall):
             bottom = min(top + tall, row_count)
             for left in range(0, column_count, wide):
                 with np.errstate(all="ignore"):
                     self._take(top, bottom, left, min(left + wide, column_count))
-                if time.monotonic() - last > _NEWS_SECONDS:
+                now = time.monotonic()
+                if now - last > _NEWS_SECONDS:
                     finished[: int(np.searchsorted(self.rows, top, side="right")) - 1] = True
                     done = (top * column_count + left * (bottom - top)) / total
                     yield self._picture(finished, min(done, 0.999))
-                    last = time.monotonic()
-                else:
+                    last = stepped = time.monotonic()
+                elif now - stepped > STEP_SECONDS:
                     yield None
+                    stepped = time.monotonic()
         finished[:] = True
         yield self._picture(finished, 1.0)
 

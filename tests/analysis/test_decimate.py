@@ -189,6 +189,7 @@ def test_npy_files_hold_the_tensor(saved, tmp_path, monkeypatch, tensor):
 
 def test_a_cancelled_save_leaves_nothing(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK_ELEMENTS", 4)
+    monkeypatch.setattr(chunks, "STEP_SECONDS", 0)
     folder = tmp_path / "saved"
     folder.mkdir()
     steps = saving_npy(*saved(torch.randn(50)), str(folder / "t.npy"))
