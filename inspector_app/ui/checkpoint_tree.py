@@ -130,6 +130,10 @@ class CheckpointTree(QWidget):
             row = row + 1 if rows.kinds[row] == RowKind.FOLDED else rows.parents[row]
         self._select_row(row)
 
+    def search_for(self, text: str) -> None:
+        """Search as if `text` were typed."""
+        self.search_field.setText(text)
+
     def _select_row(self, row: int) -> None:
         if row < 0:
             return

@@ -39,7 +39,8 @@ class StatisticsColumns:
     """
 
     def __init__(self, rows: TreeRows) -> None:
-        self._rows = rows
+        # Not the rows themselves, which have these statistics: nothing takes such cycles apart.
+        self._nodes, self._parents, self._sizes = rows.nodes, rows.parents, rows.sizes
         self.own: dict[int, Figures] = {}
         self.below: dict[int, Figures] = {}
         self._row_of: dict[int, int] = {}
@@ -48,17 +49,17 @@ class StatisticsColumns:
 
     def preparing(self, tensors: Iterable[TensorInfo]) -> Generator[None, None, None]:
         """Find the rows of the tensors that will be counted; before anything else."""
-        rows = self._rows
+        nodes, parents = self._nodes, self._parents
         wanted = set(map(id, tensors))
-        missing = array("I", bytes(4 * len(rows)))
-        for row in range(len(rows) - 1, -1, -1):
+        missing = array("I", bytes(4 * len(nodes)))
+        for row in range(len(nodes) - 1, -1, -1):
             if row % ROWS_A_STEP == 0:
                 yield
-            identity = id(rows.nodes[row])
+            identity = id(nodes[row])
             if identity in wanted:
                 self._row_of[identity] = row
                 missing[row] += 1
-            parent = rows.parents[row]
+            parent = parents[row]
             if parent >= 0 and missing[row]:
                 missing[parent] += missing[row]
         self._missing = missing
@@ -78,7 +79,8 @@ class StatisticsColumns:
         self.own[row] = figures
         broken = figures.nans + figures.infinities > 0
         self._missing[row] -= 1
-        for above in self._rows.ancestors(row):
+        above = row
+        while (above := self._parents[above]) >= 0:
             self._missing[above] -= 1
             if broken:
                 self._broken[above] += 1
@@ -91,7 +93,7 @@ class StatisticsColumns:
         own = self.own.get(row)
         if own is not None:
             return own
-        if not self._missing or self._missing[row] or not self._rows.sizes[row]:
+        if not self._missing or self._missing[row] or not self._sizes[row]:
             return None
         return self.below.get(row)
 

@@ -48,10 +48,11 @@ class StatisticsRun(QObject):
 
     Attributes:
         figures: by `id` of the tensor.
+        found: the same in the order in which they came, with their tensors.
 
     Signals:
         activity_changed: an `Activity`, or None when nothing is going on.
-        changed: figures have come, at most ten times a second.
+        changed: figures have come or gone; at most ten times a second.
         ended: it is complete, was cancelled or has failed.
         message: one sentence for the status bar.
     """
@@ -65,6 +66,7 @@ class StatisticsRun(QObject):
         super().__init__(parent)
         self._tree = tree
         self.figures: dict[int, Figures] = {}
+        self.found: list[tuple[TensorInfo, Figures]] = []
         self._checkpoint: Checkpoint | None = None
         self._tensors: list[TensorInfo] = []
         self._columns: StatisticsColumns | None = None
@@ -130,6 +132,8 @@ class StatisticsRun(QObject):
         self._prepared = False
         self._tensors = []
         self.figures = {}
+        self.found = []
+        self.changed.emit()
 
     def _text(self) -> str:
         return self.tr("Computing statistics")
@@ -151,6 +155,7 @@ class StatisticsRun(QObject):
         assert self._queue is not None
         for tensor, figures in counted.found:
             self.figures[id(tensor)] = figures
+            self.found.append((tensor, figures))
             self._columns.add(tensor, figures)
         self.activity_changed.emit(Activity(self._text(), counted.done, counted.total))
         if counted.found and not self._paint.isActive():

@@ -24,6 +24,8 @@ from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_visible import MATCH
 
 NARROWEST_NAME = 180
+# With columns about values one scrolls to the side in any case.
+NARROWEST_BESIDE_FIGURES = 300
 # Typing ahead looks no further than this.
 SEARCH_SECONDS = 0.03
 TYPING_SECONDS = 1.0
@@ -36,8 +38,8 @@ _SAMPLES = {
     Column.SIZE: "999.9 MB",
     Column.DEVICE: "cuda:00",
     Column.ZEROS: "> 99.99 %",
-    Column.NANS: "⚠ 1,234 NaN",
-    **dict.fromkeys(STATISTICS[:-2], "-1.234e-05"),
+    Column.NANS: "⚠ 123 NaN",
+    **dict.fromkeys(STATISTICS[:-2], "-1.234e-5"),
 }
 
 
@@ -187,7 +189,9 @@ class TreeView(QTableView):
             return
         others = sum(self.columnWidth(column) for column in Column if column != Column.NAME)
         self._fitting = True
-        self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, NARROWEST_NAME))
+        figures = any(not self.isColumnHidden(column) for column in STATISTICS)
+        least = NARROWEST_BESIDE_FIGURES if figures else NARROWEST_NAME
+        self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, least))
         self._fitting = False
 
     # Keys and clicks
