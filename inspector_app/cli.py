@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
-from inspector_app.command import Command, Trouble
+from inspector_app.terminal.command import Command, Trouble
 
 if TYPE_CHECKING:
     import argparse
 
 PROGRAM = "checkpoint-inspector"
 FOUND_NOTHING = 0
+FOUND_SOMETHING = 1
 TROUBLE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
@@ -60,7 +61,7 @@ def _declare_show(parser: argparse.ArgumentParser) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     import gc
 
-    from inspector_app.progress_line import drive
+    from inspector_app.terminal.progress_line import drive
 
     # Nothing that is built here is garbage before the process ends.
     collecting = gc.isenabled()
@@ -68,12 +69,12 @@ def _show(arguments: argparse.Namespace) -> int:
     try:
         checkpoint = drive(arguments.file, not (arguments.no_progress or arguments.quiet))
         if arguments.json:
-            from inspector_app.show_json import json_parts
+            from inspector_app.terminal.show_json import json_parts
 
             _write(json_parts(checkpoint))
         else:
-            from inspector_app.show_text import text_parts
-            from inspector_app.terminal_style import Style
+            from inspector_app.terminal.show_text import text_parts
+            from inspector_app.terminal.style import Style
 
             _write(text_parts(checkpoint, Style.of(sys.stdout), tree=not arguments.quiet))
     finally:
@@ -82,9 +83,40 @@ def _show(arguments: argparse.Namespace) -> int:
     return FOUND_NOTHING
 
 
+def _declare_stats(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index or its folder")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    parser.add_argument(
+        "--select",
+        metavar="GLOB",
+        action="append",
+        help="only tensors whose name or key matches; may be given several times",
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="exact quantiles of large float32 tensors too, in a second pass",
+    )
+    parser.add_argument("--quiet", action="store_true", help="the summary and what is wrong only")
+    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.stats_command import stats
+
+    try:
+        wrong, failed = stats(arguments, _write)
+    except LookupError as error:
+        raise Trouble(f"{arguments.file}: {error}") from None
+    if failed is not None:
+        raise failed
+    return FOUND_SOMETHING if wrong else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
+    "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 
 
@@ -99,7 +131,7 @@ def run(argv: list[str]) -> int:
         if command == "open" and not any(word.startswith("-") for word in rest):
             # A double click: the window need not wait for argparse.
             return _open_files(rest)
-        from inspector_app.command_parser import parser_of
+        from inspector_app.terminal.parser import parser_of
 
         parser = parser_of(PROGRAM, COMMANDS, command, explicit=rest is not argv)
         arguments = parser.parse_args(rest)

@@ -22,8 +22,8 @@ from torch import nn
 from inspector_app import __version__
 from inspector_app.__main__ import main
 from inspector_app.checkpoint import open_checkpoint
-from inspector_app.show_text import text_parts
-from inspector_app.terminal_style import Style, clipped, display_width, fitted
+from inspector_app.terminal.show_text import text_parts
+from inspector_app.terminal.style import Style, clipped, display_width, fitted
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = ["schema", "path", "format", "file_bytes", "sections", "tensors", "globals", "problems"]
@@ -161,7 +161,7 @@ def test_json_says_what_the_reader_says(tmp_path: Path, capsys: pytest.CaptureFi
 def test_json_of_more_tensors_than_are_written_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inspector_app.show_json._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("inspector_app.terminal.show_json._ROWS_AT_ONCE", 10)
     for count in (0, 1, 9, 10, 11, 20, 35):
         path = tmp_path / f"{count}.pt"
         torch.save([torch.ones(1) for _ in range(count)], path)
@@ -512,7 +512,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, training: Path) -> None:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("inspector_app.progress_line.drive", interrupt)
+    monkeypatch.setattr("inspector_app.terminal.progress_line.drive", interrupt)
     assert main(["show", str(training)]) == 130
 
 

@@ -94,7 +94,7 @@ def broken_rules(package: Path) -> list[str]:
         report(path, early & AFTER_PAINTING, "imported before the tree is painted")
         allowed = QT | AFTER_PAINTING
         report(path, third_party(imports(path)) - allowed, "not for a window")
-    for path in package.glob("*.py"):
+    for path in [*package.glob("*.py"), *modules(package, "terminal")]:
         report(path, third_party(imports(path, at_import_time=True)), "imported before it is used")
         early = {name for name in imports(path, at_import_time=True) if ".ui" in name}
         report(path, early, "a command that needs no window imports it")
@@ -123,7 +123,7 @@ def small_tree(tmp_path: Path) -> Path:
     """A tree with the same packages, which keeps the rule."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     package = tmp_path / "inspector_app"
-    for folder in ("", "checkpoint", "analysis", "worker", "ui"):
+    for folder in ("", "checkpoint", "analysis", "worker", "terminal", "ui"):
         (package / folder).mkdir()
         (package / folder / "__init__.py").touch()
     for module in ("__main__", "cli", "worker/client", "worker/main", "ui/window"):
@@ -156,6 +156,7 @@ def test_small_tree_keeps_the_rule(small_tree: Path) -> None:
         ("ui/tree.py", "from inspector_app.worker import main", "ui:"),
         ("ui/tree.py", "from inspector_app import cli", "ui:"),
         ("analysis/diff.py", "from inspector_app import cli", "__main__ over"),
+        ("terminal/show.py", "from inspector_app.ui import window", "__main__ over"),
     ],
 )
 def test_a_broken_contract_is_seen(
@@ -182,6 +183,7 @@ def test_a_broken_contract_is_seen(
         ("cli.py", "from inspector_app.ui import window"),
         ("cli.py", "import torch"),
         ("cli.py", "def show():\n    from PySide6 import QtCore"),
+        ("terminal/show.py", "def show():\n    from PySide6 import QtCore"),
     ],
 )
 def test_a_broken_rule_beyond_the_contracts_is_seen(

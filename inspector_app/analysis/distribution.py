@@ -23,6 +23,7 @@ import numpy as np
 Array: TypeAlias = Any
 
 BINS = 64
+_PARTS = np.arange(BINS + 1) / BINS
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 # The upper half of a float32 tells whether it is below this one.
 NEAR_ZERO = 2.0**-20
@@ -46,7 +47,7 @@ class Distribution:
         quantiles: of `QUANTILES`, by the fraction.
         edges, counts: of the histogram, float64 and int64.
         exact: every figure is; else the quantiles are within `quantile_error`.
-        quantile_error: how far a quantile may be off, relative to it.
+        quantile_error: how far a quantile may be off, relative to the values next to its rank.
     """
 
     count: int
@@ -149,25 +150,25 @@ def histogram_edges(least: float | int, most: float | int, integers: bool) -> Ar
         # Beyond 2^52 halves are lost, and the ends must still hold all values.
         exact[0], exact[-1] = min(exact[0], float(whole)), max(exact[-1], float(end))
         return np.array(exact)
-    parts = np.arange(BINS + 1) / BINS
-    edges = float(least) * (1 - parts) + float(most) * parts
+    edges = float(least) * (1 - _PARTS) + float(most) * _PARTS
     edges[0], edges[-1] = least, most
     # Rounding must not turn the order round where there are hardly numbers between.
-    return np.clip(np.maximum.accumulate(edges), edges[0], edges[-1])
+    return np.minimum(np.maximum.accumulate(edges), edges[-1])
 
 
 def bins_per_unit(edges: Array) -> float:
     """How many bins there are for each unit, about: where to look for a value's bin."""
-    width = float(edges[-1] - edges[0])
+    width = float(edges[-1]) - float(edges[0])
     return (len(edges) - 1) / width if 0 < width < math.inf else 0.0
 
 
-def binned(values: Array, counts: Array, edges: Array) -> Array:
-    """How many of the sorted `values`, each occurring so often, lie in each bin."""
-    before = np.concatenate([[0], np.cumsum(counts)])
-    places = np.searchsorted(values, edges, side="left")
+def binned(values: Array, counts: Array | None, edges: Array) -> Array:
+    """How many of the sorted `values` lie in each bin; each occurs as often as `counts` says."""
+    places = values.searchsorted(edges)
     places[0], places[-1] = 0, len(values)
-    return np.diff(before[places])
+    if counts is not None:
+        places = np.concatenate([[0], counts.cumsum()])[places]
+    return places[1:] - places[:-1]
 
 
 def of_sorted(
@@ -188,9 +189,7 @@ def of_sorted(
         nans, infinities: how many there are beside them, each `repeats` times as well.
         ends: the least and the greatest of integers that float64 may round.
     """
-    if counts is None:
-        counts = np.ones(len(values), np.int64)
-    count = int(counts.sum())
+    count = len(values) if counts is None else int(counts.sum())
     nans, infinities = nans * repeats, infinities * repeats
     if not count:
         return empty(nans, infinities)
@@ -198,42 +197,52 @@ def of_sorted(
     most: float | int = float(values[-1])
     if integers:
         least, most = ends or (int(least), int(most))
-    scale = scale_for(float(max(abs(least), abs(most))))
-    scaled = values if scale == 1 else values * scale
-    # From the middle, or sums of values close together far from 0 would cancel.
-    middle = float(scaled[len(scaled) // 2])
-    mean = middle + float((scaled - middle) @ counts) / count
-    apart = scaled - mean
-    moments = Moments(
-        count, mean, float(apart * apart @ counts), float(np.abs(scaled) @ counts), scale
-    )
-    after = np.cumsum(counts)
-
-    def at(rank: int) -> float:
-        return float(values[np.searchsorted(after, rank, side="right")])
-
-    quantiles = {
-        fraction: between(at(below), at(above), weight)
-        for fraction, (below, above, weight) in ranks(count, repeats).items()
-    }
-    ends = np.searchsorted(values, [0.0, -NEAR_ZERO, NEAR_ZERO], side="left")
-    zero_end = np.searchsorted(values, 0.0, side="right")
-    near_start = np.searchsorted(values, -NEAR_ZERO, side="right")
     edges = histogram_edges(least, most, integers)
-    figures = moments.figures(repeats)
+    around = values.searchsorted(_AROUND_ZERO).tolist()
+    before = around if counts is None else [int(counts[:place].sum()) for place in around]
+    near_start, zero_start, zero_end, near_end = before
     return Distribution(
         count * repeats,
         nans,
         infinities,
-        int(counts[ends[0] : zero_end].sum()) * repeats,
-        int(counts[near_start : ends[2]].sum()) * repeats,
+        (zero_end - zero_start) * repeats,
+        (near_end - near_start) * repeats,
         least,
         most,
-        *figures,
-        quantiles,
+        *_moments(values, counts, count).figures(repeats),
+        _quantiles(values, counts, count, repeats),
         edges,
         repeated(binned(values, counts, edges), repeats),
     )
+
+
+# Where those within `NEAR_ZERO` and the zeros begin and end, in float64.
+_AROUND_ZERO = np.array([math.nextafter(-NEAR_ZERO, 0), 0.0, 5e-324, NEAR_ZERO])
+
+
+def _moments(values: Array, counts: Array | None, count: int) -> Moments:
+    scale = scale_for(max(abs(float(values[0])), abs(float(values[-1]))))
+    scaled = values if scale == 1 else values * scale
+    weights = np.ones(count) if counts is None else counts.astype(np.float64)
+    # From the middle, or sums of values close together far from 0 would cancel.
+    middle = float(scaled[len(scaled) // 2])
+    apart = scaled - middle
+    shift = float(apart @ weights) / count
+    apart -= shift
+    squares, absolute = float(apart * apart @ weights), float(np.abs(scaled) @ weights)
+    return Moments(count, middle + shift, squares, absolute, scale)
+
+
+def _quantiles(values: Array, counts: Array | None, count: int, repeats: int) -> dict[float, float]:
+    wanted = ranks(count, repeats)
+    places = [rank for below, above, _ in wanted.values() for rank in (below, above)]
+    if counts is not None:
+        places = counts.cumsum().searchsorted(places, side="right")
+    found = iter(values[places].tolist())
+    return {
+        fraction: between(next(found), next(found), weight)
+        for fraction, (_, _, weight) in wanted.items()
+    }
 
 
 def empty(nans: int = 0, infinities: int = 0) -> Distribution:

@@ -41,12 +41,6 @@ class TensorStats:
     raw: Distribution | None = None
     error: CheckpointError | None = None
 
-    @property
-    def suspicious(self) -> bool:
-        """It has a NaN or an infinity, or is all zero."""
-        values = self.values
-        return values is not None and (values.nans > 0 or values.infinities > 0 or values.all_zero)
-
 
 @dataclass(frozen=True, slots=True)
 class StatsProgress:
@@ -266,7 +260,8 @@ class _Work:
         """Go on with the next pass, or report the tensor."""
         entry = job.tensor
         if entry.error is None:
-            found = job.current.finish(list(job.parts.values()))
+            parts = list(job.parts.values()) or [job.current.new_part()]
+            found = job.current.finish(parts)
             if not isinstance(found, Distribution):
                 self._start(entry, found)
                 return

@@ -78,6 +78,7 @@ MESSAGES: dict[str, str] = {
     "duplicate-key": "the key occurs more than once; the last one counts, as in torch",
     # values of tensors
     "no-values": "the values cannot be shown: {reason}",
+    "values-missing": "the values are not in the file",
     "values-cut": "the values are cut off: {missing} bytes are missing",
     "file-changed": "the file was changed after it was opened; open it again",
     # formats made of several parts

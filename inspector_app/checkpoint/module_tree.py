@@ -15,7 +15,9 @@ from inspector_app.checkpoint.pickle_nodes import Call, GlobalRef, ItemSet, Pair
 from inspector_app.checkpoint.torch_rebuild import attributes, pairs_of
 
 _DEEPEST = 100
-_MOST_MODULES = 200_000
+_MOST_ENTRIES = 2_000_000
+# In place of a tensor that a module has a name for and nothing else, such as no bias.
+ABSENT = object()
 # What every module has and nobody asks for, unless it is not empty.
 _USUAL = frozenset(
     {
@@ -39,20 +41,28 @@ class ModuleState:
             left out where there are none.
     """
 
-    __slots__ = ("buffers", "config", "modules", "parameters", "type_name")
+    __slots__ = ("_modules", "_parameters", "buffers", "config", "type_name")
 
     def __init__(self, type_name: str, state: list[tuple[Any, Any]]) -> None:
         named = dict(state)
         transient = _texts(named.get("_non_persistent_buffers_set"))
         self.type_name = type_name
-        self.parameters = pairs_of(named.get("_parameters"))
+        self._parameters = named.get("_parameters")
+        self._modules = named.get("_modules")
         buffers = pairs_of(named.get("_buffers"))
         self.buffers = [(name, value) for name, value in buffers if name not in transient]
-        self.modules = pairs_of(named.get("_modules"))
         self.config = [
             (name, value) for name, value in state if name not in _USUAL and not _empty_hooks(value)
         ]
         self.config += [(name, value) for name, value in buffers if name in transient]
+
+    @property
+    def parameters(self) -> list[tuple[Any, Any]]:
+        return pairs_of(self._parameters)
+
+    @property
+    def modules(self) -> list[tuple[Any, Any]]:
+        return pairs_of(self._modules)
 
 
 def module_state(value: Any) -> ModuleState | None:
@@ -70,7 +80,7 @@ def module_state(value: Any) -> ModuleState | None:
 
 
 def state_dict_of(root: ModuleState) -> Iterator[tuple[str, Any]]:
-    """Keys and inert tensors of the state_dict, in its order.
+    """Keys and inert tensors of the state_dict, in its order; `ABSENT` where there is none.
 
     A module that contains itself, and what lies deeper than torch itself could walk, is
     left out.
@@ -83,13 +93,13 @@ def state_dict_of(root: ModuleState) -> Iterator[tuple[str, Any]]:
         if module is None:
             ancestors.pop()
             continue
-        seen += 1
-        for name, tensor in [*module.parameters, *module.buffers]:
-            if tensor is not None:
-                yield f"{prefix}{name}", tensor
+        tensors = [*module.parameters, *module.buffers]
+        seen += 1 + len(tensors)
+        for name, tensor in tensors:
+            yield f"{prefix}{name}", ABSENT if tensor is None else tensor
         ancestors.append(value)
         stack.append(("", None, None))
-        if len(ancestors) > _DEEPEST or seen > _MOST_MODULES:
+        if len(ancestors) > _DEEPEST or seen > _MOST_ENTRIES:
             continue
         for name, child in reversed(module.modules):
             if any(child is ancestor for ancestor in ancestors):

@@ -9,7 +9,7 @@ bytes cannot become a billion nodes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from inspector_app.checkpoint.errors import Problem
@@ -21,7 +21,12 @@ from inspector_app.checkpoint.model import (
     Progress,
     TensorInfo,
 )
-from inspector_app.checkpoint.module_tree import ModuleState, module_state, state_dict_of
+from inspector_app.checkpoint.module_tree import (
+    ABSENT,
+    ModuleState,
+    module_state,
+    state_dict_of,
+)
 from inspector_app.checkpoint.pickle_nodes import (
     ByteArray,
     BytesPlace,
@@ -32,7 +37,7 @@ from inspector_app.checkpoint.pickle_nodes import (
     PairList,
     PersistentId,
 )
-from inspector_app.checkpoint.plain_objects import plain_object
+from inspector_app.checkpoint.plain_objects import Allowance, plain_object
 from inspector_app.checkpoint.text import plain
 from inspector_app.checkpoint.torch_rebuild import (
     BadTensorError,
@@ -48,6 +53,7 @@ _LARGE = 20_000
 _SCALARS = frozenset({int, float, str, bool, type(None), bytes})
 _KEYS = (str, int)
 _KEY_TEXT = 200
+_KEY_PARTS = 20
 MODULES = "(modules)"
 ARGUMENTS = "(arguments)"
 Pairs = list[tuple[Any, Any]]
@@ -124,6 +130,8 @@ class PickleTree:
         self._pending: list[tuple[str, dict[str, object]]] = []
         self._cut = False
         self._large: list[Pairs] = []
+        self._plain_lists: dict[int, bool] = {}
+        self._allowance = Allowance()
 
     def build(
         self, value: Any, key: PathElement = "", parent: Node | None = None
@@ -166,11 +174,17 @@ class PickleTree:
                     self.tensors.append(item)
                 elif kind in _SCALARS:
                     children.append(Node(element, Kind.SCALAR, kind.__name__, item, node))
+                elif item is ABSENT:
+                    pass
                 elif _identity(item) in open_now:
                     children.append(Node(element, Kind.REFERENCE, "contains itself", None, node))
                 elif len(levels) >= self._limits.depth:
                     self._limit_reached("levels", self._limits.depth, node)
                     children.append(Node(element, Kind.REFERENCE, "too deep", None, node))
+                elif self._repeated >= self._limits.repeated_nodes and (
+                    repeating or _identity(item) in self._seen
+                ):
+                    children.append(Node(element, Kind.REFERENCE, "seen above", None, node))
                 else:
                     child, below, inner = self._node(item, element, node, listed)
                     children.append(child)
@@ -204,16 +218,23 @@ class PickleTree:
     def _limit_reached(self, what: str, limit: int, node: Node) -> None:
         if not self._cut:
             self._cut = True
-            self.problems.append(Problem("tree-limit", node.name, {"limit": f"{limit} {what}"}))
+            self._report("tree-limit", node, {"limit": f"{limit} {what}"})
 
     def _note(self, code: str, details: dict[str, object]) -> None:
         self._pending.append((code, details))
 
     def _flush(self, node: Node) -> None:
-        if self._pending:
-            where = node.name
-            self.problems.extend(Problem(code, where, details) for code, details in self._pending)
-            self._pending.clear()
+        for code, details in self._pending:
+            self._report(code, node, details)
+        self._pending.clear()
+
+    def _report(self, code: str, node: Node, details: dict[str, object], below: str = "") -> None:
+        """Note a problem of `node`; a hostile file has a million of them, and endless names."""
+        if len(self.problems) < _MOST_PROBLEMS:
+            where = plain(node.name) + below
+            self.problems.append(Problem(code, where, details))
+        elif len(self.problems) == _MOST_PROBLEMS:
+            self.problems.append(Problem("more-problems", "", {"limit": _MOST_PROBLEMS}))
 
     # --- one node
 
@@ -234,7 +255,7 @@ class PickleTree:
             return node, value.entries(), False
         if kind is list or kind is tuple:
             node = Node(key, Kind.SEQUENCE, kind.__name__, None, parent)
-            if len(value) > _LONG_SEQUENCE and all(type(item) in _SCALARS for item in value):
+            if len(value) > _LONG_SEQUENCE and self._is_plain(value):
                 node.value = value
                 return node, None, listed
             return node, iter(enumerate(value)), listed
@@ -262,7 +283,7 @@ class PickleTree:
         except BadTensorError as error:
             self._pending.clear()
             node, entries = self._object(value, key, parent)
-            self.problems.append(Problem("bad-tensor", node.name, {"what": str(error)}))
+            self._report("bad-tensor", node, {"what": str(error)})
             return node, entries, listed
         if rebuilt is not None:
             tensor = rebuilt.tensor
@@ -278,7 +299,7 @@ class PickleTree:
         if module is not None:
             node = Node(key, Kind.MODULE, module.type_name, None, parent)
             return node, _module_entries(module), listed
-        known = plain_object(value)
+        known = plain_object(value, self._allowance)
         if known is not None:
             node = Node(key, known.kind, known.type_name, known.value, parent)
             below: Below | None = None
@@ -288,6 +309,14 @@ class PickleTree:
             return node, below, listed
         node, below = self._object(value, key, parent)
         return node, below, listed
+
+    def _is_plain(self, items: Sequence[Any]) -> bool:
+        """Whether all items are scalars. Looked up once, however often the list is shown."""
+        known = self._plain_lists.get(id(items))
+        if known is None:
+            known = all(type(item) in _SCALARS for item in items)
+            self._plain_lists[id(items)] = known
+        return known
 
     def _last_of_equal(self, pairs: Pairs, node: Node) -> Generator[Progress, None, Pairs]:
         """The pairs that a dictionary made of them would have."""
@@ -311,8 +340,8 @@ class PickleTree:
             elif key in unique:
                 unique.discard(key)
                 kept.append((key, last[key]))
-            elif len(self.problems) < _MOST_PROBLEMS:
-                self.problems.append(Problem("duplicate-key", f"{node.name}/{plain(str(key))}"))
+            else:
+                self._report("duplicate-key", node, {}, f"/{plain(str(key))}")
         return kept
 
     def _object(
@@ -356,7 +385,7 @@ class PickleTree:
             storage, dtype = self._rebuilder.storage(value)
         except BadTensorError as error:
             node = Node(key, Kind.OBJECT, "persistent id", None, parent)
-            self.problems.append(Problem("bad-tensor", node.name, {"what": str(error)}))
+            self._report("bad-tensor", node, {"what": str(error)})
             return node
         return Node(key, Kind.STORAGE, dtype or "untyped", storage, parent)
 
@@ -379,15 +408,19 @@ def key_text(value: Any) -> str:
         return str(value[:_KEY_TEXT])
     if type(value) is tuple:
         inner = ", ".join(
-            repr(item) if type(item) in _SCALARS else "…" for item in value[:_KEY_TEXT]
+            _short_repr(item) if type(item) in _SCALARS else "…" for item in value[:_KEY_PARTS]
         )
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if type(value) is GlobalRef:
         return value.full_name
     if type(value) is Call:
-        plain = plain_object(value)
+        plain = plain_object(value, Allowance(_KEY_TEXT))
         if plain is not None and plain.kind == Kind.SCALAR:
             return str(plain.value)
         if type(value.function) is GlobalRef:
             return f"{value.function.full_name}(…)"
     return f"<{type(value).__name__}>"
+
+
+def _short_repr(value: Any) -> str:
+    return repr(value[:_KEY_TEXT] if isinstance(value, (str, bytes)) else value)

@@ -65,16 +65,44 @@ class Plain:
         self.entries = entries
 
 
-def plain_object(call: Call) -> Plain | None:
-    """What `call` says, if it is of a known class and of the form that the class writes."""
+class Allowance:
+    """Bytes that values may take which a stream does not write out but refers to.
+
+    A text of a megabyte that a thousand calls refer to would become a gigabyte.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = 64 << 20) -> None:
+        self.left = left
+
+    def take(self, value: Any) -> bool:
+        """Whether `value` may be kept; if so its length is used up."""
+        if isinstance(value, ArrayInfo):
+            value = value.data
+        length = len(value) if isinstance(value, (str, bytes)) else 0
+        if length > self.left:
+            return False
+        self.left -= length
+        return True
+
+
+def plain_object(call: Call, allowance: Allowance) -> Plain | None:
+    """What `call` says, if it is of a known class and of the form that the class writes.
+
+    None also where its value is longer than what is left of `allowance`.
+    """
     if type(call.function) is not GlobalRef or type(call.args) is not tuple:
         return None
     name = call.function.full_name.replace("__builtin__.", "builtins.")
     reader = _READERS.get(name)
     if reader is None:
         return None
+    if sum(len(part) for part in call.args if isinstance(part, (str, bytes))) > allowance.left:
+        return None
     try:
-        return reader(call, name)
+        known = reader(call, name)
+        return known if known is not None and allowance.take(known.value) else None
     except (ValueError, IndexError, TypeError, OverflowError, struct.error):
         return None
 

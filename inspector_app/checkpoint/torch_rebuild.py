@@ -23,6 +23,7 @@ from inspector_app.checkpoint.pickle_nodes import Call, GlobalRef, PairList, Per
 from inspector_app.checkpoint.tensor_runs import view_bytes
 
 _WRAPPED_AT_MOST = 16
+_MOST_METADATA = 32
 Part = tuple[str | int, Any]
 ResolveStorage = Callable[[PersistentId], tuple[StorageRef, str]]
 
@@ -148,7 +149,7 @@ class TensorRebuilder:
         if details is None:
             details = self._plain
         if metadata is not None:
-            bits = dict(pairs_of(metadata))
+            bits = dict(pairs_of(metadata, _MOST_METADATA))
             details = TensorDetails(
                 conj=bits.get("conj") is True,
                 neg=bits.get("neg") is True,
@@ -257,7 +258,7 @@ class TensorRebuilder:
         return Rebuilt(tensor, list(zip(names, args, strict=False)))
 
     def _jagged(self, args: tuple[Any, ...]) -> Rebuilt:
-        given = dict(pairs_of(args[0]))
+        given = dict(pairs_of(args[0], _MOST_METADATA))
         values, offsets = self.rebuild(given.get("values")), self.rebuild(given.get("offsets"))
         lengths = self.rebuild(given.get("lengths"))
         if values is None or offsets is None:
@@ -471,10 +472,13 @@ def array_shape(value: Any) -> tuple[int, ...]:
     raise BadTensorError("the array is no numpy array")
 
 
-def pairs_of(value: Any) -> list[tuple[Any, Any]]:
-    """The pairs of an inert mapping whose keys are text; none of anything else."""
+def pairs_of(value: Any, most: int | None = None) -> list[tuple[Any, Any]]:
+    """The pairs of an inert mapping whose keys are text, or the first `most` of them.
+
+    Anything else has none.
+    """
     pairs = value.pairs if type(value) in (PairList, Call) else None
-    return [(key, item) for key, item in pairs or () if isinstance(key, str)]
+    return [(key, item) for key, item in (pairs or [])[:most] if isinstance(key, str)]
 
 
 def attributes(state: Any) -> list[Part]:

@@ -35,6 +35,8 @@ BLOCK_BYTES = 1 << 20
 _MOST_AXES = 64  # of a numpy array
 _MOST_READ_BYTES = 1 << 28
 _STORED_VALUES = {"nested": "buffer", "jagged": "_values"}
+_REAL = ("float64", "float32", "float16")
+_ZERO_POINTS = (*_REAL, "int64", "int32", "int16", "int8", "uint8")
 # A view may show each element of its storage several times; a hostile one does so without end.
 _OVERLAP = 256
 _OVERLAPPING = 1 << 28
@@ -75,14 +77,16 @@ class Channels:
         shape = [1] * values.ndim
         shape[axis] = len(channels)
         part = slice(channels.start, channels.stop, channels.step)
-        scales: Array = self.scales[part].astype(np.float32).reshape(shape)
-        zero_points = self.zero_points[part]
+        # In the precision of the scales, as torch does it: float64, or float32 where the zero
+        # points are no integers.
+        scales: Array = self.scales[part].reshape(shape)
+        zero_points = self.zero_points[part].reshape(shape)
         if zero_points.dtype.kind in "iu":
-            exact = values.astype(np.int64) - zero_points.astype(np.int64).reshape(shape)
+            exact = values.astype(np.int64) - zero_points.astype(np.int64)
         else:
-            exact = values.astype(np.float32) - zero_points.astype(np.float32).reshape(shape)
+            exact = values.astype(scales.dtype) - zero_points.astype(scales.dtype)
         with np.errstate(all="ignore"):
-            return exact.astype(np.float32) * scales
+            return (exact.astype(scales.dtype) * scales).astype(np.float32)
 
 
 class Elements:
@@ -277,12 +281,11 @@ class ValueReader:
     def _run(self, tensor: TensorInfo) -> ByteRun:
         storage = tensor.storage
         if storage is None or tensor.stride is None or tensor.storage_offset is None:
-            raise NoValues("no-values", reason=_why_without(tensor))
+            raise _without(tensor)
         if 0 in tensor.shape:
             return _NOTHING
         if storage.record is None:
-            reason = tensor.details.note or "their bytes are not in the file"
-            raise NoValues("no-values", reason=reason)
+            raise _missing(tensor)
         return self._bytes.run(storage, storage.record)
 
     def _channels(self, tensor: TensorInfo, quantizer: Quantizer) -> Channels | None:
@@ -295,10 +298,12 @@ class ValueReader:
         if not {"scales", "zero_points"} <= parts.keys() or axis is None:
             raise NoValues("no-values", reason="its scales or zero_points are no tensors")
         channels = tensor.shape[axis]
-        for part in parts.values():
+        for part in (parts["scales"], parts["zero_points"]):
             if part.numel != channels or len(part.shape) != 1:
                 reason = f"it has {part.numel} {part.key} for {channels} channels"
                 raise NoValues("no-values", reason=reason)
+        if parts["scales"].dtype not in _REAL or parts["zero_points"].dtype not in _ZERO_POINTS:
+            raise NoValues("no-values", reason="its scales or zero_points are of an odd dtype")
         return Channels(axis, self.read(parts["scales"]), self.read(parts["zero_points"]))
 
     def blocks(self, tensor: TensorInfo, raw: bool = False) -> Iterator[Array]:
@@ -402,12 +407,21 @@ def stored(tensor: TensorInfo) -> TensorInfo:
     return tensor
 
 
-def _why_without(tensor: TensorInfo) -> str:
+def _without(tensor: TensorInfo) -> NoValues:
+    """Why a tensor without a storage has no values."""
     if tensor.device == "meta":
-        return "it is on the meta device, which has none"
+        return NoValues("no-values", reason="it is on the meta device, which has none")
     if tensor.is_wrapper:
-        return "it is made of its inner tensors, which have them"
-    return tensor.details.note or "their bytes are not in the file"
+        reason = "it is made of its inner tensors, which have them"
+        return NoValues("no-values", reason=reason)
+    return _missing(tensor)
+
+
+def _missing(tensor: TensorInfo) -> NoValues:
+    """Why a tensor has no bytes in the file: they are of another form, or should be there."""
+    if tensor.details.note:
+        return NoValues("no-values", reason=tensor.details.note)
+    return NoValues("values-missing")
 
 
 def _of_pairs(

@@ -1,6 +1,6 @@
 """`make bench`: every benchmark, or those that are named.
 
-    python -m tests.benchmarks [structure] [large] [window] [search] [million]
+    python -m tests.benchmarks [structure] [large] [values] [window] [search] [million]
                                [--repeats N] [--readme]
 
 Prints one table; `--readme` also writes it into README.md. Exits with 1 where a promise is
@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import interaction, structure, window
+from tests.benchmarks import interaction, structure, values, window
 from tests.benchmarks.measure import HEADER, ROOT, Report, row
 
 MANY = 100_000
@@ -25,6 +25,7 @@ MILLION = 1_000_000
 SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "structure": lambda report, repeats: structure.many_tensors(report, repeats, MANY),
     "large": structure.large_file,
+    "values": values.statistics,
     "window": window.first_paint,
     "search": lambda report, repeats: interaction.search_and_scroll(report, MANY),
     "million": lambda report, repeats: interaction.million(report, MILLION),

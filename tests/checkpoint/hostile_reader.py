@@ -19,9 +19,9 @@ from typing import Any
 
 import inspector_app.checkpoint
 from inspector_app.checkpoint.errors import CheckpointError
-from inspector_app.show_json import json_parts
-from inspector_app.show_text import text_parts
-from inspector_app.terminal_style import Style
+from inspector_app.terminal.show_json import json_parts
+from inspector_app.terminal.show_text import text_parts
+from inspector_app.terminal.style import Style
 
 FORBIDDEN = (
     "compile", "exec", "code.__new__", "function.__new__", "marshal.", "pickle.", "ctypes.",

@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Kind
-from inspector_app.show_json import json_parts
-from inspector_app.show_text import text_parts
-from inspector_app.terminal_style import Style
+from inspector_app.terminal.show_json import json_parts
+from inspector_app.terminal.show_text import text_parts
+from inspector_app.terminal.style import Style
 
 ROOT = Path(__file__).resolve().parents[2]
 READER = Path(__file__).with_name("hostile_reader.py")

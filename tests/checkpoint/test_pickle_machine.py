@@ -173,7 +173,8 @@ def pickled(value: Any, device: str = "cpu") -> bytes:
     return file.getvalue()
 
 
-def tensors(data: bytes, directory: Path) -> list[tuple[Any, ...]]:
+def read(data: bytes, directory: Path) -> tuple[PickleMachine, PickleTree]:
+    """The machine and the tree of a stream that refers to storages."""
     path = directory / "stream.pkl"
     path.write_bytes(data)
     table = StorageTable()
@@ -181,7 +182,6 @@ def tensors(data: bytes, directory: Path) -> list[tuple[Any, ...]]:
         machine = PickleMachine(source, 0, source.size, DEFAULT, table)
         for _ in machine.run():
             pass
-    assert machine.finished, machine.problems
 
     def resolve(reference: PersistentId) -> Any:
         key, dtype, location, nbytes, _ = storage_reference(reference.pid)
@@ -190,6 +190,12 @@ def tensors(data: bytes, directory: Path) -> list[tuple[Any, ...]]:
     tree = PickleTree(DEFAULT, resolve)
     for _ in tree.build(machine.value):
         pass
+    return machine, tree
+
+
+def tensors(data: bytes, directory: Path) -> list[tuple[Any, ...]]:
+    machine, tree = read(data, directory)
+    assert machine.finished, machine.problems
     return [
         (
             tensor.path,
@@ -294,21 +300,7 @@ def test_a_changed_byte_means_the_same_to_both(offset: int, change: int, tmp_pat
 
 
 def _outcome(data: bytes, directory: Path) -> Any:
-    path = directory / "stream.pkl"
-    path.write_bytes(data)
-    table = StorageTable()
-    with ByteSource(path) as source:
-        machine = PickleMachine(source, 0, source.size, DEFAULT, table)
-        for _ in machine.run():
-            pass
-
-    def resolve(reference: PersistentId) -> Any:
-        key, dtype, location, nbytes, _ = storage_reference(reference.pid)
-        return table.get(key, nbytes, location), dtype
-
-    tree = PickleTree(DEFAULT, resolve)
-    for _ in tree.build(machine.value):
-        pass
+    machine, tree = read(data, directory)
     uses = {name: sorted(found.uses) for name, found in machine.globals.items()}
     return (
         [(t.path, t.dtype, t.shape, t.stride, t.storage_offset) for t in tree.tensors],

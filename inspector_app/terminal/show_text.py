@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.model import Checkpoint, SectionKind
 from inspector_app.checkpoint.text import plain
-from inspector_app.show_rows import (
+from inspector_app.terminal.show_rows import (
     Cells,
     Rest,
     TreeRows,
@@ -22,7 +22,7 @@ from inspector_app.show_rows import (
     size_text,
     sizes_text,
 )
-from inspector_app.terminal_style import Style, clipped, display_width, fitted
+from inspector_app.terminal.style import Style, clipped, display_width, fitted
 
 # A longer key juts out instead of pushing the columns of all others away.
 _WIDEST_KEY = 100

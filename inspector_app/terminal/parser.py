@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from inspector_app import __version__
-from inspector_app.command import Command, Trouble
+from inspector_app.terminal.command import Command, Trouble
 
 
 class _Parser(argparse.ArgumentParser):
