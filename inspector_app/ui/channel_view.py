@@ -92,18 +92,13 @@ class ChannelView(QWidget):
         if source is None:
             return
         if axis is None:
-            self._words.setText(self.tr("A single value has no channels."))
-            self._paint()
+            self._refuse(self.tr("A single value has no channels."))
             return
         from inspector_app.analysis.chunks import MOST_CHANNELS, measuring_channels
 
         if source.shape[axis] > MOST_CHANNELS:
-            self._words.setText(
-                self.tr("{count} channels are too many to show.").format(
-                    count=count_text(source.shape[axis])
-                )
-            )
-            self._paint()
+            said = self.tr("{count} channels are too many to show.")
+            self._refuse(said.format(count=count_text(source.shape[axis])))
             return
         self._words.setText(self.tr("Reading…"))
         self._work.run(
@@ -112,6 +107,11 @@ class ChannelView(QWidget):
             self._measured,
             self.failed.emit,
         )
+
+    def _refuse(self, why: str) -> None:
+        self._words.setText(why)
+        self._paint()
+        self.finished.emit()
 
     def _further(self, share: float) -> None:
         self._words.setText(self.tr("{share} % read").format(share=int(share * 100)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from importlib import import_module
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
@@ -39,7 +41,7 @@ class TensorPane(QWidget):
     """Details, values, picture, histogram and channels of the selected node.
 
     Signals:
-        message: one sentence for the status bar.
+        message: one sentence, which is also shown below the page.
         settled: what the page in front shows is complete.
     """
 
@@ -55,6 +57,8 @@ class TensorPane(QWidget):
         self._pages: dict[int, Any] = {}
         self._presented: tuple[int, ValueSource | None] | None = None
         self._saving = LatestWork(self)
+        self._warming = LatestWork(self)
+        self._warm = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(SETTLE_MS)
@@ -159,7 +163,7 @@ class TensorPane(QWidget):
             self._stack.addWidget(holder)
             made.failed.connect(self._failed)
             if number == VALUES:
-                made.message.connect(self.message)
+                made.message.connect(self._say)
             else:
                 made.finished.connect(self.settled)
         return self._pages[number]
@@ -175,6 +179,7 @@ class TensorPane(QWidget):
     def stop(self) -> None:
         """End all reading, and close the file."""
         self._later.stop()
+        self._warming.stop()
         self._saving.stop()
         for page in self._pages.values():
             page.stop()
@@ -209,7 +214,11 @@ class TensorPane(QWidget):
     def _present(self) -> None:
         """Let the page in front show the tensor as it is chosen now."""
         number, tensor = self.current(), self._tensor
-        if number == DETAILS or tensor is None or self._checkpoint is None:
+        if tensor is None or self._checkpoint is None:
+            return
+        if not self._warm:
+            self._warm_up()
+        if number == DETAILS or (number != VALUES and not self._warm):
             return
         page = self.page(number)
         self._stack.setCurrentWidget(page.parentWidget())
@@ -230,6 +239,16 @@ class TensorPane(QWidget):
         if number == VALUES:
             self._status.setText(page.note())
             self.settled.emit()
+
+    def _warm_up(self) -> None:
+        # Who looks at a tensor may want its picture next, for which imports take 0.4 s.
+        if not self._warming.running:
+            self._warming.run(_importing(), lambda _: None, self._warmed, self._warmed)
+
+    def _warmed(self, _: object) -> None:
+        # What could not be imported is told by the page that needs it.
+        self._warm = True
+        self._present()
 
     def _chosen(self, tensor: TensorInfo) -> ValueSource:
         assert self._checkpoint is not None
@@ -325,8 +344,11 @@ class TensorPane(QWidget):
 
     def _saved(self, path: str) -> None:
         name = plain(os.path.basename(path))
-        self._status.setText(self.tr("{name} was saved.").format(name=name))
-        self.message.emit(self._status.text())
+        self._say(self.tr("{name} was saved.").format(name=name))
+
+    def _say(self, sentence: str) -> None:
+        self._status.setText(sentence)
+        self.message.emit(sentence)
 
     def _not_saved(self, error: Exception) -> None:
         if isinstance(error, OSError):
@@ -334,6 +356,12 @@ class TensorPane(QWidget):
             self._status.setText(self.tr("It was not saved: {reason}.").format(reason=reason))
         else:
             self._status.setText(error_cause(error))
+
+
+def _importing() -> Generator[None, None, None]:
+    for name in ("numpy", "inspector_app.analysis.decimate", "pyqtgraph"):
+        import_module(name)
+        yield
 
 
 def _make(number: int) -> Any:
