@@ -119,9 +119,21 @@ class ChannelView(QWidget):
     def _measured(self, norms: ChannelNorms) -> None:
         self.norms = norms
         self._paint()
-        self.frame.plot.getViewBox().autoRange()
+        self._show_all(norms)
         self._words.setText(self._summary(norms))
         self.finished.emit()
+
+    def _show_all(self, norms: ChannelNorms) -> None:
+        import numpy as np
+
+        finite = norms.norms[np.isfinite(norms.norms)]
+        top = float(finite.max()) if len(finite) else 0.0
+        box = self.frame.plot.getViewBox()
+        box.setRange(
+            xRange=(-0.5, max(len(norms.norms), 1) - 0.5),
+            yRange=(-0.04 * (top or 1), 1.06 * (top or 1)),
+            padding=0.01,
+        )
 
     def _summary(self, norms: ChannelNorms) -> str:
         import numpy as np
@@ -151,7 +163,7 @@ class ChannelView(QWidget):
         broken = np.flatnonzero(~np.isfinite(norms.norms)).tolist()
         if broken:
             words.append(
-                self.tr("{count} with NaN or Inf: {list}").format(
+                self.tr("{count} with NaN or Inf: {list}.").format(
                     count=count_text(len(broken)), list=self._listed(broken)
                 )
             )

@@ -1,4 +1,4 @@
-"""The kernels of a convolution, side by side: outputs from top to bottom, inputs across."""
+"""The kernels of a convolution, side by side: those of one output stand in a row."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_KERNEL = 64
 SHOWN_OUTPUTS, SHOWN_INPUTS = 64, 64
+_ASPECT = 1.6  # width to height
 
 
 def has_kernels(shape: tuple[int, ...]) -> bool:
@@ -40,15 +41,18 @@ class Mosaic:
     def __init__(self, kernels: Any) -> None:
         outputs, inputs, self.height, self.width = kernels.shape
         self._kernels = kernels
-        # Those of a depthwise convolution would make one long column.
-        self._across = math.ceil(math.sqrt(outputs)) if inputs == 1 else inputs
-        self._wrapped = inputs == 1
-        self._down = -(-outputs // self._across) if self._wrapped else outputs
+        self._inputs = inputs
+        self._gap = 2 if inputs > 1 else 0
+        self._group = inputs * (self.width + 1) + self._gap
+        # Several outputs in a row where one would make a long narrow column.
+        wanted = math.sqrt(_ASPECT * outputs * (self.height + 1) / self._group)
+        self._across = min(max(round(wanted), 1), outputs)
+        self._down = -(-outputs // self._across)
 
     @property
     def size(self) -> tuple[int, int]:
         """Rows and columns of the plane."""
-        return self._down * (self.height + 1) - 1, self._across * (self.width + 1) - 1
+        return self._down * (self.height + 1) - 1, self._across * self._group - self._gap - 1
 
     def picture(self, level: float, rgb: bool = False) -> Any:
         """The plane as red, green, blue, alpha; gaps are transparent.
@@ -74,20 +78,23 @@ class Mosaic:
 
         plane = np.zeros((*self.size, 4), np.uint8)
         for output in range(cells.shape[0]):
+            down, across = divmod(output, self._across)
+            top = down * (self.height + 1)
             for number in range(cells.shape[1]):
-                down, across = divmod(output, self._across) if self._wrapped else (output, number)
-                top, left = down * (self.height + 1), across * (self.width + 1)
+                left = across * self._group + number * (self.width + 1)
                 plane[top : top + self.height, left : left + self.width] = cells[output, number]
         return plane
 
     def place(self, row: float, column: float) -> tuple[int, int, int, int] | None:
         """Which value lies at a place of the plane: (output, input, y, x)."""
         down, y = divmod(math.floor(row), self.height + 1)
-        across, x = divmod(math.floor(column), self.width + 1)
-        if y >= self.height or x >= self.width or not 0 <= across < self._across or down < 0:
+        across, rest = divmod(math.floor(column), self._group)
+        number, x = divmod(rest, self.width + 1)
+        output = down * self._across + across
+        inside = down >= 0 and 0 <= across < self._across and number < self._inputs
+        if not inside or y >= self.height or x >= self.width or output >= len(self._kernels):
             return None
-        output, number = (down * self._across + across, 0) if self._wrapped else (down, across)
-        return (output, number, y, x) if output < self._kernels.shape[0] else None
+        return output, number, y, x
 
 
 class KernelGrid(QWidget):
@@ -176,7 +183,7 @@ class KernelGrid(QWidget):
         self._paint()
         box = self.frame.plot.getViewBox()
         height, width = self._mosaic().size
-        box.setLimits(xMin=-1, xMax=width + 1, yMin=-1, yMax=height + 1, minXRange=3)
+        box.setLimits(minXRange=3, minYRange=3)
         box.setRange(QRectF(0, 0, width, height), padding=0.01)
 
     def _is_rgb(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from importlib import import_module
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -87,6 +87,9 @@ class TensorPane(QWidget):
         self.raw.toggled.connect(self._later.start)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.details)
+        self._preparing = MutedLabel(self.tr("Preparing…"))
+        self._preparing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._stack.addWidget(self._preparing)
         self._status = MutedLabel()
         self._status.setWordWrap(True)
         self._save = QToolButton()
@@ -218,7 +221,10 @@ class TensorPane(QWidget):
             return
         if not self._warm:
             self._warm_up()
-        if number == DETAILS or (number != VALUES and not self._warm):
+        if number == DETAILS:
+            return
+        if number != VALUES and not self._warm:
+            self._stack.setCurrentWidget(self._preparing)
             return
         page = self.page(number)
         self._stack.setCurrentWidget(page.parentWidget())

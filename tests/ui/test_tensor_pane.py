@@ -252,11 +252,16 @@ def test_empty_tensors(qtbot, tmp_path, shape, page):
 def test_kernels_lie_side_by_side(qtbot, shown):
     pane = shown(CONV, KERNELS)
     grid = pane.page(KERNELS)
-    assert grid._mosaic().size == (8 * 6 - 1, 3 * 6 - 1)
-    grid.point_at(2 * 6 + 4, 1 * 6 + 3)
+    height, width = grid._mosaic().size
+    places = [grid._mosaic().place(row, column) for row in range(height) for column in range(width)]
+    assert sorted(place for place in places if place) == sorted(np.ndindex(*CONV.shape))
+    row, column = divmod(places.index((2, 1, 4, 3)), width)
+    grid.point_at(row + 0.5, column + 0.5)
     assert grid.readout() == f"[2, 1, 4, 3]: {CONV[2, 1, 4, 3].item():.7g}"
     grid._rgb.click()
-    assert grid._mosaic().size == (3 * 6 - 1, 3 * 6 - 1)
+    places = {grid._mosaic().place(row, column) for row in range(50) for column in range(50)}
+    assert len(places - {None}) == 8 * 5 * 5
+    assert grid._image.image.shape[:2] == grid._mosaic().size
 
 
 def test_the_gaps_of_a_mosaic_are_no_values():
