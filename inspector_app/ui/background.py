@@ -9,10 +9,11 @@ lock.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Generator
 from functools import partial
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import perf_counter
 from typing import Any
 
@@ -24,6 +25,10 @@ HANDED_SECONDS = 0.008  # of results handed out at once: half a frame at 60 Hz
 LONGEST_WAIT_SECONDS = 0.03
 # What the window has not yet taken; the thread waits rather than pile up more.
 MOST_ARRIVED = 256
+
+# How long a thread may keep the lock that another waits for; Python's own is 5 ms, and a
+# painted picture asks for it hundreds of times. Importing the kernels holds it most of all.
+SWITCH_SECONDS = 0.0005
 
 _YIELDED, _RETURNED, _RAISED = range(3)
 
@@ -111,6 +116,31 @@ class Background(QObject):
                 return
 
 
+class _QuickSwitches:
+    """While any thread is in here, Python switches between threads more often."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._threads = 0
+        self._usual = 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._threads:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(SWITCH_SECONDS)
+            self._threads += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._threads -= 1
+            if not self._threads:
+                sys.setswitchinterval(self._usual)
+
+
+_quick_switches = _QuickSwitches()
+
+
 class _Worker:
     """The thread, and what the two threads share. Knows nothing of Qt."""
 
@@ -146,6 +176,10 @@ class _Worker:
         self.join()
 
     def _run(self) -> None:
+        with _quick_switches:
+            self._step_through()
+
+    def _step_through(self) -> None:
         generator, self._generator = self._generator, None
         assert generator is not None
         try:

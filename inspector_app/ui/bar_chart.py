@@ -104,7 +104,7 @@ class BarChart(QWidget):
         )
         figured = max((metrics.horizontalAdvance(bar.figure) for bar in self._bars), default=0)
         inner = self.width() - 2 * GAP
-        named = min(named, int(inner * MOST_OF_NAME))
+        named = min(named + 2, int(inner * MOST_OF_NAME))
         room = max(inner - named - figured - 2 * GAP, 12)
         longest = max((bar.length for bar in self._bars), default=0.0)
         for place, bar in enumerate(self._bars):

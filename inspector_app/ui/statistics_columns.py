@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROWS_A_STEP = 2_000
 DIGITS = 4
+LEAST_IN_FULL = 1e-3  # less would take more room than 1.234e-4
 _MISSING = "–"
 translate = QCoreApplication.translate
 
@@ -188,8 +189,8 @@ def figure_text(value: float | int) -> str:
         return count_text(abs(value))
     if math.isnan(value):
         return _MISSING
-    text = f"{float(value):.{DIGITS}g}"
-    # 0.1 beside 0.1234 looks like another kind of number.
+    small = 0 < abs(value) < LEAST_IN_FULL
+    text = f"{float(value):.{DIGITS - 1}e}" if small else f"{float(value):.{DIGITS}g}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from itertools import chain
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -31,6 +32,8 @@ BATCH_BYTES = 64 << 20
 BATCH_TENSORS = 32
 MOST_THREADS = 4
 REPORT_SECONDS = 0.03
+# After so much work the window comes first; small tensors hold Python's lock for most of it.
+BURST_SECONDS = 0.01
 PAINT_MS = 100
 _TENSORS_A_STEP = 500
 
@@ -267,11 +270,18 @@ def _counting(checkpoint: Checkpoint, queue: _Queue) -> Generator[Counted, None,
         yield Counted([], 0, 0)
     threads = min(os.cpu_count() or 1, MOST_THREADS)
     before = queue.done
+    found: list[tuple[TensorInfo, Figures]] = []
+    reported = perf_counter()
     with ValueReader(checkpoint) as reader:
         while batch := queue.batch():
             bytes_of_batch = 0
             for progress in measuring(reader, batch, threads=threads, wait=REPORT_SECONDS):
-                found = [(stats.tensor, figures_of(stats)) for stats in progress.finished]
+                found += [(stats.tensor, figures_of(stats)) for stats in progress.finished]
                 bytes_of_batch = progress.total
-                yield Counted(found, min(before + progress.done, queue.total), queue.total)
+                if perf_counter() - reported > BURST_SECONDS:
+                    done = min(before + progress.done, queue.total)
+                    yield Counted(found, done, queue.total)
+                    found = []
+                    reported = perf_counter()
             before += bytes_of_batch
+    yield Counted(found, queue.total, queue.total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -155,3 +156,21 @@ def test_what_nobody_takes_does_not_pile_up(qtbot: QtBot) -> None:
     assert len(steps) == MOST_ARRIVED
     background.cancel()
     background.wait()
+
+
+def test_threads_take_turns_quickly_only_while_there_is_work(qtbot: QtBot) -> None:
+    usual = sys.getswitchinterval()
+    seen = []
+
+    def work():
+        seen.append(sys.getswitchinterval())
+        yield
+
+    pair = [Background(work()), Background(work())]
+    for background in pair:
+        background.start()
+    for background in pair:
+        background.wait()
+    assert max(seen) < usual
+    assert sys.getswitchinterval() == usual
+    qtbot.waitUntil(lambda: not any(background.running for background in pair))
