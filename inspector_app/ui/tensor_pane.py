@@ -59,6 +59,8 @@ class TensorPane(QWidget):
         self._saving = LatestWork(self)
         self._warming = LatestWork(self)
         self._warm = False
+        self._node: Node | None = None
+        self._looked_at = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(SETTLE_MS)
@@ -145,6 +147,9 @@ class TensorPane(QWidget):
 
     def show_node(self, node: Node | None) -> None:
         """Show another selection. The page in front stays, where the node has values."""
+        # The first row of a file is selected without anybody asking for it.
+        self._looked_at = self._node is not None and node is not self._node
+        self._node = node
         self.details.show_node(node)
         tensor = node if isinstance(node, TensorInfo) else None
         if tensor is not self._tensor:
@@ -186,7 +191,7 @@ class TensorPane(QWidget):
         self._saving.stop()
         for page in self._pages.values():
             page.stop()
-        self._tensor = self._source = self._presented = None
+        self._node = self._tensor = self._source = self._presented = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -219,7 +224,7 @@ class TensorPane(QWidget):
         number, tensor = self.current(), self._tensor
         if tensor is None or self._checkpoint is None:
             return
-        if not self._warm:
+        if not self._warm and (self._looked_at or number != DETAILS):
             self._warm_up()
         if number == DETAILS:
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -396,3 +398,33 @@ def test_every_page_follows_the_appearance(qtbot, shown, page):
         assert pictures[1] < 100
     finally:
         theme.apply(theme.SYSTEM)
+
+
+def test_opening_a_file_imports_nothing_for_its_values(tmp_path):
+    path = tmp_path / "state_dict.pth"
+    torch.save({"weight": MATRIX}, path)
+    script = """
+import sys
+from PySide6.QtTest import QTest
+from inspector_app.ui import windows
+from inspector_app.ui.settings import Settings
+application = windows.application()
+window = windows.MainWindow(Settings(remember=False))
+(tab,) = window.open_paths(sys.argv[1:])
+window.show()
+while not tab.is_settled() or tab.node is None:
+    QTest.qWait(10)
+QTest.qWait(200)
+assert tab.node.key == "weight"
+assert not {"numpy", "pyqtgraph", "numba"} & set(sys.modules)
+window.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
