@@ -34,6 +34,7 @@ from inspector_app.ui.text_widgets import Heading, MutedLabel
 
 MOST_BARS = 16
 TAKEN_AT_ONCE = 2_000
+REDRAW_MS = 300
 PARAMETERS, BYTES = range(2)
 
 
@@ -66,6 +67,10 @@ class OverviewPage(QScrollArea):
         self._optimizer_state: set[int] = set()
         self._duplicates: list[Suspicion] = []
         self._taken = 0
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(REDRAW_MS)
+        self._redraw.timeout.connect(self._show_norms)
 
         self.modules = BarChart(self.tr("Size by module"))
         self.modules.chosen.connect(self._part_chosen)
@@ -232,6 +237,11 @@ class OverviewPage(QScrollArea):
         if self._taken < len(found):
             QTimer.singleShot(0, self, self._take)
         self.suspicious.add(new)
+        if not self._redraw.isActive():
+            self._redraw.start()
+        self._show_state()
+
+    def _show_norms(self) -> None:
         points, self._numbers = self._norms.points()
         self.depth.set_points(points)
         self._show_state()
@@ -252,7 +262,7 @@ class OverviewPage(QScrollArea):
         self.compute_button.setText(
             self.tr("Go on") if known and not run.is_complete else self.tr("Compute statistics")
         )
-        listed = len(self.suspicious)
+        listed, found = len(self.suspicious), self.suspicious.total()
         self.suspicious.setVisible(bool(listed))
         self._nothing.setVisible(not listed)
         if run.is_complete and not run.is_running:
@@ -261,7 +271,13 @@ class OverviewPage(QScrollArea):
             nothing = self.tr("None known so far")
         self._nothing.setText(nothing)
         title = self.tr("Suspicious tensors")
-        self._suspicious_title.setText(f"{title} ({count_text(listed)})" if listed else title)
+        if listed < found:
+            title = self.tr("Suspicious tensors ({n}; the first of each kind are listed)").format(
+                n=count_text(found)
+            )
+        elif found:
+            title = self.tr("Suspicious tensors ({n})").format(n=count_text(found))
+        self._suspicious_title.setText(title)
         layers = any(point.value is not None for point in self.depth.points())
         self.depth.setVisible(layers)
         self._no_layers.setVisible(not layers)

@@ -17,6 +17,8 @@ from inspector_app.ui.statistics_columns import figure_text
 from inspector_app.ui.text_widgets import tooltip
 
 MOST_LINES = 12
+# Of one reason; beyond these the tree's columns sort better.
+MOST_LISTED = 500
 _BROKEN = frozenset({Reason.NAN, Reason.INFINITE, Reason.EXPLODING})
 
 
@@ -25,18 +27,29 @@ class _Suspicions(QAbstractListModel):
         super().__init__(parent)
         self._kept: dict[str, list[Suspicion]] = {reason: [] for reason in REASONS}
         self._shown: list[Suspicion] = []
+        self.total = 0
 
     def replace(self, found: Iterable[Suspicion]) -> None:
         for kept in self._kept.values():
             kept.clear()
+        self.total = 0
+        self._shown = []
+        self.beginResetModel()
+        self.endResetModel()
         self.add(found)
 
     def add(self, found: Iterable[Suspicion]) -> None:
+        changed = False
         for suspicion in found:
-            self._kept[suspicion.reason].append(suspicion)
-        self.beginResetModel()
-        self._shown = [entry for kept in self._kept.values() for entry in kept]
-        self.endResetModel()
+            self.total += 1
+            kept = self._kept[suspicion.reason]
+            if len(kept) < MOST_LISTED:
+                kept.append(suspicion)
+                changed = True
+        if changed:
+            self.beginResetModel()
+            self._shown = [entry for kept in self._kept.values() for entry in kept]
+            self.endResetModel()
 
     def at(self, place: int) -> Suspicion:
         return self._shown[place]
@@ -117,6 +130,10 @@ class SuspiciousList(QListView):
 
     def __len__(self) -> int:
         return self._model.rowCount()
+
+    def total(self) -> int:
+        """How many were found; of each reason the first `MOST_LISTED` are listed."""
+        return self._model.total
 
     def texts(self) -> list[str]:
         """What is listed."""

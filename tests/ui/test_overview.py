@@ -11,12 +11,14 @@ from PySide6.QtCore import QPoint, Qt
 
 from inspector_app.analysis.figures import Figures
 from inspector_app.analysis.module_sizes import Layer
+from inspector_app.analysis.suspicious import Reason, Suspicion
 from inspector_app.checkpoint.model import Node, TensorInfo
 from inspector_app.ui.bar_chart import Bar, BarChart
 from inspector_app.ui.depth_chart import DepthChart, Point
 from inspector_app.ui.layer_norms import MOST_POINTS, LayerNorms
 from inspector_app.ui.overview_page import BYTES, MOST_BARS
 from inspector_app.ui.side_pages import OVERVIEW
+from inspector_app.ui.suspicious_list import MOST_LISTED, SuspiciousList
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -97,6 +99,7 @@ def test_statistics_bring_norms_and_suspicions(qtbot, opened, model_file):
         "optimizer/state/0/exp_avg: every value is 5e4",
     }
     assert texts[3].endswith("same bytes as model/copy.weight (by checksum)")
+    qtbot.waitUntil(page.depth.isVisible)
     points = {point.name: point for point in page.depth.points()}
     assert list(points) == ["embed", "layers.0", "layers.1", "layers.2", "copy"]
     state = torch.load(model_file)["model"]
@@ -113,6 +116,7 @@ def test_an_overview_that_comes_late_shows_what_is_known(qtbot, opened, model_fi
     compute(qtbot, tab)
     page = overview(qtbot, tab)
     qtbot.waitUntil(lambda: len(page.suspicious) == 4)
+    qtbot.waitUntil(page.depth.isVisible)
     assert all(point.value is not None for point in page.depth.points())
 
 
@@ -125,6 +129,7 @@ def test_a_reload_forgets_what_was_found(qtbot, opened, model_file):
     qtbot.waitUntil(tab.is_settled)
     qtbot.waitUntil(page.is_settled)
     qtbot.waitUntil(lambda: len(page.suspicious) == 1)
+    qtbot.waitUntil(lambda: not page.depth.isVisible())
     assert all(point.value is None for point in page.depth.points())
 
 
@@ -167,6 +172,7 @@ def test_layers_and_suspicions_lead_to_their_rows(qtbot, opened, model_file):
     page = overview(qtbot, tab)
     compute(qtbot, tab)
     qtbot.waitUntil(lambda: len(page.suspicious) == 4)
+    qtbot.waitUntil(page.depth.isVisible)
     page.ensureWidgetVisible(page.depth)
     qtbot.mouseClick(page.depth, LEFT, pos=page.depth.place_of(4).toPoint())
     selected(qtbot, tab, "model/copy.weight")
@@ -274,3 +280,16 @@ def test_closing_frees_a_file_with_statistics(qtbot, window, opened, model_file)
         qtbot.waitUntil(lambda: nodes_alive() <= before)
     finally:
         gc.enable()
+
+
+def test_of_many_suspicions_the_first_of_each_reason_are_listed(qtbot):
+    made = tensors(3 * MOST_LISTED)
+    shown = SuspiciousList()
+    qtbot.addWidget(shown)
+    shown.add([Suspicion(Reason.CONSTANT, tensor, 1.0) for tensor in made])
+    shown.add([Suspicion(Reason.NAN, made[-1], 7)])
+    assert len(shown) == MOST_LISTED + 1
+    assert shown.total() == 3 * MOST_LISTED + 1
+    assert shown.texts()[0].endswith("7 NaN")
+    shown.replace([])
+    assert (len(shown), shown.total()) == (0, 0)
