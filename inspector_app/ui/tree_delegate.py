@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from inspector_app.checkpoint.model import Kind, TensorInfo
 from inspector_app.ui import theme
-from inspector_app.ui.tree_columns import BROKEN, NUMERIC, Column, cell, repeats
+from inspector_app.ui.tree_columns import BROKEN, EMPTY, NUMERIC, Column, cell, repeats
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowKind
 from inspector_app.ui.tree_symbols import Symbol, draw_symbol
@@ -41,8 +41,8 @@ _MATCH_LIGHT = "#ffdf80"
 _MATCH_DARK = "#6b4f10"
 
 _VALUE_KINDS = frozenset({Kind.SCALAR})
-# Cells that say what is wrong; the name says it in words.
-_MARKED = frozenset({Column.ZEROS, Column.NANS})
+# The cell that says what is wrong; the name says it in words.
+_MARKED = {Column.ZEROS: EMPTY, Column.NANS: BROKEN}
 
 
 class TreeDelegate(QStyledItemDelegate):
@@ -111,7 +111,7 @@ class TreeDelegate(QStyledItemDelegate):
         tensor = isinstance(node, TensorInfo)
         value = node is not None and node.kind in _VALUE_KINDS and column == Column.SHAPE
         mark = self._mark(row)[0] if column in _MARKED else ""
-        if mark and not selected:
+        if mark and mark == _MARKED[column] and not selected:
             painter.setPen(QColor(_mark_colour(mark, tones)))
         else:
             painter.setPen(pen if tensor or value else muted)

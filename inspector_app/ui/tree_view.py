@@ -38,7 +38,7 @@ _SAMPLES = {
     Column.SIZE: "999.9 MB",
     Column.DEVICE: "cuda:00",
     Column.ZEROS: "> 99.99 %",
-    Column.NANS: "⚠ 123 NaN",
+    Column.NANS: "⚠ 12 NaN, 3 Inf",
     **dict.fromkeys(STATISTICS[:-2], "-1.234e-5"),
 }
 

@@ -176,3 +176,16 @@ def test_the_tied_are_read_once(opened, broken_file, monkeypatch):
         pass
     assert len(asked) == 5
     assert ("head.weight" in asked) != ("tied.weight" in asked)
+
+
+def test_columns_without_figures_are_not_restored(qtbot, opened, broken_file, sample):
+    tab = opened(broken_file)
+    before = tab.tree.column_state()
+    complete(qtbot, tab)
+    other = opened(sample)
+    for state in (tab.tree.column_state(), before):
+        other.tree.restore_column_state(state)
+        assert all(other.tree.view.isColumnHidden(column) for column in STATISTICS)
+    assert not other.statistics.is_running
+    tab.tree.restore_column_state(before)
+    assert not any(tab.tree.view.isColumnHidden(column) for column in STATISTICS)
