@@ -279,7 +279,7 @@ class HeatmapView(QWidget):
                 else self.tr("all 0")
             )
         if bad and picture.done == 1:
-            words.append(self.tr("pink: {count} cells with NaN or Inf").format(count=bad))
+            words.append(self.tr("pink NaN or Inf ({count})").format(count=bad))
         self._scale.setText(" · ".join(words))
 
     # --- the value under the pointer

@@ -226,7 +226,7 @@ class HistogramView(QScrollArea):
                 pen=pyqtgraph.mkPen(colour, width=2 if middle else 1, style=style),
                 label=f"{fraction * 100:g}",
                 # In steps, since quantiles stand close together.
-                labelOpts={"position": 0.97 - 0.08 * (number % 4), "color": tones.muted},
+                labelOpts={"position": 0.93 - 0.08 * (number % 4), "color": tones.muted},
             )
             self._add(plot, line)
 

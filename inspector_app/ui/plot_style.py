@@ -51,6 +51,8 @@ class PlotFrame(QWidget):
         made.setAccessibleName(self._name)
         made.setMenuEnabled(False)
         made.hideButtons()
+        # Labels at the ends of an axis reach beyond it.
+        made.getPlotItem().layout.setContentsMargins(2, 8, 10, 2)
         made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._layout.addWidget(made)
         self.__dict__["plot"] = made

@@ -231,7 +231,7 @@ def test_nan_has_a_colour_of_its_own(qtbot, shown):
     image = view._items["whole"].image
     others = {tuple(image[i, j]) for i in range(4) for j in range(4) if (i, j) != (2, 1)}
     assert tuple(image[2, 1]) not in others
-    assert "pink: 1 cells" in view._scale.text()
+    assert "pink NaN or Inf (1)" in view._scale.text()
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0, 3), (0,)])
