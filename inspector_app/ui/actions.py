@@ -149,6 +149,14 @@ ACTIONS = (
         separator=True,
     ),
     ActionSpec(
+        "compute_statistics",
+        QT_TRANSLATE_NOOP("Actions", "Compute &Statistics"),
+        VIEW,
+        ("Ctrl+T",),
+        needs=CHECKPOINT,
+        separator=True,
+    ),
+    ActionSpec(
         "appearance_system",
         QT_TRANSLATE_NOOP("Actions", "Like the &System"),
         "view/appearance",

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QToolButton, QWidget
 
 from inspector_app.ui import icons
 
-if TYPE_CHECKING:
-    from inspector_app.ui.checkpoint_tab import Activity
-
 QUIET_MS = 150  # what takes less time than this would only flicker
 STEPS = 1_000  # the bar's own; a file's bytes would overflow its int
+
+
+class Activity(NamedTuple):
+    """What a tab is doing. `total` is None while it is not known."""
+
+    text: str
+    done: int = 0
+    total: int | None = None
 
 
 class ActivityBar(QWidget):

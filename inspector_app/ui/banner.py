@@ -69,6 +69,19 @@ class Banner(QFrame):
             self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.hide()
 
+    def centred(self) -> QWidget:
+        """A page with this card a little above its middle."""
+        page = QWidget()
+        row = QHBoxLayout()
+        row.addStretch(1)
+        row.addWidget(self, 8)
+        row.addStretch(1)
+        column = QVBoxLayout(page)
+        column.addStretch(2)
+        column.addLayout(row)
+        column.addStretch(3)
+        return page
+
     def show_message(
         self,
         kind: str,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from inspector_app.checkpoint import reading
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
 from inspector_app.checkpoint.text import plain
+from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.checkpoint_tree import CheckpointTree
 from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
 from inspector_app.ui.line_splitter import LineSplitter
@@ -25,19 +26,12 @@ if TYPE_CHECKING:
     from inspector_app.analysis.totals import Totals
     from inspector_app.ui.banner import Banner
     from inspector_app.ui.side_pane import SidePane
+    from inspector_app.ui.statistics_run import StatisticsRun
 
 QUIET_MS = 200  # before this, "Reading …" would only flicker
 AFTER_PAINT_MS = 40
 CARD_WIDTH = 620
 SIDE_WIDTH = 300
-
-
-class Activity(NamedTuple):
-    """What a tab is doing. `total` is None while it is not known."""
-
-    text: str
-    done: int = 0
-    total: int | None = None
 
 
 class CheckpointTab(QWidget):
@@ -80,6 +74,7 @@ class CheckpointTab(QWidget):
         self.tree.loaded.connect(self._tree_loaded)
         self.tree.node_selected.connect(self._node_selected)
         self.tree.message.connect(self.message)
+        self.tree.statistics_wanted.connect(self.compute_statistics)
         self.side: SidePane | None = None
         self._side_state = b""
         self._no_side = QWidget()
@@ -124,16 +119,17 @@ class CheckpointTab(QWidget):
 
         made = Banner(card=True)
         made.setMaximumWidth(CARD_WIDTH)
-        page = QWidget()
-        row = QHBoxLayout()
-        row.addStretch(1)
-        row.addWidget(made, 8)
-        row.addStretch(1)
-        column = QVBoxLayout(page)
-        column.addStretch(2)
-        column.addLayout(row)
-        column.addStretch(3)
-        self._body.addWidget(page)
+        self._body.addWidget(made.centred())
+        return made
+
+    @cached_property
+    def statistics(self) -> StatisticsRun:
+        """The figures of the tensors, once they are asked for."""
+        from inspector_app.ui.statistics_run import StatisticsRun
+
+        made = StatisticsRun(self.tree, self)
+        made.activity_changed.connect(self._set_activity)
+        made.message.connect(self.message)
         return made
 
     def _side(self) -> SidePane:
@@ -144,6 +140,8 @@ class CheckpointTab(QWidget):
             self.side.setMinimumWidth(SIDE_WIDTH)
             self.side.ready.connect(self._totals_ready)
             self.side.copy_requested.connect(self.copy_code)
+            self.side.pages.serve(self.tree, self.statistics)
+            self.side.pages.statistics_requested.connect(self.compute_statistics)
             if self._side_state:
                 self.side.restoreState(QByteArray(self._side_state))
             sizes = self.splitter.sizes()
@@ -181,9 +179,9 @@ class CheckpointTab(QWidget):
         return (yield from reading(self.path))
 
     def cancel(self) -> bool:
-        """Stop reading; what is shown stays. False if nothing was going on."""
+        """Stop what is going on; what is shown stays. False if it was nothing."""
         if self._steps is None:
-            return False
+            return "statistics" in self.__dict__ and self.statistics.cancel()
         self._end_steps()
         self._set_activity(None)
         if self.checkpoint is None:
@@ -200,6 +198,7 @@ class CheckpointTab(QWidget):
         """End everything before the tab goes; returns what it showed."""
         self._end_steps()
         self._watch.stop()
+        self._forget_statistics()
         if self.side is not None:
             self.side.cancel()
         return self.checkpoint
@@ -211,6 +210,15 @@ class CheckpointTab(QWidget):
     def is_settled(self) -> bool:
         """Nothing is going on."""
         return self._steps is None and not self._waiting_for
+
+    def compute_statistics(self) -> None:
+        """Count the values of all tensors, or go on with it."""
+        if self.checkpoint is not None and self._steps is None and not self._waiting_for:
+            self.statistics.start(self.checkpoint)
+
+    def _forget_statistics(self) -> None:
+        if "statistics" in self.__dict__:
+            self.statistics.forget()
 
     # Copying
 
@@ -270,6 +278,7 @@ class CheckpointTab(QWidget):
             selected = self.node.path if self.node is not None else None
             self._kept = (self.tree.expanded_paths(), selected)
         self.totals = None
+        self._forget_statistics()
         self._body.setCurrentWidget(self.splitter)
         self._set_activity(Activity(self.tr("Building the tree")))
         self._waiting_for = {"tree", "totals"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from inspector_app.checkpoint.model import Checkpoint, PathElement
+from inspector_app.checkpoint.model import Checkpoint, Node, PathElement, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import theme
 from inspector_app.ui.icons import icon
@@ -17,10 +18,13 @@ from inspector_app.ui.tree_arranger import TreeArranger
 from inspector_app.ui.tree_filter import Found
 from inspector_app.ui.tree_menu import TreeMenu
 from inspector_app.ui.tree_model import TreeModel
-from inspector_app.ui.tree_nodes import RowIdentity
+from inspector_app.ui.tree_nodes import RowIdentity, RowKind
 from inspector_app.ui.tree_search import parse
 from inspector_app.ui.tree_search_fields import MESSAGES, SearchError
 from inspector_app.ui.tree_view import TreeView
+
+if TYPE_CHECKING:
+    from inspector_app.ui.statistics_columns import StatisticsColumns
 
 # A search that takes longer than this says that it is going on.
 QUIET_MS = 150
@@ -33,11 +37,13 @@ class CheckpointTree(QWidget):
         node_selected: the current row's `model.Node`; None for a group of keys or nothing.
         message: one sentence for the status bar.
         loaded: the tree of the last `load` is on the screen.
+        statistics_wanted: a column about values is to be shown, and there is none to show.
     """
 
     node_selected = Signal(object)
     message = Signal(str)
     loaded = Signal()
+    statistics_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,6 +98,7 @@ class CheckpointTree(QWidget):
         self.view.row_selected.connect(self._row_selected)
         self.view.copy_requested.connect(self._menu.copy_names)
         self.view.sort_changed.connect(self._arranger.sort)
+        self.view.statistics_wanted.connect(self.statistics_wanted)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._menu.show)
         header = self.view.horizontalHeader()
@@ -109,7 +116,25 @@ class CheckpointTree(QWidget):
     def select_path(self, path: Sequence[PathElement]) -> None:
         """Go to the node at `path`, expanding what it lies in; nothing if there is none."""
         node = self._checkpoint.find(path) if self._checkpoint is not None else None
-        row = self._model.rows.find(node) if node is not None else -1
+        if node is not None:
+            self._select_row(self._model.rows.find(node))
+
+    def select_span(self, first: Node, last: Node) -> None:
+        """Go to the innermost row that has both nodes, or is both."""
+        rows = self._model.rows
+        row, end = rows.find(first), rows.find(last)
+        while row >= 0 and row + rows.sizes[row] < end:
+            row = rows.parents[row]
+        if row >= 0 and rows.kinds[row] == self._model.view.skipped_kind:
+            # It is not listed itself: a group by its fold, a fold by its group.
+            row = row + 1 if rows.kinds[row] == RowKind.FOLDED else rows.parents[row]
+        self._select_row(row)
+
+    def search_for(self, text: str) -> None:
+        """Search as if `text` were typed."""
+        self.search_field.setText(text)
+
+    def _select_row(self, row: int) -> None:
         if row < 0:
             return
         found = self._arranger.found
@@ -149,6 +174,32 @@ class CheckpointTree(QWidget):
         """Arrange the columns as `column_state` said; a damaged state changes nothing."""
         if state:
             self.view.restore_columns(QByteArray(state))
+
+    # Figures of values
+
+    def show_statistics(self) -> StatisticsColumns:
+        """Show the columns about values; the figures are put into what is returned."""
+        from inspector_app.ui.statistics_columns import StatisticsColumns
+
+        rows = self._model.rows
+        if rows.statistics is None:
+            rows.statistics = StatisticsColumns(rows)
+        self.view.show_statistics(True)
+        return rows.statistics
+
+    def statistics_changed(self, complete: bool) -> None:
+        """More figures have come; rows find their places when these are `complete`."""
+        self._model.statistics_changed()
+        if complete:
+            self._arranger.sort_again()
+
+    def tensors_on_screen(self) -> list[TensorInfo]:
+        """The tensors whose rows can be seen, from the top."""
+        first = max(self.view.rowAt(0), 0)
+        last = self.view.rowAt(self.view.viewport().height() - 1)
+        lines = range(first, (last if last >= 0 else len(self._model.view) - 1) + 1)
+        nodes = [self._model.node(line) for line in lines]
+        return [node for node in nodes if isinstance(node, TensorInfo)]
 
     # Copying
 

@@ -252,6 +252,10 @@ class MainWindow(QMainWindow):
         if (tab := self.tab()) is not None:
             tab.copy_code("resume")
 
+    def compute_statistics(self) -> None:
+        if (tab := self.tab()) is not None:
+            tab.compute_statistics()
+
     def fold_repeated(self) -> None:
         folded = self.actions_by_id["fold_repeated"].isChecked()
         self.settings.write(settings.FOLD_REPEATED, folded)

@@ -32,13 +32,18 @@ SHOWN_PROBLEMS = 500
 class SummaryView(QScrollArea):
     """What a file is and what it adds up to.
 
+    Attributes:
+        checkpoint: what is shown.
+
     Signals:
         ready: everything is shown; the totals of a million tensors take a while.
         copy_requested: ``loading`` or ``resume`` code is to be copied.
+        statistics_requested: the values of all tensors are to be counted.
     """
 
     ready = Signal(object)
     copy_requested = Signal(str)
+    statistics_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +52,7 @@ class SummaryView(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._steps: Steps | None = None
-        self._checkpoint: Checkpoint | None = None
+        self.checkpoint: Checkpoint | None = None
 
         self._title = ElidedLabel()
         font = self._title.font()
@@ -61,6 +66,11 @@ class SummaryView(QScrollArea):
         self._copy_resume = QPushButton(icons.icon("copy"), self.tr("Copy resume code"))
         self._copy_resume.setToolTip(self.tr("Copy the Python lines that resume the training"))
         self._copy_resume.clicked.connect(lambda: self.copy_requested.emit("resume"))
+        self._compute = QPushButton(self.tr("Compute statistics"))
+        self._compute.setToolTip(
+            self.tr("Count the values of every tensor: mean, extremes, norm, zeros, NaN")
+        )
+        self._compute.clicked.connect(self.statistics_requested)
         self._facts = Facts()
         self._mix = DtypeMix()
         self._problems_title = WarningHeading()
@@ -88,6 +98,7 @@ class SummaryView(QScrollArea):
         buttons.addWidget(self._copy_resume)
         buttons.addStretch()
         self._layout.addLayout(buttons)
+        self._layout.addWidget(self._compute, 0, Qt.AlignmentFlag.AlignLeft)
         self._parts = {
             "problems": self._part(self.tr("Problems"), self._problems, self._problems_title),
             "facts": self._part("", self._facts),
@@ -109,7 +120,7 @@ class SummaryView(QScrollArea):
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Show what is known at once, and the rest when it has been added up."""
         self.cancel()
-        self._checkpoint = checkpoint
+        self.checkpoint = checkpoint
         path = os.path.abspath(checkpoint.path)
         self._title.set_text(os.path.basename(path))
         self._folder.set_text(os.path.dirname(path))
@@ -118,6 +129,7 @@ class SummaryView(QScrollArea):
         for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code", "sources"):
             self._show_part(name, False)
         self._copy_loading.setEnabled(False)
+        self._compute.setEnabled(False)
         self._copy_resume.setVisible(False)
         self._waiting.show()
         self._steps = Steps(adding_up(checkpoint), self)
@@ -187,7 +199,7 @@ class SummaryView(QScrollArea):
         self._show_part("problems", bool(lines))
 
     def _show_totals(self, totals: Totals) -> None:
-        checkpoint = self._checkpoint
+        checkpoint = self.checkpoint
         assert checkpoint is not None
         self._steps = None
         from inspector_app.analysis.loading_code import (
@@ -216,6 +228,7 @@ class SummaryView(QScrollArea):
             self._sources.set_checkpoint(checkpoint)
             self._show_part("sources", True)
         self._copy_loading.setEnabled(True)
+        self._compute.setEnabled(bool(checkpoint.tensors))
         self._copy_resume.setVisible(resume_code(checkpoint) is not None)
         self._waiting.hide()
         self.ready.emit(totals)

@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.ui.tree_building import building
+from inspector_app.ui.tree_columns import STATISTICS
 from inspector_app.ui.tree_filter import Found, Names, finding, naming
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows
@@ -103,6 +104,12 @@ class TreeArranger(QObject):
         self.descending = descending
         self._order = None
         self.arrange()
+
+    def sort_again(self) -> None:
+        """The figures have changed: where rows are ordered by them, order them anew."""
+        if self.column in STATISTICS:
+            self._order = None
+            self.arrange()
 
     def set_fold(self, fold: bool) -> None:
         """Show repeated layers as one row, or each."""

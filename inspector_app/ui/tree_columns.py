@@ -14,6 +14,8 @@ from inspector_app.ui.tree_nodes import RowKind, TreeRows
 LONGEST_VALUE = 120
 LONGEST_FLOAT = 12  # characters; the tooltip has all digits
 LONGEST_SHAPE = 12  # sizes
+# What is wrong with a row's values.
+BROKEN, EMPTY = "broken", "empty"
 # A number beyond this is a lie of the file's; printing it could take seconds.
 LARGEST_COUNT = 10**24
 
@@ -27,10 +29,19 @@ class Column(IntEnum):
     PARAMETERS = 3
     SIZE = 4
     DEVICE = 5
+    MEAN = 6
+    STD = 7
+    MIN = 8
+    MAX = 9
+    NORM = 10
+    ZEROS = 11
+    NANS = 12
 
 
-NUMERIC = frozenset({Column.PARAMETERS, Column.SIZE})
-HIDDEN_AT_FIRST = frozenset({Column.DEVICE})
+# About the values: they appear when somebody asks for statistics.
+STATISTICS = tuple(column for column in Column if column >= Column.MEAN)
+NUMERIC = frozenset({Column.PARAMETERS, Column.SIZE, *STATISTICS})
+HIDDEN_AT_FIRST = frozenset({Column.DEVICE, *STATISTICS})
 
 
 def heading(column: int) -> str:
@@ -48,6 +59,20 @@ def heading(column: int) -> str:
             return QCoreApplication.translate("tree", "Size")
         case Column.DEVICE:
             return QCoreApplication.translate("tree", "Device")
+        case Column.MEAN:
+            return QCoreApplication.translate("tree", "Mean")
+        case Column.STD:
+            return QCoreApplication.translate("tree", "Std")
+        case Column.MIN:
+            return QCoreApplication.translate("tree", "Min")
+        case Column.MAX:
+            return QCoreApplication.translate("tree", "Max")
+        case Column.NORM:
+            return QCoreApplication.translate("tree", "L2 norm")
+        case Column.ZEROS:
+            return QCoreApplication.translate("tree", "Zeros")
+        case Column.NANS:
+            return QCoreApplication.translate("tree", "NaN / Inf")
     return ""
 
 
@@ -66,6 +91,22 @@ def heading_hint(column: int) -> str:
             )
         case Column.DEVICE:
             return QCoreApplication.translate("tree", "Where the tensor was when it was saved")
+        case Column.MEAN:
+            return QCoreApplication.translate("tree", "Mean of the finite values")
+        case Column.STD:
+            return QCoreApplication.translate(
+                "tree", "Standard deviation of the finite values, divided by N − 1"
+            )
+        case Column.MIN:
+            return QCoreApplication.translate("tree", "The least finite value")
+        case Column.MAX:
+            return QCoreApplication.translate("tree", "The greatest finite value")
+        case Column.NORM:
+            return QCoreApplication.translate("tree", "Root of the sum of squares")
+        case Column.ZEROS:
+            return QCoreApplication.translate("tree", "Share of the values that are 0")
+        case Column.NANS:
+            return QCoreApplication.translate("tree", "How many values are NaN or infinite")
     return heading(column)
 
 
@@ -73,6 +114,8 @@ def cell(rows: TreeRows, row: int, column: int) -> str:
     """What stands in a cell, safe to show."""
     if column == Column.NAME:
         return label(rows, row)
+    if column >= Column.MEAN:
+        return rows.statistics.text(row, column) if rows.statistics is not None else ""
     node = rows.nodes[row]
     if isinstance(node, TensorInfo):
         return _tensor_cell(node, column)

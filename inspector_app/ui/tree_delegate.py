@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from inspector_app.checkpoint.model import Kind, TensorInfo
 from inspector_app.ui import theme
-from inspector_app.ui.tree_columns import NUMERIC, Column, cell, repeats
+from inspector_app.ui.tree_columns import BROKEN, EMPTY, NUMERIC, Column, cell, repeats
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowKind
 from inspector_app.ui.tree_symbols import Symbol, draw_symbol
@@ -41,6 +41,8 @@ _MATCH_LIGHT = "#ffdf80"
 _MATCH_DARK = "#6b4f10"
 
 _VALUE_KINDS = frozenset({Kind.SCALAR})
+# The cell that says what is wrong; the name says it in words.
+_MARKED = {Column.ZEROS: EMPTY, Column.NANS: BROKEN}
 
 
 class TreeDelegate(QStyledItemDelegate):
@@ -61,12 +63,9 @@ class TreeDelegate(QStyledItemDelegate):
         width = metrics.horizontalAdvance(cell(self._model.rows, row, column)) + 2 * PADDING
         if column == Column.NAME:
             width += self._text_left(row) + 2 * GAP
-            count = repeats(self._model.rows, row)
-            if count:
-                width += metrics.horizontalAdvance(f"×{count:,}") + 3 * GAP
-            chip = self._chip(row)
-            if chip:
-                width += metrics.horizontalAdvance(chip) + 3 * GAP
+            note = self._note(row)
+            if note:
+                width += metrics.horizontalAdvance(note) + 3 * GAP
         return QSize(width, row_height(metrics))
 
     def arrow_rect(self, line: int, cell_rect: QRect) -> QRect:
@@ -111,7 +110,11 @@ class TreeDelegate(QStyledItemDelegate):
         node = model.rows.nodes[row]
         tensor = isinstance(node, TensorInfo)
         value = node is not None and node.kind in _VALUE_KINDS and column == Column.SHAPE
-        painter.setPen(pen if tensor or value else muted)
+        mark = self._mark(row)[0] if column in _MARKED else ""
+        if mark and mark == _MARKED[column] and not selected:
+            painter.setPen(QColor(_mark_colour(mark, tones)))
+        else:
+            painter.setPen(pen if tensor or value else muted)
         inner = rect.adjusted(PADDING, 0, -PADDING, 0)
         right = column in NUMERIC
         align = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
@@ -158,10 +161,11 @@ class TreeDelegate(QStyledItemDelegate):
         right = rect.right() - PADDING
         text = cell(model.rows, row, Column.NAME)
         count = repeats(model.rows, row)
-        note = f"×{count:,}" if count else self._chip(row)
+        mark = self._mark(row)[0]
+        note = self._note(row)
         note_width = metrics.horizontalAdvance(note) + 2 * GAP if note else 0
         room = right - left - (note_width + GAP if note else 0)
-        crowded = metrics.horizontalAdvance(text) > room and not count
+        crowded = metrics.horizontalAdvance(text) > room and not count and not mark
         if note and (crowded or room < metrics.averageCharWidth() * 4):
             room, note = right - left, ""
         shown = text
@@ -186,6 +190,9 @@ class TreeDelegate(QStyledItemDelegate):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             fill = QColor(pen)
             fill.setAlphaF(0.10 if not selected else 0.22)
+            if mark and not selected:
+                fill = QColor(_mark_fill(mark, tones))
+                muted = QColor(_mark_colour(mark, tones))
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(fill)
             painter.drawRoundedRect(note_rect, height / 3, height / 3)
@@ -223,6 +230,17 @@ class TreeDelegate(QStyledItemDelegate):
                 top = rect.top() + (rect.height() - metrics.height()) / 2
                 painter.fillRect(QRectF(x, top, width, metrics.height()), fill)
 
+    def _mark(self, row: int) -> tuple[str, str]:
+        statistics = self._model.rows.statistics
+        return statistics.mark(row) if statistics is not None else ("", "")
+
+    def _note(self, row: int) -> str:
+        """What stands behind a name: how often it is repeated, or its part; what is wrong."""
+        count = repeats(self._model.rows, row)
+        note = f"×{count:,}" if count else self._chip(row)
+        words = self._mark(row)[1]
+        return f"{note} · {words}" if note and words else words or note
+
     def _chip(self, row: int) -> str:
         node = self._model.rows.nodes[row]
         return self._model.sections.get(id(node), "") if node is not None else ""
@@ -231,6 +249,14 @@ class TreeDelegate(QStyledItemDelegate):
 def row_height(metrics: QFontMetrics) -> int:
     """The height of a line: text, symbol and some air."""
     return max(metrics.height() + 7, SYMBOL + 8)
+
+
+def _mark_colour(mark: str, tones: theme.Tones) -> str:
+    return tones.error if mark == BROKEN else tones.warning
+
+
+def _mark_fill(mark: str, tones: theme.Tones) -> str:
+    return tones.error_fill if mark == BROKEN else tones.warning_fill
 
 
 def _symbol(kind: int, node: Any) -> Symbol:

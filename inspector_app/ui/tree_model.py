@@ -118,6 +118,13 @@ class TreeModel(QAbstractTableModel):
         """The row at `line`, or -1."""
         return self.view.row(line) if 0 <= line < len(self.view) else -1
 
+    def statistics_changed(self) -> None:
+        """Some rows' figures have come: paint them where they are on the screen."""
+        if len(self.view):
+            # Column by column of one line would ask the view as often.
+            last = self.index(len(self.view) - 1, len(Column) - 1)
+            self.dataChanged.emit(self.index(0, 0), last, [Qt.ItemDataRole.DisplayRole])
+
     def _changed(self, line: int) -> None:
         self.dataChanged.emit(self.index(line, 0), self.index(line, len(Column) - 1))
 
@@ -176,6 +183,8 @@ class TreeModel(QAbstractTableModel):
         node = self.rows.nodes[row]
         if column == Column.NAME:
             return self.rows.name(row)
+        if column >= Column.MEAN:
+            return self.rows.statistics.hint(row, column) if self.rows.statistics else ""
         if node is not None and not isinstance(node, TensorInfo):
             if column == Column.DTYPE:
                 return node.type_name
@@ -193,6 +202,8 @@ class TreeModel(QAbstractTableModel):
         if column != Column.NAME:
             return text
         parts = [text]
+        if self.rows.statistics is not None and (words := self.rows.statistics.mark(row)[1]):
+            parts.append(words)
         count = repeats(self.rows, row)
         if count:
             parts.append(

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector_app.checkpoint.model import Node, TensorInfo, TreePath
+
+if TYPE_CHECKING:
+    from inspector_app.ui.statistics_columns import StatisticsColumns
 
 
 class RowKind:
@@ -60,9 +63,19 @@ class TreeRows:
         kinds: `RowKind`.
         totals: of the rows, other than tensors, that have tensors below them.
         shared: the `id` of each storage that several tensors view.
+        statistics: of the values, once somebody has asked for them.
     """
 
-    __slots__ = ("kinds", "labels", "nodes", "parents", "shared", "sizes", "totals")
+    __slots__ = (
+        "kinds",
+        "labels",
+        "nodes",
+        "parents",
+        "shared",
+        "sizes",
+        "statistics",
+        "totals",
+    )
 
     def __init__(self) -> None:
         self.nodes: list[Node | None] = []
@@ -72,6 +85,7 @@ class TreeRows:
         self.kinds = bytearray()
         self.totals: dict[int, Totals] = {}
         self.shared: set[int] = set()
+        self.statistics: StatisticsColumns | None = None
 
     def __len__(self) -> int:
         return len(self.nodes)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from heapq import merge
 from math import isnan
 from typing import Any
 
 from inspector_app.checkpoint.model import Kind, TensorInfo
-from inspector_app.ui.tree_columns import Column
+from inspector_app.ui.tree_columns import STATISTICS, Column
 from inspector_app.ui.tree_nodes import TreeRows
 
 _DIGITS = re.compile(r"([0-9]{1,18})")
@@ -32,7 +33,7 @@ def ordering(
         descending: the greatest first; rows without a value come last either way.
         skipped_kind: the kind of rows whose children count as their parent's.
     """
-    key = _KEYS.get(column, _by_name)
+    key = partial(_by_figure, column) if column in STATISTICS else _KEYS.get(column, _by_name)
     order: array[int] = array("I")
     stack = [iter((yield from _sorted(_listed(rows, -1, skipped_kind), rows, key, descending)))]
     steps = 0
@@ -145,6 +146,10 @@ def _by_size(rows: TreeRows, row: int) -> Key | None:
 def _by_device(rows: TreeRows, row: int) -> Key | None:
     node = rows.nodes[row]
     return (node.device,) if isinstance(node, TensorInfo) else None
+
+
+def _by_figure(column: int, rows: TreeRows, row: int) -> Key | None:
+    return rows.statistics.key(row, column) if rows.statistics is not None else None
 
 
 _KEYS: dict[int, Callable[[TreeRows, int], Key | None]] = {

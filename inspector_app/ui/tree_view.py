@@ -18,12 +18,14 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QMouseEvent, QRe
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from inspector_app.ui.tree_arranger import TreeArranger
-from inspector_app.ui.tree_columns import HIDDEN_AT_FIRST, Column
+from inspector_app.ui.tree_columns import HIDDEN_AT_FIRST, STATISTICS, Column
 from inspector_app.ui.tree_delegate import PADDING, TreeDelegate, row_height
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_visible import MATCH
 
 NARROWEST_NAME = 180
+# With columns about values one scrolls to the side in any case.
+NARROWEST_BESIDE_FIGURES = 300
 # Typing ahead looks no further than this.
 SEARCH_SECONDS = 0.03
 TYPING_SECONDS = 1.0
@@ -35,6 +37,9 @@ _SAMPLES = {
     Column.PARAMETERS: "100,000,000",
     Column.SIZE: "999.9 MB",
     Column.DEVICE: "cuda:00",
+    Column.ZEROS: "> 99.99 %",
+    Column.NANS: "⚠ 12 NaN, 3 Inf",
+    **dict.fromkeys(STATISTICS[:-2], "-1.234e-5"),
 }
 
 
@@ -45,11 +50,13 @@ class TreeView(QTableView):
         row_selected: the current row's number, or -1.
         copy_requested: Ctrl+C.
         sort_changed: a column and whether descending; -1 is the file's order.
+        statistics_wanted: a column about values is to be shown, and there is none to show.
     """
 
     row_selected = Signal(int)
     copy_requested = Signal()
     sort_changed = Signal(int, bool)
+    statistics_wanted = Signal()
 
     def __init__(
         self, model: TreeModel, arranger: TreeArranger, parent: QWidget | None = None
@@ -151,6 +158,21 @@ class TreeView(QTableView):
             header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self._fitting = False
         self.setColumnHidden(Column.NAME, False)
+        # Those about values come with them, and older states do not know them.
+        for column in STATISTICS:
+            self._size_column(column)
+        self.show_statistics(self._tree.rows.statistics is not None)
+
+    def setColumnHidden(self, column: int, hide: bool) -> None:
+        """Hide or show a column; one about values asks for them."""
+        super().setColumnHidden(column, hide)
+        if not hide and column in STATISTICS and self._tree.rows.statistics is None:
+            self.statistics_wanted.emit()
+
+    def show_statistics(self, shown: bool) -> None:
+        """Show or hide all columns about values."""
+        for column in STATISTICS:
+            super().setColumnHidden(column, not shown)
         self.fit_name()
 
     def toggle(self, line: int) -> None:
@@ -167,7 +189,9 @@ class TreeView(QTableView):
             return
         others = sum(self.columnWidth(column) for column in Column if column != Column.NAME)
         self._fitting = True
-        self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, NARROWEST_NAME))
+        figures = any(not self.isColumnHidden(column) for column in STATISTICS)
+        least = NARROWEST_BESIDE_FIGURES if figures else NARROWEST_NAME
+        self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, least))
         self._fitting = False
 
     # Keys and clicks
@@ -322,16 +346,19 @@ class TreeView(QTableView):
         self.fit_name()
 
     def _size_for_font(self) -> None:
-        metrics = self.fontMetrics()
-        height = row_height(metrics)
+        height = row_height(self.fontMetrics())
         lines = self.verticalHeader()
         lines.setMinimumSectionSize(height)
         lines.setDefaultSectionSize(height)
         self.verticalScrollBar().setSingleStep(height)
         self.horizontalScrollBar().setSingleStep(height)
-        for column, sample in _SAMPLES.items():
-            self.setColumnWidth(column, metrics.horizontalAdvance(sample) + 2 * PADDING + 4)
+        for column in _SAMPLES:
+            self._size_column(column)
         self.fit_name()
+
+    def _size_column(self, column: int) -> None:
+        advance = self.fontMetrics().horizontalAdvance(_SAMPLES[column])
+        self.setColumnWidth(column, advance + 2 * PADDING + 4)
 
     def _section_resized(self, column: int, old: int, new: int) -> None:
         if self._fitting or old == 0 or new == 0:

@@ -1,0 +1,261 @@
+"""How a tensor's values are distributed: the exact histogram and the figures below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QPointF, Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from inspector_app.ui import plot_style
+from inspector_app.ui.latest_work import LatestWork
+from inspector_app.ui.quantities import count_text
+from inspector_app.ui.text_blocks import Facts
+from inspector_app.ui.value_source import ValueSource, figure
+
+if TYPE_CHECKING:
+    from inspector_app.analysis.distribution import Distribution
+    from inspector_app.analysis.stats import StatsProgress, TensorStats
+
+KEPT = 256  # results, so that going back and forth reads nothing again
+
+
+class HistogramView(QScrollArea):
+    """The histogram of the whole tensor, with its quantiles, and a table of figures.
+
+    Signals:
+        failed: the values could not be read.
+        finished: the figures are shown.
+    """
+
+    failed = Signal(object)
+    finished = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._source: ValueSource | None = None
+        self._shown: Distribution | None = None
+        self._known: dict[int, TensorStats] = {}
+        self._items: list[Any] = []
+        self._work = LatestWork(self)
+        self._logarithmic = QCheckBox(self.tr("&Logarithmic"))
+        self._logarithmic.setToolTip(self.tr("Count on a logarithmic scale"))
+        self._logarithmic.toggled.connect(self._paint)
+        self._quantiles = QCheckBox(self.tr("&Quantiles"))
+        self._quantiles.setChecked(True)
+        self._quantiles.setToolTip(self.tr("Mark the median and the other quantiles"))
+        self._quantiles.toggled.connect(self._paint)
+        self._words = QLabel()
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
+        self._words.setWordWrap(True)
+        self.frame = plot_style.PlotFrame(self.tr("Histogram of the values"))
+        self.frame.setMinimumHeight(150)
+        self.frame.restyled.connect(self._paint)
+        self._facts = Facts()
+        content = QWidget()
+        row = QHBoxLayout()
+        row.addWidget(self._logarithmic)
+        row.addWidget(self._quantiles)
+        row.addWidget(self._words, 1)
+        layout = QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 6, 0)
+        layout.setSpacing(6)
+        layout.addLayout(row)
+        layout.addWidget(self.frame, 1)
+        layout.addWidget(self._facts)
+        self.setWidget(content)
+
+    def show_source(self, source: ValueSource | None) -> None:
+        """Show other values; the whole tensor counts, not its slice."""
+        self.cancel()
+        self._source = source
+        if source is None:
+            return
+        known = self._known.get(id(source.tensor))
+        if known is not None:
+            self._show(known)
+            return
+        from inspector_app.analysis.stats import measuring
+
+        self._words.setText(self.tr("Reading…"))
+        self._work.run(
+            measuring(source.reader, [source.tensor], exact=True),
+            self._further,
+            lambda _: None,
+            self.failed.emit,
+        )
+
+    def forget(self) -> None:
+        """The file is another: what was found out about its tensors is void."""
+        self._known.clear()
+        self._shown = None
+
+    def cancel(self) -> None:
+        """Stop reading; what is shown stays."""
+        self._work.cancel()
+
+    def stop(self) -> None:
+        """End all reading before the reader is closed."""
+        self._work.stop()
+        self.forget()
+
+    def figures(self) -> dict[str, str]:
+        """The table below the histogram, by name."""
+        return self._facts.rows()
+
+    def words(self) -> str:
+        """What the histogram cannot show, in words."""
+        return self._words.text()
+
+    def _further(self, progress: StatsProgress) -> None:
+        for found in progress.finished:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[id(found.tensor)] = found
+            self._show(found)
+            return
+        share = 100 * progress.done // max(progress.total, 1)
+        self._words.setText(self.tr("{share} % read").format(share=min(share, 99)))
+
+    def _show(self, found: TensorStats) -> None:
+        raw = self._source is not None and self._source.raw
+        values = found.raw if raw and found.raw is not None else found.values
+        if found.error is not None or values is None:
+            self.failed.emit(found.error)
+            return
+        self._shown = values
+        self._facts.set_rows(self._rows(values))
+        self._words.setText(self._summary(values))
+        self._paint()
+        self.finished.emit()
+
+    def _summary(self, values: Distribution) -> str:
+        total = values.count + values.nans + values.infinities
+        words = [self.tr("0: {share}").format(share=_share(values.zeros, total))]
+        if values.nans:
+            words.append(self.tr("NaN: {count}").format(count=count_text(values.nans)))
+        if values.infinities:
+            words.append(self.tr("Inf: {count}").format(count=count_text(values.infinities)))
+        return " · ".join(words)
+
+    def _rows(self, values: Distribution) -> list[tuple[str, str]]:
+        total = values.count + values.nans + values.infinities
+        rows = [
+            (self.tr("Minimum"), figure(values.least, 7)),
+            (self.tr("Maximum"), figure(values.most, 7)),
+            (self.tr("Mean"), figure(values.mean, 7)),
+            (self.tr("Std"), figure(values.std, 7)),
+            (self.tr("L2 norm"), figure(values.l2, 7)),
+            (self.tr("L1 norm"), figure(values.l1, 7)),
+            (self.tr("Finite"), count_text(values.count)),
+            (self.tr("Zeros"), _counted(values.zeros, total)),
+            (self.tr("Near zero"), _counted(values.near_zeros, total)),
+            (self.tr("NaN"), _counted(values.nans, total)),
+            (self.tr("Inf"), _counted(values.infinities, total)),
+        ]
+        about = "" if values.exact else "≈ "
+        for fraction, value in values.quantiles.items():
+            name = self.tr("Median") if fraction == 0.5 else f"{fraction * 100:g} %"
+            rows.append((name, about + figure(value, 7)))
+        return rows
+
+    def _paint(self) -> None:
+        values = self._shown
+        if values is None:
+            return
+        import numpy as np
+        import pyqtgraph
+
+        plot = self.frame.plot
+        for item in self._items:
+            plot.removeItem(item)
+        self._items = []
+        tones = plot_style.tones()
+        counts = np.array(values.counts, float)
+        edges = values.edges
+        if not len(counts):
+            return
+        if edges[0] == edges[-1]:
+            # All values are equal: one bar, as wide as anything.
+            half = abs(float(edges[0])) * 0.05 or 0.5
+            edges = np.array([edges[0] - half, edges[0] + half])
+        logarithmic = self._logarithmic.isChecked()
+        # One value is a bar too, where its logarithm would be 0.
+        heights = np.log10(np.maximum(counts, 0.5)) - np.log10(0.5) if logarithmic else counts
+        fill = pyqtgraph.mkColor(tones.series[0])
+        # Bins as wide as the range of float64 are no numbers for Qt.
+        with np.errstate(all="ignore"):
+            widths = np.diff(edges)
+        if not (np.isfinite(widths).all() and np.abs(edges).max() < 1e300):
+            self._words.setText(self.tr("The values are too far apart for a picture."))
+            return
+        bars = pyqtgraph.BarGraphItem(
+            x0=edges[:-1], width=widths, y0=0, height=heights, brush=fill, pen=None
+        )
+        self._add(plot, bars)
+        zero = pyqtgraph.InfiniteLine(
+            0, pen=pyqtgraph.mkPen(tones.muted, style=Qt.PenStyle.DotLine)
+        )
+        if edges[0] <= 0 <= edges[-1]:
+            self._add(plot, zero)
+        if self._quantiles.isChecked():
+            self._mark_quantiles(plot, values, tones)
+        axis = plot.getPlotItem().getAxis("left")
+        axis.setTicks(_log_ticks(float(counts.max())) if logarithmic else None)
+        box = plot.getViewBox()
+        box.setLimits(yMin=0)
+        top = float(heights.max())
+        box.setRange(xRange=(float(edges[0]), float(edges[-1])), yRange=(0, top * 1.08), padding=0)
+
+    def _add(self, plot: Any, item: Any) -> None:
+        plot.addItem(item)
+        self._items.append(item)
+
+    def _mark_quantiles(self, plot: Any, values: Distribution, tones: Any) -> None:
+        import pyqtgraph
+
+        for number, (fraction, value) in enumerate(values.quantiles.items()):
+            middle = fraction == 0.5
+            style = Qt.PenStyle.SolidLine if middle else Qt.PenStyle.DashLine
+            colour = tones.series[1]
+            line = pyqtgraph.InfiniteLine(
+                value,
+                pen=pyqtgraph.mkPen(colour, width=2 if middle else 1, style=style),
+                label=f"{fraction * 100:g}",
+                # In steps, since quantiles stand close together.
+                labelOpts={"position": 0.93 - 0.08 * (number % 4), "color": tones.muted},
+            )
+            self._add(plot, line)
+
+    def range_at(self, position: QPointF) -> str:
+        """The bin at a place of the plot, in words."""
+        values = self._shown
+        if values is None or not len(values.counts):
+            return ""
+        import numpy as np
+
+        number = int(np.searchsorted(values.edges, position.x(), side="right")) - 1
+        if not 0 <= number < len(values.counts):
+            return ""
+        low, high = float(values.edges[number]), float(values.edges[number + 1])
+        return f"{figure(low)} … {figure(high)}: {count_text(int(values.counts[number]))}"
+
+
+def _share(part: int, total: int) -> str:
+    return f"{part / total:.2%}" if total else "–"
+
+
+def _counted(part: int, total: int) -> str:
+    return f"{count_text(part)} ({_share(part, total)})" if part else "0"
+
+
+def _log_ticks(most: float) -> list[list[tuple[float, str]]]:
+    """Ticks at powers of ten, where counts are drawn as ``log10(count) − log10(0.5)``."""
+    import math
+
+    powers = range(int(math.log10(max(most, 1))) + 1)
+    step = max(1, len(powers) // 4)
+    return [[(power - math.log10(0.5), f"{10**power:,}") for power in powers[::step]], []]

@@ -1,0 +1,166 @@
+"""Plots in the window's colours, and pictures of them as files.
+
+pyqtgraph is imported with the first plot that is shown.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Any
+
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPalette
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from inspector_app.ui import theme
+
+# From the most negative to the most positive. Blue against orange is told apart with any
+# colour blindness; 0 has the colour of what lies behind, so that what differs from 0 stands
+# out: darker on light, lighter on dark.
+_LIGHT = ("#0a1f5c", "#2348a8", "#5f86d8", "#b0c6ef", "#f7f7f7", "#fdb863", "#e08214", "#b35806",
+          "#7f3b08")  # fmt: skip
+_DARK = ("#dbe7ff", "#9dbcff", "#6f8ff0", "#3d4f9a", "#191c22", "#8a4f14", "#d9822b", "#f7b765",
+         "#ffeccf")  # fmt: skip
+NOT_FINITE = (255, 0, 160, 255)
+COLOURS = 255  # odd: one of them is for 0
+
+
+class PlotFrame(QWidget):
+    """Room for one plot, which is made when it is asked for.
+
+    Signals:
+        restyled: the colours changed; items that have their own take new ones.
+    """
+
+    restyled = Signal()
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self.setMinimumHeight(90)
+
+    @cached_property
+    def plot(self) -> Any:
+        """The `pyqtgraph.PlotWidget`."""
+        import pyqtgraph
+
+        made = pyqtgraph.PlotWidget(self)
+        made.setAccessibleName(self._name)
+        made.setMenuEnabled(False)
+        made.hideButtons()
+        # Labels at the ends of an axis reach beyond it.
+        made.getPlotItem().layout.setContentsMargins(2, 8, 10, 2)
+        made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._layout.addWidget(made)
+        self.__dict__["plot"] = made
+        self._restyle()
+        return made
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange and "plot" in self.__dict__:
+            self._restyle()
+            self.restyled.emit()
+
+    def _restyle(self) -> None:
+        palette = QPalette()
+        plot = self.plot
+        plot.setBackground(palette.color(QPalette.ColorRole.Base))
+        tones = theme.tones(palette)
+        item = plot.getPlotItem()
+        for side in ("left", "bottom"):
+            axis = item.getAxis(side)
+            axis.setPen(QColor(tones.line))
+            axis.setTextPen(QColor(tones.muted))
+            axis.setStyle(tickFont=self.font(), tickLength=-4)
+            axis.enableAutoSIPrefix(False)
+
+
+def tones() -> theme.Tones:
+    """The colours in force."""
+    return theme.tones(QPalette())
+
+
+def diverging() -> Any:
+    """`COLOURS` rows of red, green, blue, alpha: from negative over 0 to positive."""
+    import numpy as np
+
+    stops = _DARK if theme.is_dark(QPalette()) else _LIGHT
+    colours = np.array([QColor(stop).getRgb() for stop in stops], float)
+    places = np.linspace(0, len(stops) - 1, COLOURS)
+    channels = [np.interp(places, range(len(stops)), colours[:, part]) for part in range(4)]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
+
+
+def coloured(values: Any, level: float) -> Any:
+    """Values as a picture of red, green, blue, alpha; those beyond ±`level` saturate.
+
+    What is not finite has a colour that nothing else has.
+    """
+    import numpy as np
+
+    scale = (COLOURS - 1) / 2
+    with np.errstate(all="ignore"):
+        place = np.rint(values / level * scale) + scale if level else np.full(values.shape, scale)
+    place = np.clip(np.nan_to_num(place, nan=scale), 0, COLOURS - 1).astype(np.intp)
+    picture = diverging()[place]
+    picture[~np.isfinite(values)] = NOT_FINITE
+    return picture
+
+
+def level_of(values: Any) -> float:
+    """The magnitude where colours saturate: few outliers must not make all else pale."""
+    import numpy as np
+
+    magnitudes = np.abs(values[np.isfinite(values)])
+    if not magnitudes.size:
+        return 0.0
+    most = float(magnitudes.max())
+    usual = float(np.quantile(magnitudes, 0.99))
+    return min(most, 1.5 * usual) if usual else most
+
+
+def save_picture(plot: Any, path: str) -> None:
+    """Write what a `PlotWidget` shows to a .png or .svg file, whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    ending = os.path.splitext(path)[1].lower()
+    folder, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(folder, f".{name[:80]}.{os.urandom(4).hex()}{ending}")
+    # Qt would only say that it failed; this says why.
+    with open(temporary, "xb"):
+        pass
+    try:
+        if ending == ".svg":
+            _draw_svg(plot, temporary)
+        else:
+            from pyqtgraph.exporters import ImageExporter
+
+            exporter = ImageExporter(plot.getPlotItem())
+            exporter.parameters()["width"] = int(max(plot.width() * 2, 1200))
+            if not exporter.export(temporary):
+                raise OSError(f"cannot write {path}")
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _draw_svg(plot: Any, path: str) -> None:
+    # pyqtgraph's own exporter fails at paths with curves or closed ends (0.14).
+    from PySide6.QtSvg import QSvgGenerator
+
+    generator = QSvgGenerator()
+    generator.setFileName(path)
+    generator.setSize(plot.size())
+    generator.setViewBox(QRect(QPoint(0, 0), plot.size()))
+    painter = QPainter(generator)
+    try:
+        plot.render(painter)
+    finally:
+        painter.end()

@@ -1,0 +1,82 @@
+"""The file as a whole, on two pages: what it is, and what it looks like at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from inspector_app.ui.summary_view import SummaryView
+
+if TYPE_CHECKING:
+    from inspector_app.analysis.totals import Totals
+    from inspector_app.checkpoint.model import Checkpoint
+    from inspector_app.ui.checkpoint_tree import CheckpointTree
+    from inspector_app.ui.overview_page import OverviewPage
+    from inspector_app.ui.statistics_run import StatisticsRun
+
+SUMMARY, OVERVIEW = range(2)
+
+
+class SidePages(QWidget):
+    """A bar to choose by, and the page; the overview is made when it is first looked at.
+
+    Signals:
+        statistics_requested: the values of all tensors are to be counted.
+    """
+
+    statistics_requested = Signal()
+
+    def __init__(self, summary: SummaryView, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.overview: OverviewPage | None = None
+        self._served: tuple[CheckpointTree, StatisticsRun] | None = None
+        self._summary = summary
+        summary.ready.connect(self._totals_ready)
+        summary.statistics_requested.connect(self.statistics_requested)
+        self._shown: tuple[Checkpoint, Totals] | None = None
+        self.bar = QTabBar()
+        self.bar.setDrawBase(False)
+        self.bar.setExpanding(False)
+        self.bar.setAccessibleName(self.tr("About the file"))
+        self.bar.addTab(self.tr("Summary"))
+        self.bar.addTab(self.tr("Overview"))
+        self.bar.currentChanged.connect(self._turn)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(summary)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self._pages, 1)
+
+    def serve(self, tree: CheckpointTree, run: StatisticsRun) -> None:
+        """What is clicked is gone to in `tree`; figures come from `run`."""
+        self._served = tree, run
+
+    def cancel(self) -> None:
+        """Stop what is going on."""
+        self._shown = None
+        if self.overview is not None:
+            self.overview.cancel()
+
+    def _totals_ready(self, totals: Totals) -> None:
+        assert self._summary.checkpoint is not None
+        self._shown = self._summary.checkpoint, totals
+        if self.overview is not None:
+            self.overview.show_checkpoint(*self._shown)
+
+    def _turn(self, page: int) -> None:
+        if page == OVERVIEW and self.overview is None and self._served is not None:
+            from inspector_app.ui.overview_page import OverviewPage
+
+            tree, run = self._served
+            made = self.overview = OverviewPage(run)
+            made.span_chosen.connect(tree.select_span)
+            made.search_chosen.connect(tree.search_for)
+            made.statistics_requested.connect(self.statistics_requested)
+            self._pages.addWidget(made)
+            if self._shown is not None:
+                made.show_checkpoint(*self._shown)
+        self._pages.setCurrentIndex(page)
