@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer
 from inspector_app.ui.background import Background
 
 SWEEP_MS = 200
+Told = tuple[Callable[[Any], object], Callable[[Any], object], Callable[[Exception], object]]
 
 
 class LatestWork(QObject):
@@ -24,6 +25,7 @@ class LatestWork(QObject):
         self._current: Background | None = None
         self._ending: list[tuple[Background, Generator[Any, None, Any]]] = []
         self._generator: Generator[Any, None, Any] | None = None
+        self._told: Told | None = None
         self._sweep = QTimer(self)
         self._sweep.setInterval(SWEEP_MS)
         self._sweep.timeout.connect(self._remove_ended)
@@ -44,9 +46,12 @@ class LatestWork(QObject):
         self.cancel()
         work = self._current = Background(generator, self)
         self._generator = generator
-        work.progress.connect(progress)
-        work.finished.connect(lambda value: self._ended(work, finished, value))
-        work.failed.connect(lambda error: self._ended(work, failed, error))
+        # Kept here, not in the connections: a connection that owns this object, or its owner,
+        # would let go of it while `work`, which is part of it, is being deleted.
+        self._told = (progress, finished, failed)
+        work.progress.connect(self._progressed)
+        work.finished.connect(self._finished)
+        work.failed.connect(self._failed)
         work.start()
 
     def cancel(self) -> None:
@@ -55,7 +60,7 @@ class LatestWork(QObject):
             self._current.cancel()
             self._ending.append((self._current, self._generator))
             self._sweep.start()
-        self._current = self._generator = None
+        self._current = self._generator = self._told = None
 
     def stop(self) -> None:
         """Cancel, and return when no thread is left that could read."""
@@ -64,11 +69,26 @@ class LatestWork(QObject):
             work.wait()
         self._remove_ended()
 
-    def _ended(self, work: Background, tell: Callable[[Any], object], value: Any) -> None:
-        if self._current is work:
-            self._current = self._generator = None
-        work.deleteLater()
-        tell(value)
+    def _progressed(self, value: Any) -> None:
+        if self._told is not None:
+            self._told[0](value)
+
+    def _finished(self, value: Any) -> None:
+        told = self._end()
+        if told is not None:
+            told[1](value)
+
+    def _failed(self, error: Exception) -> None:
+        told = self._end()
+        if told is not None:
+            told[2](error)
+
+    def _end(self) -> Told | None:
+        work, told = self._current, self._told
+        self._current = self._generator = self._told = None
+        if work is not None:
+            work.deleteLater()
+        return told
 
     def _remove_ended(self) -> None:
         still = []
