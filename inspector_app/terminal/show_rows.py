@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypeAlias
 
+from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.model import (
     ArrayInfo,
     Checkpoint,
@@ -22,7 +23,6 @@ from inspector_app.checkpoint.model import (
 from inspector_app.checkpoint.pickle_nodes import BytesPlace
 from inspector_app.checkpoint.text import plain
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _INLINE = 60  # characters of a sequence that is shown on one line
 _INLINE_ENTRIES = 3  # of a mapping that is shown on one line
 _TEXT = 120  # characters of a scalar
@@ -301,25 +301,6 @@ def _inline_text(node: Node) -> str:
 def shown_key(node: Node) -> str:
     """The key, safe to print; an empty one is a pair of quotes."""
     return plain(f"{node.key}") or "''"
-
-
-def count_text(count: int) -> str:
-    """A count with separators; a power of two where only a hostile file could mean it."""
-    return f"{count:,}" if count.bit_length() <= 64 else f"~2^{count.bit_length()}"
-
-
-def size_text(nbytes: int) -> str:
-    """A number of bytes with three digits and a decimal unit, as the window writes it."""
-    if nbytes.bit_length() > 64:
-        return f"{count_text(nbytes)} B"
-    value = float(nbytes)
-    units = iter(_UNITS)
-    unit = next(units)
-    while value >= 999.5:
-        value /= 1000
-        unit = next(units)
-    digits = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:.{digits}f} {unit}"
 
 
 def sizes_text(sizes: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.model import Checkpoint, SectionKind
 from inspector_app.checkpoint.text import plain
@@ -17,9 +18,7 @@ from inspector_app.terminal.show_rows import (
     Cells,
     Rest,
     TreeRows,
-    count_text,
     shared_storages,
-    size_text,
     sizes_text,
 )
 from inspector_app.terminal.style import Style, clipped, display_width, fitted

@@ -11,11 +11,11 @@ from contextlib import closing
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
+from inspector_app.analysis.quantities import size_text
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.values import open_values
 from inspector_app.terminal.progress_line import ProgressLine, drive
-from inspector_app.terminal.show_rows import size_text
 from inspector_app.terminal.style import Style
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.style import Style, clipped, display_width, fitted
@@ -145,5 +146,5 @@ def _clipped(line: str, style: Style) -> str:
 
 
 def _counted(count: int, noun: str) -> str:
-    shown = f"{count:,}" if count.bit_length() <= 64 else f"~2^{count.bit_length()}"
+    shown = count_text(count)
     return f"{shown} {noun}{'' if count == 1 else 's'}"

@@ -50,9 +50,9 @@ def import_ahead() -> None:
 
     Once PySide6 is there it reads the source of each further module, looking for its name.
     """
+    import inspector_app.analysis.quantities
     import inspector_app.checkpoint.recognise
     import inspector_app.checkpoint.torch_zip
-    import inspector_app.ui.quantities
     import inspector_app.ui.tree_building
     import inspector_app.ui.tree_filter  # noqa: F401
 

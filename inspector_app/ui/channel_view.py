@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
 from inspector_app.ui.latest_work import LatestWork
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.value_source import ValueSource, figure
 
 if TYPE_CHECKING:

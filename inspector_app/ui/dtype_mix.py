@@ -6,10 +6,10 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from inspector_app.analysis.quantities import size_text
 from inspector_app.analysis.totals import Share
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import theme
-from inspector_app.ui.quantities import size_text
 from inspector_app.ui.summary_text import tensors_text
 from inspector_app.ui.text_widgets import MutedLabel
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import ArrayInfo, Kind, Node, Quantizer, StorageRef, TensorInfo
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.quantities import count_text, size_text
 
 Rows = list[tuple[str, str]]
 NAMED_OTHERS = 8

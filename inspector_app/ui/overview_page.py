@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.analysis.module_sizes import ModuleSizes, Part, sizing
+from inspector_app.analysis.quantities import count_text, short_count, size_text
 from inspector_app.analysis.suspicious import Reason, Suspicion, duplicates, suspicions
 from inspector_app.analysis.totals import Totals
 from inspector_app.checkpoint.dtypes import DTYPES
@@ -25,7 +26,6 @@ from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.ui.bar_chart import Bar, BarChart
 from inspector_app.ui.depth_chart import DepthChart
 from inspector_app.ui.layer_norms import LayerNorms
-from inspector_app.ui.quantities import count_text, short_count, size_text
 from inspector_app.ui.statistics_run import StatisticsRun
 from inspector_app.ui.summary_text import tensors_text
 from inspector_app.ui.suspicious_list import SuspiciousList

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.tree_columns import BROKEN, EMPTY, Column
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.background import Background
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.tasks import Steps
 
 if TYPE_CHECKING:

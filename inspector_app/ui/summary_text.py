@@ -6,10 +6,10 @@ from datetime import datetime
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.analysis.totals import Share, Totals
 from inspector_app.checkpoint.model import Checkpoint, SectionKind
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.quantities import count_text, size_text
 from inspector_app.ui.section_words import section_words
 
 Rows = list[tuple[str, str]]

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.totals import Totals, adding_up
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
@@ -21,7 +22,6 @@ from inspector_app.ui import icons, summary_text
 from inspector_app.ui.code_listing import CodeListing
 from inspector_app.ui.dtype_mix import DtypeMix
 from inspector_app.ui.problem_text import problem_text
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_blocks import Facts, TextBlock
 from inspector_app.ui.text_widgets import ElidedLabel, Heading, MutedLabel, WarningHeading

@@ -9,10 +9,10 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QIcon, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QListView, QSizePolicy, QWidget
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.suspicious import EXPLODING, REASONS, Reason, Suspicion
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.statistics_columns import figure_text
 from inspector_app.ui.text_widgets import tooltip
 

@@ -6,9 +6,9 @@ from enum import IntEnum
 
 from PySide6.QtCore import QCoreApplication
 
+from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.model import Kind, Node, TensorInfo
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.quantities import count_text, size_text
 from inspector_app.ui.tree_nodes import RowKind, TreeRows
 
 LONGEST_VALUE = 120

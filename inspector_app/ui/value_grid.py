@@ -17,9 +17,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTableView, QWidget
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import theme
 from inspector_app.ui.latest_work import LatestWork
-from inspector_app.ui.quantities import count_text
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.text_widgets import tooltip
 from inspector_app.ui.value_source import ValueSource, figure

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import Qt
 
+from inspector_app.analysis.quantities import count_text, short_count, size_text
 from inspector_app.checkpoint import errors
 from inspector_app.checkpoint.errors import (
     MESSAGES,
@@ -21,7 +22,6 @@ from inspector_app.checkpoint.errors import (
 )
 from inspector_app.ui.banner import ERROR, Banner
 from inspector_app.ui.problem_text import error_cause, error_title, next_step, problem_text
-from inspector_app.ui.quantities import count_text, short_count, size_text
 from inspector_app.ui.text_blocks import (
     LINE_CHARACTERS,
     SHOWN_CHARACTERS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 # No file has as many; a hostile one can claim it, and Python refuses to print, or to make a
 # float of, integers that are large enough.
 _LARGEST_BITS = 80
