@@ -44,7 +44,8 @@ class Evidence:
     BYTES = "bytes"  # every element of both
 
 
-class Metrics(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Metrics:
     """How far B's values lie from A's; all figures in float64, over the pairs of finite values.
 
     Attributes:
