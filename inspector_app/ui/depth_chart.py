@@ -1,29 +1,22 @@
-"""A figure of each layer over depth: a point a layer, on a logarithmic scale."""
+"""A figure of each layer over depth: a point a layer, on a logarithmic scale.
+
+A logarithm has no 0: where there are some, they stand on the axis, and the least of the
+others above a gap.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QColor,
-    QFocusEvent,
-    QHelpEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPalette,
-    QPen,
-    QPolygonF,
-)
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
+from PySide6.QtWidgets import QWidget
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import theme
-from inspector_app.ui.text_widgets import tooltip
+from inspector_app.ui.chart import NOWHERE, Chart
 
 HEIGHT = 170
 MARGIN = 8
@@ -31,6 +24,9 @@ RADIUS = 3.0
 # Beyond so many points the line says more than they.
 MOST_DOTS = 400
 _LEAST_DECADES = 1e-3
+_MOST_MARKS = 4
+# The share of the height between the axis and the least value, where some are 0.
+_ZERO_GAP = 0.16
 
 
 class Point(NamedTuple):
@@ -39,34 +35,44 @@ class Point(NamedTuple):
     Attributes:
         name: text from the file, made plain when it is shown.
         value: at least 0; None while it is not known.
-        broken: there are NaNs or infinities in it.
+        broken: something is wrong with it, so it is marked by another shape and colour:
+            there are NaNs or infinities in it.
+        hint: what it stands for, in words, where that is more than the value.
     """
 
     name: str
     value: float | None
     broken: bool = False
+    hint: str = ""
 
 
-class DepthChart(QWidget):
-    """The points from left to right.
+def short_figure(value: float) -> str:
+    """A value as it stands at the axis and in words."""
+    return f"{value:.4g}"
 
-    Signals:
-        chosen: a point's place, by click or the Return key.
+
+class DepthChart(Chart):
+    """The points from left to right; the left and the right key walk them.
+
+    Args:
+        title: what the values are, for those who do not see them.
+        figure: writes a value, at the axis and in words.
     """
 
-    chosen = Signal(int)
+    ON, BACK = Qt.Key.Key_Right, Qt.Key.Key_Left
 
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._title = title
+    def __init__(
+        self,
+        title: str,
+        parent: QWidget | None = None,
+        figure: Callable[[float], str] = short_figure,
+    ) -> None:
+        super().__init__(title, parent)
+        self._figure = figure
         self._points: list[Point] = []
         self._scale = _scale_of([])
-        self._current = -1
-        self._hovered = -1
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._say()
+        self._floor = 0.0
+        self._marks: list[float] = []
 
     def points(self) -> list[Point]:
         """What is shown."""
@@ -76,28 +82,26 @@ class DepthChart(QWidget):
         """Show other points."""
         self._points = list(points)
         self._scale = _scale_of(self._points)
-        self._current = min(self._current, len(self._points) - 1)
-        self._hovered = -1
-        self._say()
-        self.update()
+        self._floor = _ZERO_GAP if any(point.value == 0 for point in self._points) else 0.0
+        self._marks = _marks_of(self._points, *self._scale)
+        self._marks_changed()
 
     def sizeHint(self) -> QSize:
         return QSize(240, HEIGHT)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(120, HEIGHT)
 
     def place_of(self, place: int) -> QPointF:
         """Where a point is painted."""
         area = self._area()
         step = area.width() / max(len(self._points), 1)
         x = area.left() + step * (place + 0.5)
-        value = self._points[place].value
+        return QPointF(x, self._height_of(self._points[place].value, area))
+
+    def _height_of(self, value: float | None, area: QRectF) -> float:
         low, high = self._scale
         if not value or math.isnan(value):
-            return QPointF(x, area.bottom())
+            return area.bottom()
         share = min((math.log10(value) - low) / (high - low), 1.0)
-        return QPointF(x, area.bottom() - share * area.height())
+        return area.bottom() - (self._floor + share * (1 - self._floor)) * area.height()
 
     # Painting
 
@@ -118,7 +122,7 @@ class DepthChart(QWidget):
             line.append(self.place_of(place))
         _draw_line(painter, line, accent)
         for place, point in enumerate(self._points):
-            marked = place in {self._hovered, self._current if self.hasFocus() else -1}
+            marked = self.is_hovered(place) or self.is_current(place)
             if point.value is None or not (dotted or marked or point.broken):
                 continue
             at = self.place_of(place)
@@ -138,7 +142,6 @@ class DepthChart(QWidget):
         painter.end()
 
     def _paint_axis(self, painter: QPainter, area: QRectF, tones: theme.Tones) -> None:
-        low, high = self._scale
         metrics = self.fontMetrics()
         painter.setPen(QColor(tones.line))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
@@ -150,107 +153,48 @@ class DepthChart(QWidget):
             text = metrics.elidedText(name, Qt.TextElideMode.ElideMiddle, room)
             if place == 0 or len(self._points) > 1:
                 painter.drawText(below, side | Qt.AlignmentFlag.AlignTop, text)
-        if not any(point.value for point in self._points):
-            return
-        for mark in (low, high):
-            y = area.bottom() - (mark - low) / (high - low) * area.height()
-            painter.setPen(QPen(QColor(tones.line), 1, Qt.PenStyle.DotLine))
-            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+        for mark in self._marks:
+            y = self._height_of(mark, area)
+            if mark:
+                painter.setPen(QPen(QColor(tones.line), 1, Qt.PenStyle.DotLine))
+                painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
             painter.setPen(QColor(tones.muted))
-            where = QRectF(0, y - metrics.height() / 2, area.left() - 5, metrics.height())
+            where = QRectF(0, y - metrics.height() / 2, area.left() - 6, metrics.height())
             align = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(where, align, f"{10**mark:.3g}")
+            painter.drawText(where, align, self._figure(mark))
 
     def _area(self) -> QRectF:
         metrics = self.fontMetrics()
-        left = metrics.horizontalAdvance("9.99e+99") + MARGIN
+        widths = (metrics.horizontalAdvance(self._figure(mark)) for mark in self._marks)
+        left = max(widths, default=0) + MARGIN
         top = metrics.height() / 2 + 4
         width, height = self.width() - left - MARGIN, HEIGHT - 2 * top - metrics.height()
         return QRectF(left, top, max(width, 10), max(height, 10))
 
-    # Mouse and keys
+    # What the marks are
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        self._hover(self._nearest(event.position().toPoint()))
-
-    def leaveEvent(self, event: QEvent) -> None:
-        self._hover(-1)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        place = self._nearest(event.position().toPoint())
-        if place >= 0 and event.button() == Qt.MouseButton.LeftButton:
-            self._go_to(place)
-            self.chosen.emit(place)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._points) - 1
-        key = event.key()
-        if last < 0:
-            super().keyPressEvent(event)
-        elif key == Qt.Key.Key_Right:
-            self._go_to(min(self._current + 1, last))
-        elif key == Qt.Key.Key_Left:
-            self._go_to(max(self._current - 1, 0))
-        elif key == Qt.Key.Key_Home:
-            self._go_to(0)
-        elif key == Qt.Key.Key_End:
-            self._go_to(last)
-        elif key in {Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space}:
-            self.chosen.emit(max(self._current, 0))
-        else:
-            super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        if self._points and self._current < 0:
-            self._go_to(0)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            place = self._nearest(event.pos())
-            if place >= 0:
-                QToolTip.showText(event.globalPos(), tooltip(self._sentence(place)), self)
-                return True
-        return super().event(event)
-
-    def _nearest(self, point: QPoint) -> int:
+    def place_at(self, point: QPoint) -> int:
         area = self._area()
         if not self._points or not area.left() <= point.x() <= area.right():
-            return -1
+            return NOWHERE
         place = int((point.x() - area.left()) / area.width() * len(self._points))
         return min(place, len(self._points) - 1)
 
-    def _hover(self, place: int) -> None:
-        if place != self._hovered:
-            self._hovered = place
-            self.update()
-
-    def _go_to(self, place: int) -> None:
-        self._current = place
-        self._say()
-        self.update()
+    def _count(self) -> int:
+        return len(self._points)
 
     def _sentence(self, place: int) -> str:
         point = self._points[place]
         name = plain(point.name, 200)
+        if point.hint:
+            return f"{name}: {point.hint}"
         if point.value is None:
             return self.tr("{name}: not known yet").format(name=name)
         if point.broken:
             text = self.tr("{name}: {value}, without its NaN and Inf")
         else:
             text = self.tr("{name}: {value}")
-        return text.format(name=name, value=f"{point.value:.4g}")
-
-    def _say(self) -> None:
-        """To those who do not see it: the title, and the point that the keys are at."""
-        self.setAccessibleName(self._title)
-        at = self._current
-        self.setAccessibleDescription(self._sentence(at) if 0 <= at < len(self._points) else "")
+        return text.format(name=name, value=self._figure(point.value))
 
 
 def _draw_line(painter: QPainter, line: QPolygonF, colour: QColor) -> None:
@@ -267,3 +211,16 @@ def _scale_of(points: Sequence[Point]) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = min(known), max(known)
     return (low, high) if high - low > _LEAST_DECADES else (low - 0.5, high + 0.5)
+
+
+def _marks_of(points: Sequence[Point], low: float, high: float) -> list[float]:
+    """What is written at the axis: powers of ten, or both ends if there is but one between."""
+    known = [p.value for p in points if p.value and math.isfinite(p.value)]
+    zero = [0.0] if any(point.value == 0 for point in points) else []
+    if not known:
+        return zero
+    powers = range(math.ceil(low), math.floor(high) + 1)
+    if len(powers) < 2:
+        return [*zero, *sorted({min(known), max(known)})]
+    step = -(-len(powers) // _MOST_MARKS)
+    return [*zero, *(10.0**power for power in powers[::step])]

@@ -223,6 +223,24 @@ def test_charts_of_nothing_and_of_extremes_are_painted(qtbot):
     points.grab()
 
 
+def test_a_depth_chart_of_other_figures(qtbot):
+    points = DepthChart("Relative change", figure=lambda value: f"{value:.1%}")
+    qtbot.addWidget(points)
+    points.set_points(
+        [Point("a", 0.0), Point("b", 0.002), Point("c", 0.2, True, "20 %, and its shape differs")]
+    )
+    # What did not change stands on the axis, and the least change visibly above it.
+    unchanged, least, most = (points.place_of(place).y() for place in range(3))
+    assert unchanged > least + 8
+    assert least > most
+    qtbot.keyClick(points, Qt.Key.Key_Home)
+    qtbot.keyClick(points, Qt.Key.Key_Right)
+    assert points.accessibleDescription() == "b: 0.2%"
+    qtbot.keyClick(points, Qt.Key.Key_End)
+    assert points.accessibleDescription() == "c: 20 %, and its shape differs"
+    points.grab()
+
+
 def tensors(count: int) -> list[TensorInfo]:
     return [TensorInfo(f"l{n}.w", "float32", (2,), (1,), None, 0) for n in range(count)]
 
