@@ -45,13 +45,18 @@ class CheckpointTree(QWidget):
     loaded = Signal()
     statistics_wanted = Signal()
 
+    # What another kind of tree has otherwise.
+    model_class = TreeModel
+    arranger_class = TreeArranger
+    view_class = TreeView
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._checkpoint: Checkpoint | None = None
-        self._model = TreeModel(self)
-        self._arranger = TreeArranger(self._model, self)
+        self._model = self.model_class(self)
+        self._arranger = self.arranger_class(self._model, self)
         self._restored: set[RowIdentity] = set()
-        self.view = TreeView(self._model, self._arranger)
+        self.view = self.view_class(self._model, self._arranger)
         self._menu = TreeMenu(self.view, self._model, self._arranger, self.message.emit)
 
         self.search_field = QLineEdit()
@@ -165,6 +170,11 @@ class CheckpointTree(QWidget):
     def restore(self, expanded: Iterable[RowIdentity]) -> None:
         """Expand what `expanded_paths` gave, and nothing else."""
         self._arranger.restore(expanded, lambda: None)
+
+    def columns(self) -> list[tuple[int, str]]:
+        """The columns that can be hidden, with their titles."""
+        model = self._model
+        return [(column, model.heading(column)) for column in range(1, model.columns)]
 
     def column_state(self) -> bytes:
         """Widths, order and visibility of the columns."""

@@ -38,7 +38,12 @@ class TreeArranger(QObject):
         loaded: the rows of a checkpoint are in the model.
         arranged: the lines are as last asked for; a `Found` while a search is in force.
         busy: an arrangement takes longer than an event.
+
+    Attributes:
+        by_figures: the columns whose figures come after the rows.
     """
+
+    by_figures: frozenset[int] = frozenset(STATISTICS)
 
     loaded = Signal()
     arranged = Signal(object)
@@ -77,6 +82,7 @@ class TreeArranger(QObject):
             rows = yield from building(checkpoint)
             view = VisibleRows(rows, self.fold)
             _open_first(view)
+            yield from self._prepare(view)
             if self.column >= 0:
                 yield from self._sort(view)
             view.visible = yield from view.all()
@@ -107,7 +113,7 @@ class TreeArranger(QObject):
 
     def sort_again(self) -> None:
         """The figures have changed: where rows are ordered by them, order them anew."""
-        if self.column in STATISTICS:
+        if self.column in self.by_figures:
             self._order = None
             self.arrange()
 
@@ -191,17 +197,14 @@ class TreeArranger(QObject):
             if first is not None:
                 yield from first
             view = model.view.sibling(self.fold)
-            if self.query and not self._searched:
-                if self._names is None:
-                    self._naming.cancel()
-                    self._names = yield from naming(rows)
-                self.found = yield from finding(rows, self._names, self.query)
+            if not self.is_narrowed:
+                self.found = None
+            elif not self._searched or self.found is None:
+                self.found = yield from self._narrowing(rows)
                 self._searched = True
-                view.show_only(self.found.shown, self.found.expanded)
-            elif self.query and self.found is not None:
+            if self.found is not None:
                 view.show_only(self.found.shown, self.found.expanded)
             else:
-                self.found = None
                 view.show_only(None, bytearray())
             yield from self._sort(view)
             view.visible = yield from view.all()
@@ -217,13 +220,36 @@ class TreeArranger(QObject):
         if not self._work.run(make(), show):
             self.busy.emit()
 
+    # What another kind of tree does otherwise.
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Not all rows are to be listed."""
+        return bool(self.query)
+
+    def _prepare(self, view: VisibleRows) -> Generator[Any, None, None]:
+        """Find out what must be known of rows that were just made."""
+        yield from ()
+
+    def _narrowing(self, rows: TreeRows) -> Generator[Any, None, Found]:
+        """Which rows to list, while not all are."""
+        assert self.query is not None
+        return (yield from finding(rows, (yield from self._named(rows)), self.query))
+
+    def _named(self, rows: TreeRows) -> Generator[Any, None, Names]:
+        if self._names is None:
+            self._naming.cancel()
+            self._names = yield from naming(rows)
+        return self._names
+
     def _sort(self, view: VisibleRows) -> Generator[Any, None, None]:
         if self.column < 0:
             view.reorder(None, None)
             return
         if self._order is None:
             skipped = RowKind.FOLDED if self.fold else RowKind.FOLD
-            order = yield from ordering(view.rows, self.column, self.descending, skipped)
+            key = self.model.sort_key(self.column)
+            order = yield from ordering(view.rows, key, self.descending, skipped)
             self._order = order, (yield from inverse(order))
         view.reorder(*self._order)
 
@@ -233,7 +259,7 @@ class TreeArranger(QObject):
 
     def _say_loaded(self) -> None:
         self.loaded.emit()
-        if self.query:
+        if self.query and not self._searched:
             self.arrange()
 
     def _name_rows(self, rows: TreeRows) -> None:

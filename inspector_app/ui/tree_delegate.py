@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from inspector_app.checkpoint.model import Kind, TensorInfo
 from inspector_app.ui import theme
-from inspector_app.ui.tree_columns import BROKEN, EMPTY, NUMERIC, Column, cell, repeats
+from inspector_app.ui.tree_columns import BROKEN, EMPTY, Column, repeats
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowKind
 from inspector_app.ui.tree_symbols import Symbol, draw_symbol
@@ -60,7 +60,7 @@ class TreeDelegate(QStyledItemDelegate):
         row = self._model.row(line)
         if row < 0:
             return QSize(0, 0)
-        width = metrics.horizontalAdvance(cell(self._model.rows, row, column)) + 2 * PADDING
+        width = metrics.horizontalAdvance(self._model.cell(row, column)) + 2 * PADDING
         if column == Column.NAME:
             width += self._text_left(row) + 2 * GAP
             note = self._note(row)
@@ -104,9 +104,27 @@ class TreeDelegate(QStyledItemDelegate):
         if column == Column.NAME:
             self._paint_name(painter, row, rect, metrics, pen, muted, selected, tones)
             return
-        text = cell(model.rows, row, column)
-        if not text:
-            return
+        text = model.cell(row, column)
+        if text:
+            inner = rect.adjusted(PADDING, 0, -PADDING, 0)
+            self._paint_cell(
+                painter, row, column, text, inner, metrics, pen, muted, selected, tones
+            )
+
+    def _paint_cell(
+        self,
+        painter: QPainter,
+        row: int,
+        column: int,
+        text: str,
+        inner: QRect,
+        metrics: QFontMetrics,
+        pen: QColor,
+        muted: QColor,
+        selected: bool,
+        tones: theme.Tones,
+    ) -> None:
+        model = self._model
         node = model.rows.nodes[row]
         tensor = isinstance(node, TensorInfo)
         value = node is not None and node.kind in _VALUE_KINDS and column == Column.SHAPE
@@ -115,8 +133,12 @@ class TreeDelegate(QStyledItemDelegate):
             painter.setPen(QColor(_mark_colour(mark, tones)))
         else:
             painter.setPen(pen if tensor or value else muted)
-        inner = rect.adjusted(PADDING, 0, -PADDING, 0)
-        right = column in NUMERIC
+        self._draw_text(painter, column, text, inner, metrics)
+
+    def _draw_text(
+        self, painter: QPainter, column: int, text: str, inner: QRect, metrics: QFontMetrics
+    ) -> None:
+        right = column in self._model.numeric
         align = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         if metrics.horizontalAdvance(text) > inner.width():
             text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
@@ -154,12 +176,12 @@ class TreeDelegate(QStyledItemDelegate):
         left += ARROW_WIDTH
         node = model.rows.nodes[row]
         symbol_rect = QRect(left, rect.top() + (rect.height() - SYMBOL) // 2, SYMBOL, SYMBOL)
-        symbol = _symbol(model.rows.kinds[row], node)
+        symbol = self._symbol(model.rows.kinds[row], node)
         colour = QColor(tones.accent) if symbol == Symbol.TENSOR and not selected else muted
         draw_symbol(painter, symbol, symbol_rect, colour)
         left += SYMBOL + GAP
         right = rect.right() - PADDING
-        text = cell(model.rows, row, Column.NAME)
+        text = model.cell(row, Column.NAME)
         count = repeats(model.rows, row)
         mark = self._mark(row)[0]
         note = self._note(row)
@@ -229,6 +251,9 @@ class TreeDelegate(QStyledItemDelegate):
                 width = metrics.horizontalAdvance(text[start:end])
                 top = rect.top() + (rect.height() - metrics.height()) / 2
                 painter.fillRect(QRectF(x, top, width, metrics.height()), fill)
+
+    def _symbol(self, kind: int, node: Any) -> Symbol:
+        return _symbol(kind, node)
 
     def _mark(self, row: int) -> tuple[str, str]:
         statistics = self._model.rows.statistics

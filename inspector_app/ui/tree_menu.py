@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMenu
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.tree_arranger import TreeArranger
-from inspector_app.ui.tree_columns import Column, cell, heading
+from inspector_app.ui.tree_columns import Column
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_steps import Task
 from inspector_app.ui.tree_view import TreeView
@@ -37,10 +37,10 @@ def paths_text(model: TreeModel, rows: Sequence[int]) -> Lines:
 
 def table_text(model: TreeModel, rows: Sequence[int], columns: Sequence[int]) -> Lines:
     """The rows as they are shown, tab separated, with headings and full names."""
-    yield "\t".join(map(heading, columns))
+    yield "\t".join(map(model.heading, columns))
     for row in rows:
         name = plain(model.rows.name(row), LONGEST_COPIED)
-        cells = [name if c == Column.NAME else cell(model.rows, row, c) for c in columns]
+        cells = [name if c == Column.NAME else model.cell(row, c) for c in columns]
         yield "\t".join(cells)
 
 
@@ -76,7 +76,8 @@ class TreeMenu:
 
     def copy_rows(self) -> None:
         """Copy the selected rows as a table."""
-        columns = [column for column in Column if not self._view.isColumnHidden(column)]
+        every = range(self._model.columns)
+        columns = [column for column in every if not self._view.isColumnHidden(column)]
         rows = self._selected_rows()
         if rows:
             self._copy(table_text(self._model, rows, columns))
@@ -142,10 +143,8 @@ class TreeMenu:
         """Which columns are shown. It deletes itself once it was closed."""
         menu = QMenu(self._view)
         menu.aboutToHide.connect(menu.deleteLater)
-        for column in Column:
-            if column == Column.NAME:
-                continue
-            action = menu.addAction(heading(column))
+        for column in range(Column.NAME + 1, self._model.columns):
+            action = menu.addAction(self._model.heading(column))
             action.setCheckable(True)
             action.setChecked(not self._view.isColumnHidden(column))
             action.toggled.connect(_show_column(self._view, column))

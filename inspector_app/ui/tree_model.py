@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -35,6 +35,9 @@ from inspector_app.ui.tree_columns import (
 from inspector_app.ui.tree_nodes import TreeRows
 from inspector_app.ui.tree_search import Query
 from inspector_app.ui.tree_visible import VisibleRows
+
+if TYPE_CHECKING:
+    from inspector_app.ui.tree_order import SortKey
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -62,7 +65,12 @@ class TreeModel(QAbstractTableModel):
         view: what of it is listed.
         sections: by `id` of a node, what the section that begins there is for, translated.
         query: the search in force, to emphasise what matched; or None.
+        columns: how many there are; the first has the names.
+        numeric: those that are written to the right.
     """
+
+    columns = len(Column)
+    numeric: frozenset[int] = NUMERIC
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -118,15 +126,35 @@ class TreeModel(QAbstractTableModel):
         """The row at `line`, or -1."""
         return self.view.row(line) if 0 <= line < len(self.view) else -1
 
+    # What another kind of tree has otherwise.
+
+    def cell(self, row: int, column: int) -> str:
+        """What stands in a cell, safe to show."""
+        return cell(self.rows, row, column)
+
+    def heading(self, column: int) -> str:
+        """A column's title, translated."""
+        return heading(column)
+
+    def heading_hint(self, column: int) -> str:
+        """What a column says, translated."""
+        return heading_hint(column)
+
+    def sort_key(self, column: int) -> SortKey:
+        """What rows are ordered by; None of a row puts it last."""
+        from inspector_app.ui.tree_order import sort_key
+
+        return sort_key(column)
+
     def statistics_changed(self) -> None:
         """Some rows' figures have come: paint them where they are on the screen."""
         if len(self.view):
             # Column by column of one line would ask the view as often.
-            last = self.index(len(self.view) - 1, len(Column) - 1)
+            last = self.index(len(self.view) - 1, self.columns - 1)
             self.dataChanged.emit(self.index(0, 0), last, [Qt.ItemDataRole.DisplayRole])
 
     def _changed(self, line: int) -> None:
-        self.dataChanged.emit(self.index(line, 0), self.index(line, len(Column) - 1))
+        self.dataChanged.emit(self.index(line, 0), self.index(line, self.columns - 1))
 
     # What Qt calls.
 
@@ -134,7 +162,7 @@ class TreeModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(self.view.visible)
 
     def columnCount(self, parent: Index = _NO_PARENT) -> int:
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else self.columns
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         line, column = index.row(), index.column()
@@ -143,9 +171,9 @@ class TreeModel(QAbstractTableModel):
             return None
         row = view.row(line)
         if role == Qt.ItemDataRole.DisplayRole:
-            return cell(self.rows, row, column)
+            return self.cell(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if column in NUMERIC else _LEFT
+            return _RIGHT if column in self.numeric else _LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
             return tooltip(self.hint(row, column))
         if role == Qt.ItemDataRole.AccessibleTextRole:
@@ -171,11 +199,11 @@ class TreeModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return heading(section)
+            return self.heading(section)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return heading_hint(section)
+            return self.heading_hint(section)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _RIGHT if section in NUMERIC else _LEFT
+            return _RIGHT if section in self.numeric else _LEFT
         return None
 
     def hint(self, row: int, column: int) -> str:
@@ -198,7 +226,7 @@ class TreeModel(QAbstractTableModel):
 
     def spoken(self, row: int, column: int) -> str:
         """A cell in words: a table cannot say by itself that it is a tree."""
-        text = cell(self.rows, row, column)
+        text = self.cell(row, column)
         if column != Column.NAME:
             return text
         parts = [text]

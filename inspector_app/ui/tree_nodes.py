@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from inspector_app.checkpoint.model import Node, TensorInfo, TreePath
 
 if TYPE_CHECKING:
+    from inspector_app.ui.diff_figures import Differences
     from inspector_app.ui.statistics_columns import StatisticsColumns
 
 
@@ -64,9 +65,11 @@ class TreeRows:
         totals: of the rows, other than tensors, that have tensors below them.
         shared: the `id` of each storage that several tensors view.
         statistics: of the values, once somebody has asked for them.
+        differences: where the rows are of two files side by side.
     """
 
     __slots__ = (
+        "differences",
         "kinds",
         "labels",
         "nodes",
@@ -86,6 +89,7 @@ class TreeRows:
         self.totals: dict[int, Totals] = {}
         self.shared: set[int] = set()
         self.statistics: StatisticsColumns | None = None
+        self.differences: Differences | None = None
 
     def __len__(self) -> int:
         return len(self.nodes)

@@ -20,20 +20,20 @@ LONGEST_KEY = 200
 RUN = 2_000
 
 Key = tuple[Any, ...]
+SortKey = Callable[[TreeRows, int], Key | None]
 
 
 def ordering(
-    rows: TreeRows, column: int, descending: bool, skipped_kind: int
+    rows: TreeRows, key: SortKey, descending: bool, skipped_kind: int
 ) -> Generator[None, None, array[int]]:
     """The rows by position, sorted, each followed by all that lies below it.
 
     Args:
         rows: what to sort.
-        column: of `tree_columns.Column`.
+        key: what siblings are ordered by.
         descending: the greatest first; rows without a value come last either way.
         skipped_kind: the kind of rows whose children count as their parent's.
     """
-    key = partial(_by_figure, column) if column in STATISTICS else _KEYS.get(column, _by_name)
     order: array[int] = array("I")
     stack = [iter((yield from _sorted(_listed(rows, -1, skipped_kind), rows, key, descending)))]
     steps = 0
@@ -52,6 +52,11 @@ def ordering(
     return order
 
 
+def sort_key(column: int) -> SortKey:
+    """What rows are ordered by for a `tree_columns.Column`."""
+    return partial(_by_figure, column) if column in STATISTICS else _KEYS.get(column, by_name)
+
+
 def _listed(rows: TreeRows, row: int, skipped_kind: int) -> Iterator[tuple[int, bool]]:
     """The children of `row` and whether each is passed over; those of such a row follow it."""
     for child in rows.children(row):
@@ -64,7 +69,7 @@ def _listed(rows: TreeRows, row: int, skipped_kind: int) -> Iterator[tuple[int, 
 def _sorted(
     listed: Iterator[tuple[int, bool]],
     rows: TreeRows,
-    key: Callable[[TreeRows, int], Key | None],
+    key: SortKey,
     descending: bool,
 ) -> Generator[None, None, list[int]]:
     # Rows that are passed over go first: nobody sees where they are.
@@ -98,7 +103,7 @@ def _sorted(
     return ordered + rest
 
 
-def _by_name(rows: TreeRows, row: int) -> Key:
+def by_name(rows: TreeRows, row: int) -> Key:
     """Numbers within the text by value: layer2 before layer10."""
     parts = _DIGITS.split(rows.labels[row][:LONGEST_KEY].lower())
     return tuple((1, "", int(p)) if i % 2 else (0, p, 0) for i, p in enumerate(parts))
@@ -152,7 +157,7 @@ def _by_figure(column: int, rows: TreeRows, row: int) -> Key | None:
     return rows.statistics.key(row, column) if rows.statistics is not None else None
 
 
-_KEYS: dict[int, Callable[[TreeRows, int], Key | None]] = {
+_KEYS: dict[int, SortKey] = {
     Column.SHAPE: _by_shape,
     Column.DTYPE: _by_dtype,
     Column.PARAMETERS: _by_parameters,

@@ -58,13 +58,19 @@ class TreeView(QTableView):
     sort_changed = Signal(int, bool)
     statistics_wanted = Signal()
 
+    # What another kind of tree has otherwise.
+    delegate_class = TreeDelegate
+    samples: dict[int, str] = _SAMPLES
+    hidden_at_first: frozenset[int] = HIDDEN_AT_FIRST
+    on_request: tuple[int, ...] = STATISTICS
+
     def __init__(
         self, model: TreeModel, arranger: TreeArranger, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self._tree = model
         self._arranger = arranger
-        self._delegate = TreeDelegate(model, self)
+        self._delegate = self.delegate_class(model, self)
         self._selected = -1
         self._typed = ""
         self._typed_at = 0.0
@@ -102,7 +108,7 @@ class TreeView(QTableView):
         columns.sortIndicatorChanged.connect(self._sort_changed)
         columns.sectionResized.connect(self._section_resized)
         model.modelReset.connect(self._find_line_again)
-        for column in HIDDEN_AT_FIRST:
+        for column in self.hidden_at_first:
             self.setColumnHidden(column, True)
         self._size_for_font()
 
@@ -159,19 +165,19 @@ class TreeView(QTableView):
         self._fitting = False
         self.setColumnHidden(Column.NAME, False)
         # Those about values come with them, and older states do not know them.
-        for column in STATISTICS:
+        for column in self.on_request:
             self._size_column(column)
         self.show_statistics(self._tree.rows.statistics is not None)
 
     def setColumnHidden(self, column: int, hide: bool) -> None:
         """Hide or show a column; one about values asks for them."""
         super().setColumnHidden(column, hide)
-        if not hide and column in STATISTICS and self._tree.rows.statistics is None:
+        if not hide and column in self.on_request and self._tree.rows.statistics is None:
             self.statistics_wanted.emit()
 
     def show_statistics(self, shown: bool) -> None:
         """Show or hide all columns about values."""
-        for column in STATISTICS:
+        for column in self.on_request:
             super().setColumnHidden(column, not shown)
         self.fit_name()
 
@@ -187,9 +193,9 @@ class TreeView(QTableView):
         """Give the name what the other columns leave, unless the user has set its width."""
         if self._name_by_hand:
             return
-        others = sum(self.columnWidth(column) for column in Column if column != Column.NAME)
+        others = sum(map(self.columnWidth, range(Column.NAME + 1, self._tree.columns)))
         self._fitting = True
-        figures = any(not self.isColumnHidden(column) for column in STATISTICS)
+        figures = any(not self.isColumnHidden(column) for column in self.on_request)
         least = NARROWEST_BESIDE_FIGURES if figures else NARROWEST_NAME
         self.setColumnWidth(Column.NAME, max(self.viewport().width() - others, least))
         self._fitting = False
@@ -352,12 +358,12 @@ class TreeView(QTableView):
         lines.setDefaultSectionSize(height)
         self.verticalScrollBar().setSingleStep(height)
         self.horizontalScrollBar().setSingleStep(height)
-        for column in _SAMPLES:
+        for column in self.samples:
             self._size_column(column)
         self.fit_name()
 
     def _size_column(self, column: int) -> None:
-        advance = self.fontMetrics().horizontalAdvance(_SAMPLES[column])
+        advance = self.fontMetrics().horizontalAdvance(self.samples[column])
         self.setColumnWidth(column, advance + 2 * PADDING + 4)
 
     def _section_resized(self, column: int, old: int, new: int) -> None:

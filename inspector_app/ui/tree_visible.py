@@ -68,6 +68,10 @@ class VisibleRows:
         position = self.visible[index]
         return position if self._order is None else self._order[position]
 
+    def at(self, position: int) -> int:
+        """The row at a place of the order in force, listed or not."""
+        return position if self._order is None else self._order[position]
+
     def index(self, row: int) -> int:
         """The line that shows `row`, or -1."""
         position = self.position(row)

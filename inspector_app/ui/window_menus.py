@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.checkpoint_tree import CheckpointTree
-from inspector_app.ui.tree_columns import Column, heading
 
 PATH_CHARACTERS = 90
 
@@ -74,10 +73,8 @@ class ColumnsMenu(QMenu):
         tree = self._tree()
         if tree is None:
             return
-        for column in Column:
-            if column == Column.NAME:
-                continue
-            action = self.addAction(heading(column))
+        for column, heading in tree.columns():
+            action = self.addAction(heading)
             action.setCheckable(True)
             action.setChecked(not tree.view.isColumnHidden(column))
             action.toggled.connect(

@@ -16,7 +16,7 @@ from inspector_app.ui.statistics_columns import (
     share_text,
 )
 from inspector_app.ui.tree_columns import BROKEN, EMPTY, STATISTICS, Column, cell
-from inspector_app.ui.tree_order import ordering
+from inspector_app.ui.tree_order import ordering, sort_key
 
 NAN = math.nan
 
@@ -61,7 +61,7 @@ def row_of(rows, name: str) -> int:
 
 
 def order(rows, column: Column, descending: bool) -> list[str]:
-    return [rows.name(row) for row in run(ordering(rows, column, descending, -1))]
+    return [rows.name(row) for row in run(ordering(rows, sort_key(column), descending, -1))]
 
 
 def test_nothing_is_said_before_it_is_known(tree):

@@ -23,7 +23,7 @@ from inspector_app.checkpoint.model import Kind, Node
 from inspector_app.ui.tree_columns import Column, cell, repeats, shape_text, value_text
 from inspector_app.ui.tree_filter import finding, naming
 from inspector_app.ui.tree_nodes import RowKind
-from inspector_app.ui.tree_order import ordering
+from inspector_app.ui.tree_order import ordering, sort_key
 from inspector_app.ui.tree_search import parse
 from inspector_app.ui.tree_visible import VisibleRows, inverse
 
@@ -38,7 +38,7 @@ def listed(view: VisibleRows) -> list[str]:
 
 def sort(view: VisibleRows, column: int, descending: bool = False) -> None:
     skipped = RowKind.FOLDED if view.fold else RowKind.FOLD
-    order = run(ordering(view.rows, column, descending, skipped))
+    order = run(ordering(view.rows, sort_key(column), descending, skipped))
     assert sorted(order) == list(range(len(view.rows)))
     view.reorder(order, run(inverse(order)))
 
