@@ -29,17 +29,19 @@ COUNT, MEAN, SQUARES, ABSOLUTE, ZEROS, LEAST, MOST, NANS, INFINITIES, NEAR_ZEROS
 STATE = 10
 
 # Sums may be taken in any order; what is not finite never reaches these loops.
-_ANY_ORDER = {"reassoc", "nsz", "contract", "nnan", "ninf"}
+ANY_ORDER = {"reassoc", "nsz", "contract", "nnan", "ninf"}
 
 
-def _compiled(fastmath: Any = False) -> Callable[[_Function], _Function]:
-    def compiled(function: _Function) -> _Function:
+def compiled(fastmath: Any = False) -> Callable[[_Function], _Function]:
+    """A decorator: compiles on the first call, keeps what it compiled, releases the GIL."""
+
+    def decorated(function: _Function) -> _Function:
         try:
             return numba.njit(nogil=True, cache=True, fastmath=fastmath)(function)  # type: ignore[no-any-return]
         except RuntimeError:  # numba finds no folder for its cache
             return numba.njit(nogil=True, fastmath=fastmath)(function)  # type: ignore[no-any-return]
 
-    return compiled
+    return decorated
 
 
 def new_state() -> Array:
@@ -49,7 +51,7 @@ def new_state() -> Array:
     return state
 
 
-@_compiled()
+@compiled()
 def count8(codes: Array, tables: Array) -> None:
     """Count the 8-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
     words = codes[: len(codes) // 4 * 4].view(np.uint32)
@@ -65,7 +67,7 @@ def count8(codes: Array, tables: Array) -> None:
         even[codes[i]] += np.uint32(1)
 
 
-@_compiled()
+@compiled()
 def count16(codes: Array, tables: Array) -> None:
     """Count the 16-bit `codes` in `tables`, uint32 of (`TABLES`, `PATTERNS`)."""
     words = codes[: len(codes) // 4 * 4].view(np.uint64)
@@ -81,7 +83,7 @@ def count16(codes: Array, tables: Array) -> None:
         even[codes[i]] += np.uint32(1)
 
 
-@_compiled()
+@compiled()
 def fold(tables: Array, total: Array) -> None:
     """Move the counts in `tables` to `total`, int64."""
     even, odd = tables[0], tables[1]
@@ -91,7 +93,7 @@ def fold(tables: Array, total: Array) -> None:
         odd[i] = 0
 
 
-@_compiled()
+@compiled()
 def present(counts: Array, codes: Array, places: Array, found: Array) -> int:
     """Where in `codes` there are those that occur, and how often; returns how many do."""
     count = 0
@@ -104,7 +106,7 @@ def present(counts: Array, codes: Array, places: Array, found: Array) -> int:
     return count
 
 
-@_compiled()
+@compiled()
 def _count_high_halves(bits: Array, tables: Array) -> None:
     words = bits[: len(bits) // 2 * 2].view(np.uint64)
     even, odd = tables[0], tables[1]
@@ -117,7 +119,7 @@ def _count_high_halves(bits: Array, tables: Array) -> None:
         even[bits[i] >> np.uint32(16)] += np.uint32(1)
 
 
-@_compiled(_ANY_ORDER)
+@compiled(ANY_ORDER)
 def _sums(values: Array, shift: float, scale: float) -> tuple[float, float, float]:
     """Of ``value * scale - shift`` the sum and the sum of squares; the sum of ``|value|``."""
     total = 0.0
@@ -132,7 +134,7 @@ def _sums(values: Array, shift: float, scale: float) -> tuple[float, float, floa
     return total, squares, absolute
 
 
-@_compiled()
+@compiled()
 def _add(state: Array, values: Array, scale: float) -> None:
     """Take finite `values` into the moments of `state`.
 
@@ -158,7 +160,7 @@ def _add(state: Array, values: Array, scale: float) -> None:
     state[ABSOLUTE] += absolute
 
 
-@_compiled()
+@compiled()
 def _survey32(bits: Array) -> tuple[np.uint32, np.uint32, np.int32, np.int32]:
     """The largest magnitude's bits, the zeros, and the keys of the least and greatest."""
     largest = np.uint32(0)
@@ -178,7 +180,7 @@ def _survey32(bits: Array) -> tuple[np.uint32, np.uint32, np.int32, np.int32]:
     return largest, zeros, least, most
 
 
-@_compiled()
+@compiled()
 def moments32(values: Array, tables: Array, state: Array, finite: Array) -> None:
     """Take a block of float32 into `state`, and count its upper halves in `tables`.
 
@@ -215,7 +217,7 @@ def moments32(values: Array, tables: Array, state: Array, finite: Array) -> None
         _add(state, part, 1.0)
 
 
-@_compiled()
+@compiled()
 def moments64(values: Array, scale: float, near: float, table: Array, state: Array) -> None:
     """Take a block of float64 into `state`, and count the top 16 bits of its keys in `table`.
 
@@ -244,7 +246,7 @@ def moments64(values: Array, scale: float, near: float, table: Array, state: Arr
         _add(state, finite[start : start + _RUN], scale)
 
 
-@_compiled()
+@compiled()
 def _key64(value: float) -> np.uint64:
     """An unsigned integer in the order of the numbers."""
     bits = np.float64(value + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0: they are equal
@@ -252,7 +254,7 @@ def _key64(value: float) -> np.uint64:
     return ~bits if bits & sign else bits | sign
 
 
-@_compiled()
+@compiled()
 def refine32(bits: Array, slots: Array, tables: Array) -> None:
     """Count the lower halves of those float32 whose upper half is looked for.
 
@@ -266,7 +268,7 @@ def refine32(bits: Array, slots: Array, tables: Array) -> None:
             tables[slot - 1, bits[i] & np.uint32(0xFFFF)] += 1
 
 
-@_compiled()
+@compiled()
 def refine64(values: Array, shift: int, marks: Array, prefixes: Array, tables: Array) -> None:
     """Count the 16 bits at `shift` of those keys that begin with one of `prefixes`.
 
@@ -290,7 +292,7 @@ def refine64(values: Array, shift: int, marks: Array, prefixes: Array, tables: A
                     break
 
 
-@_compiled()
+@compiled()
 def gather32(values: Array, slots: Array, room: Array, count: int) -> int:
     """Append to the `count` in `room` those float32 whose upper half has a slot.
 
@@ -305,7 +307,7 @@ def gather32(values: Array, slots: Array, room: Array, count: int) -> int:
     return count
 
 
-@_compiled()
+@compiled()
 def gather64(values: Array, marks: Array, room: Array, count: int) -> int:
     """Append to the `count` in `room` those float64 whose key's top 16 bits are marked.
 
@@ -321,7 +323,7 @@ def gather64(values: Array, marks: Array, room: Array, count: int) -> int:
     return count
 
 
-@_compiled()
+@compiled()
 def bin_counts(values: Array, edges: Array, per_unit: float, counts: Array) -> None:
     """Count finite `values` between `edges`: each bin has its lower edge, the last both.
 
