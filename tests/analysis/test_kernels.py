@@ -101,7 +101,7 @@ def test_where_no_cache_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(**options)
 
     monkeypatch.setattr(numba, "njit", refuse)
-    compiled = kernels._compiled()(lambda values: len(values) + 1)
+    compiled = kernels.compiled()(lambda values: len(values) + 1)
     assert compiled(np.zeros(3)) == 4
 
 
