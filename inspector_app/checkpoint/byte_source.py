@@ -94,6 +94,10 @@ class ByteSource:
         self.bytes_read += len(data)
         return data
 
+    def place_of(self, offset: int) -> tuple[str, int] | None:
+        """The file in which a byte stands, and its offset there; None if it is unpacked."""
+        return self.path, offset
+
     def _read_once(self, offset: int, count: int) -> bytes:
         if self._lock is None:
             return os.pread(self._descriptor, count, offset)

@@ -197,12 +197,15 @@ class ArrayInfo(NamedTuple):
         dtype: numpy's code, such as ``<f8``.
         fortran: the last axis varies slowest.
         data: its bytes if they are few, else None.
+        place: where they lie if they are many: the file, ``bytes`` or ``str`` (a text that
+            has a character for each of them), the offset and the length in the file.
     """
 
     shape: tuple[int, ...]
     dtype: str
     fortran: bool = False
     data: bytes | None = None
+    place: tuple[str, str, int, int] | None = None
 
 
 class TensorInfo(Node):

@@ -22,6 +22,7 @@ from inspector_app.checkpoint.model import (
     contiguous_stride,
 )
 from inspector_app.checkpoint.protobuf import BYTES, VARINT, WireReader, signed
+from inspector_app.checkpoint.storage_forms import FieldStorage
 
 # TensorProto.DataType: torch's name and the bits of an element in raw_data.
 DATA_TYPES = {
@@ -68,6 +69,18 @@ _TYPED_DATA = {
 }
 # Typed fields that hold the elements' own bytes where they are packed; the others are varints.
 _FIXED_DATA = {4: (1, 14), 10: (11, 15)}
+# The field where the elements of each data type lie that are numbers there; those of a
+# complex number are two.
+_FIELD_OF = {
+    **dict.fromkeys((2, 3, 4, 5, 6, 9, 10, *range(16, 27)), 5),
+    1: 4,
+    14: 4,
+    11: 10,
+    15: 10,
+    7: 7,
+    12: 11,
+    13: 11,
+}
 _EXTERNAL = 1
 
 _MOST_DIMENSIONS = 1_000
@@ -137,7 +150,7 @@ class TensorReader:
         if found.segmented:
             self._report(Problem("bad-tensor", name, {"what": "it is stored in segments"}))
         expected = (prod(shape) * bits + 7) // 8 if bits and sizes is not None else None
-        storage, note = self._storage(name, found, expected, prod(shape))
+        storage, note = self._storage(name, found, expected, prod(shape), (start, end))
         details = TensorDetails(note=note) if note else PLAIN
         return TensorInfo(name, dtype, shape, contiguous_stride(shape), storage, 0, details=details)
 
@@ -214,9 +227,16 @@ class TensorReader:
         return tuple(dims)
 
     def _storage(
-        self, name: str, found: _Fields, expected: int | None, elements: int
+        self,
+        name: str,
+        found: _Fields,
+        expected: int | None,
+        elements: int,
+        place: tuple[int, int],
     ) -> tuple[StorageRef, str]:
-        """Where the elements lie, and a note where they are no plain bytes."""
+        """Where the elements lie in the message at `place`, and a note where they are no
+        plain bytes.
+        """
         kinds = [*(["raw_data"] if found.raw else []), *(_field_name(n) for n in found.typed)]
         if found.external:
             entries = dict(self.pair(*place) for place in found.pairs)
@@ -246,7 +266,13 @@ class TensorReader:
                 what = f"it has {len(places)} strings for {elements} elements"
                 self._report(Problem("bad-tensor", name, {"what": what}))
             return StorageRef(name, held), "its strings are protobuf fields of their own"
-        note = f"its values are not plain bytes: they are numbers in {_field_name(number)}"
+        if _FIELD_OF.get(found.data_type) == number and expected is not None:
+            width = max(DATA_TYPES[found.data_type][1] // 8, 1)
+            note = f"its values are not plain bytes: they are numbers in {_field_name(number)}"
+            return FieldStorage(name, expected, *place, number, width), note
+        # Nor what should lie elsewhere, nor 6-bit elements, which have a number each.
+        dtype = DATA_TYPES.get(found.data_type, ("this dtype",))[0]
+        note = f"they are numbers in {_field_name(number)}, where no {dtype} is read from"
         return StorageRef(name, expected or 0), note
 
     def _in_place(self, name: str, place: tuple[int, int], expected: int | None) -> StorageRef:

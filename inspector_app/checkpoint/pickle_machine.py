@@ -510,7 +510,8 @@ class PickleMachine:
             )
         if size > self._limits.text_bytes:
             data, position, base = self._window(offset + size)
-            return BytesPlace(kind, offset, size), data, position, base
+            place = BytesPlace(kind, offset, size, self._source.place_of(offset))
+            return place, data, position, base
         data, position, base = self._window(offset, size)
         if len(data) < size:
             raise BrokenPickle("the file became shorter while it was read")

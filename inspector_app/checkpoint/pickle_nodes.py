@@ -99,15 +99,19 @@ class BytesPlace:
 
     Attributes:
         kind: ``str``, ``bytes`` or ``bytearray``.
-        offset, nbytes: their place in the file.
+        offset, nbytes: their place in the stream's source.
+        place: the file and the offset there, or None if the stream was unpacked.
     """
 
-    __slots__ = ("kind", "nbytes", "offset")
+    __slots__ = ("kind", "nbytes", "offset", "place")
 
-    def __init__(self, kind: str, offset: int, nbytes: int) -> None:
+    def __init__(
+        self, kind: str, offset: int, nbytes: int, place: tuple[str, int] | None = None
+    ) -> None:
         self.kind = kind
         self.offset = offset
         self.nbytes = nbytes
+        self.place = place
 
 
 class ByteArray:

@@ -40,7 +40,7 @@ _SCALAR_FORMATS = {
     "c8": "ff",
     "c16": "dd",
 }
-_KEPT_ARRAY_BYTES = 1 << 16
+_KEPT_ARRAY_BYTES = 1 << 20
 _LONGEST_TEXT = 1 << 16
 
 
@@ -102,7 +102,12 @@ def plain_object(call: Call, allowance: Allowance) -> Plain | None:
         return None
     try:
         known = reader(call, name)
-        return known if known is not None and allowance.take(known.value) else None
+        if known is None or allowance.take(known.value):
+            return known
+        if isinstance(known.value, ArrayInfo):
+            known.value = known.value._replace(data=None)
+            return known
+        return None
     except (ValueError, IndexError, TypeError, OverflowError, struct.error):
         return None
 
@@ -290,15 +295,31 @@ def _array_of(shape: Any, dtype: Any, fortran: bool, data: Any) -> Plain | None:
         return None
     if not all(type(size) is int and size >= 0 for size in shape):
         return None
-    if type(data) is BytesPlace or (isinstance(data, (bytes, str)) and len(data) > 1 << 20):
+    place = _place_of(data)
+    if place is not None or (isinstance(data, (bytes, str)) and len(data) > _KEPT_ARRAY_BYTES):
         kept = None
     else:
         kept = raw_bytes(data)
     if kept is not None and len(kept) > _KEPT_ARRAY_BYTES:
         kept = None
     objects = enumerate(data) if type(data) is list else None
-    info = ArrayInfo(shape, code, fortran, kept)
+    info = ArrayInfo(shape, code, fortran, kept, place)
     return Plain(Kind.ARRAY, "numpy.ndarray", info, objects)
+
+
+def _place_of(data: Any) -> tuple[str, str, int, int] | None:
+    """Where the bytes of an array lie that were not kept, in any protocol."""
+    if type(data) is Call and type(data.args) is tuple and data.args:
+        name = data.function.full_name if type(data.function) is GlobalRef else ""
+        data = data.args[0]
+        if name != "_codecs.encode" or type(data) is not BytesPlace or data.kind != "str":
+            return None
+    elif type(data) is not BytesPlace or data.kind not in ("bytes", "bytearray"):
+        return None
+    if data.place is None:
+        return None
+    path, offset = data.place
+    return path, data.kind, offset, data.nbytes
 
 
 _READERS: dict[str, Callable[[Call, str], Plain | None]] = {

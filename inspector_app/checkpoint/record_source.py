@@ -29,6 +29,9 @@ class RecordSource(ByteSource):
         self.bytes_read += len(data)
         return data
 
+    def place_of(self, offset: int) -> tuple[str, int] | None:
+        return self._source.place_of(self.base + offset)
+
     def close(self) -> None:
         """The file stays open: it belongs to somebody else."""
 
@@ -48,6 +51,9 @@ class MemorySource(ByteSource):
         if offset < 0 or count <= 0:
             return b""
         return self._bytes[offset : offset + count]
+
+    def place_of(self, offset: int) -> tuple[str, int] | None:
+        return None
 
     def close(self) -> None:
         """There is nothing to close."""

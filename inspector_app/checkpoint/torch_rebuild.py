@@ -464,11 +464,17 @@ def layout_name(value: Any) -> str:
 
 
 def array_shape(value: Any) -> tuple[int, ...]:
-    """The shape of an inert numpy array: the second part of its state."""
+    """The shape of an inert numpy array: the second part of its state, or, from protocol 5 on,
+    the third argument of ``numpy.core.numeric._frombuffer``.
+    """
     if type(value) is Call and value.state and type(value.state[-1]) is tuple:
         state = value.state[-1]
         if len(state) == 5:
             return integers(state[1])
+    if type(value) is Call and type(value.args) is tuple and len(value.args) == 4:
+        function = value.function
+        if type(function) is GlobalRef and function.name == "_frombuffer":
+            return integers(value.args[2])
     raise BadTensorError("the array is no numpy array")
 
 

@@ -18,7 +18,9 @@ from inspector_app.checkpoint.dtypes import DTYPES, DType
 from inspector_app.checkpoint.errors import LimitExceeded, NoValues, UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Checkpoint, Quantizer, TensorInfo
-from inspector_app.checkpoint.value_bytes import ByteRun, StorageBytes
+from inspector_app.checkpoint.storage_bytes import StorageBytes
+from inspector_app.checkpoint.value_arrays import array_tensor
+from inspector_app.checkpoint.value_bytes import ByteRun, HeldRun
 from inspector_app.checkpoint.value_layout import (
     Block,
     BlockPlan,
@@ -36,6 +38,7 @@ _MOST_AXES = 64  # of a numpy array
 _MOST_READ_BYTES = 1 << 28
 _STORED_VALUES = {"nested": "buffer", "jagged": "_values"}
 _REAL = ("float64", "float32", "float16")
+_LONGEST_VARINT = 10
 _ZERO_POINTS = (*_REAL, "int64", "int32", "int16", "int8", "uint8")
 # A view may show each element of its storage several times; a hostile one does so without end.
 _OVERLAP = 256
@@ -100,7 +103,8 @@ class Elements:
         stride, offset: in such elements.
         plan: the blocks that have each element once, in storage order.
         repeats: how often each occurs: more than once if an axis is expanded.
-        negative: the values are the negatives of what is stored.
+        conjugate, negative: the values are the conjugates, the negatives of what is stored.
+        sequential: reading backwards costs much: let one thread read the blocks in order.
         quantizer: of a quantized tensor whose values are shown dequantized, else None.
     """
 
@@ -122,7 +126,8 @@ class Elements:
         self.quantizer, self.channels = quantizer, channels
         self._run = run
         self._swapped = details.big_endian
-        self._conjugate, self.negative = details.conj, details.neg
+        self.conjugate, self.negative = details.conj, details.neg
+        self.sequential = run.sequential
         self._itemsize = max(bits // 8, 1)
         self._code = {1: "u1", 2: "u2", 4: "u4", 8: "u8", 16: "c16"}[self._itemsize]
         # Packed elements are read from a byte that begins one.
@@ -220,7 +225,7 @@ class Elements:
             if self.quantizer is not None and self.channels is None:
                 scale, zero = self.quantizer.scale, self.quantizer.zero_point
                 return (values.astype(np.int64) - zero).astype(np.float32) * np.float32(scale)
-            if self._conjugate and kind == "complex":
+            if self.conjugate and kind == "complex":
                 values = np.conjugate(values)
             if self.negative and kind != "bool":
                 # ml_dtypes cannot negate all of its 8-bit kinds.
@@ -256,7 +261,7 @@ class ValueReader:
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits = DEFAULT) -> None:
         self._limits = limits
-        self._bytes = StorageBytes(checkpoint, limits)
+        self._bytes = StorageBytes(checkpoint, limits, _varints)
 
     def elements(self, tensor: TensorInfo, raw: bool = False) -> Elements:
         """Where the values of `tensor` lie; of a sparse or nested one those that it stores.
@@ -284,9 +289,10 @@ class ValueReader:
             raise _without(tensor)
         if 0 in tensor.shape:
             return _NOTHING
-        if storage.record is None:
+        run = self._bytes.run(storage)
+        if run is None:
             raise _missing(tensor)
-        return self._bytes.run(storage, storage.record)
+        return run
 
     def _channels(self, tensor: TensorInfo, quantizer: Quantizer) -> Channels | None:
         if quantizer.scale is not None:
@@ -398,12 +404,17 @@ class ValueReader:
 
 
 def stored(tensor: TensorInfo) -> TensorInfo:
-    """The tensor whose storage has the values: a part of a sparse or nested one, else itself."""
+    """The tensor whose storage has the values: a part of a sparse or nested one, the array
+    that another was saved as, else itself.
+    """
+    if tensor.storage is not None or not tensor.children:
+        return tensor
+    if tensor.layout == "strided":
+        return array_tensor(tensor) or tensor
     name = _STORED_VALUES.get(tensor.layout, "values")
-    if tensor.storage is None and tensor.layout != "strided":
-        for part in tensor.inner_tensors():
-            if part.key == name:
-                return part
+    for part in tensor.inner_tensors():
+        if part.key == name:
+            return part
     return tensor
 
 
@@ -484,14 +495,36 @@ def _decoded(codes: Array, dtype: DType) -> Array:
     return values.astype(np.int8) if name.startswith("int") else values
 
 
-class _Nothing(ByteRun):
-    """No bytes: those of an empty tensor, which needs no file."""
+def _varints(data: bytes, width: int) -> tuple[bytes, int]:
+    """The low `width` bytes of each varint in `data`, and how many bytes were whole varints.
 
-    def __init__(self) -> None:
-        self.size = 0
+    Nothing is decoded where one is longer than ten bytes.
+    """
+    import numpy as np
+
+    raw: Array = np.frombuffer(data, np.uint8)
+    ends: Array = np.flatnonzero(raw < 0x80)
+    if not len(ends):
+        return b"", 0
+    used = int(ends[-1]) + 1
+    if used == len(ends):  # each is one byte
+        numbers: Array = raw[:used].astype("<u8")
+    else:
+        starts: Array = np.append(0, ends[:-1] + 1)
+        lengths = ends - starts + 1
+        longest = int(lengths.max())
+        if longest > _LONGEST_VARINT:
+            return b"", 0
+        numbers = np.zeros(len(ends), "<u8")
+        for place in range(longest):
+            some = np.flatnonzero(lengths > place)
+            part = (raw[starts[some] + place] & 0x7F).astype("<u8")
+            numbers[some] |= part << np.uint64(7 * place)
+    return numbers.view(np.uint8).reshape(-1, 8)[:, :width].tobytes(), used
 
 
-_NOTHING = _Nothing()
+# The bytes of an empty tensor, which needs no file.
+_NOTHING = HeldRun(b"")
 
 
 def open_values(checkpoint: Checkpoint, limits: Limits = DEFAULT) -> ValueReader:

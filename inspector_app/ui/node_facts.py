@@ -7,6 +7,7 @@ from PySide6.QtCore import QCoreApplication
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import ArrayInfo, Kind, Node, Quantizer, StorageRef, TensorInfo
+from inspector_app.checkpoint.storage_forms import FieldStorage
 from inspector_app.checkpoint.text import plain
 
 Rows = list[tuple[str, str]]
@@ -266,7 +267,7 @@ def _place(storage: StorageRef) -> Rows:
     rows = [(_translate("NodeFacts", "In file"), plain(storage.file, 1_000))]
     record = storage.record
     if record is None:
-        if storage.device != "meta":
+        if storage.device != "meta" and not isinstance(storage, FieldStorage):
             rows.append(
                 (_translate("NodeFacts", "Bytes"), _translate("NodeFacts", "not in the file"))
             )
