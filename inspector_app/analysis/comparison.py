@@ -91,7 +91,8 @@ class KeyPair:
         a, b: the tensors; one is None where the key is missing or unexpected.
         status, reasons: reasons of a mismatch: ``shape``, ``dtype``.
         notes: what else differs and matters little: ``device``, ``requires_grad``,
-            ``stride``, ``layout``, ``renamed``.
+            ``stride``, ``layout``, ``renamed`` (B's key was given A's name by hand),
+            ``collides`` (another key of B is mapped to the same one, and it counts).
         evidence: what the status rests on.
         metrics: once the bytes were compared and are not identical.
         error: why the bytes could not be compared, in a sentence, or "".
@@ -141,7 +142,9 @@ class Comparison:
         values: what differs outside tensors, where both files have it.
         left_out: parts that only one of the two files has and that were not compared, such
             as the optimizer of a training checkpoint against a bare state_dict: (``a`` or
-            ``b``, path, number of tensors).
+            ``b``, path, number of tensors; 0 of a value at the top, such as an epoch).
+        not_compared: paths in A of values outside tensors that are too large to be kept;
+            whether they differ is not known.
     """
 
     a: Checkpoint
@@ -150,6 +153,7 @@ class Comparison:
     pairs: list[KeyPair] = field(default_factory=list)
     values: list[ValueDifference] = field(default_factory=list)
     left_out: list[tuple[str, TreePath, int]] = field(default_factory=list)
+    not_compared: list[TreePath] = field(default_factory=list)
 
     def summary(self) -> Counter[str]:
         """How many pairs have each status."""

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
 
-__all__ = ["open_checkpoint", "reading"]
+__all__ = ["count_as_old", "open_checkpoint", "reading"]
 
 Reading = Generator[Progress, None, Checkpoint]
 
@@ -45,11 +45,11 @@ def reading(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Reading:
         return (yield from reader_of(path, limits))
     finally:
         if enabled:
-            _count_as_old()
+            count_as_old()
             gc.enable()
 
 
-def _count_as_old() -> None:
+def count_as_old() -> None:
     """Move what was made to the collector's oldest generation, without walking it.
 
     Enabling the collector would otherwise walk a million new nodes at the next allocation.

@@ -1,0 +1,182 @@
+"""How keys of one file become keys of the other: prefixes, rules, renames.
+
+A mapping is what the user chose; what could be chosen is found by `suggest_prefixes` and
+`suggesting_renames`, and is never applied by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from inspector_app.analysis.prefix_detection import common_prefixes
+from inspector_app.analysis.rename_detection import RenameSuggestion, suggesting_renames
+
+__all__ = [
+    "NO_MAPPING",
+    "BadRuleError",
+    "KeyMapping",
+    "PrefixSuggestion",
+    "RenameSuggestion",
+    "Rule",
+    "suggest_prefixes",
+    "suggesting_renames",
+]
+
+_ARROW = "=>"
+# Parts of a model that were wrapped put these within its keys, not before them.
+_INNER_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "module.")
+
+
+class BadRuleError(ValueError):
+    """A rule is no ``REGEX=>REPLACEMENT``; the message says why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    r"""Each match of a regular expression in a key is replaced; ``\1`` stands for a group."""
+
+    pattern: str
+    replacement: str
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """A rule from ``REGEX=>REPLACEMENT``; the last arrow counts.
+
+        Raises:
+            BadRuleError: there is no arrow, or the expression or the replacement is wrong.
+        """
+        pattern, arrow, replacement = text.rpartition(_ARROW)
+        if not arrow:
+            raise BadRuleError(f"{text}: a rule is written REGEX{_ARROW}REPLACEMENT")
+        rule = cls(pattern, replacement)
+        rule.check()
+        return rule
+
+    def check(self) -> None:
+        """Raise `BadRuleError` where the rule cannot be applied."""
+        if not self.pattern:
+            raise BadRuleError(f"{self}: there is nothing to replace")
+        try:
+            # An alternative that matches "" tells whether the replacement names its groups.
+            re.compile(f"(?:{self.pattern})|").sub(self.replacement, "")
+        except (re.error, IndexError, OverflowError, RecursionError) as error:
+            raise BadRuleError(f"{self}: {error}") from None
+
+    def apply(self, key: str) -> str:
+        return re.sub(self.pattern, self.replacement, key)
+
+    def __str__(self) -> str:
+        return f"{self.pattern}{_ARROW}{self.replacement}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMapping:
+    """What is done to keys before they are matched.
+
+    Attributes:
+        strip_a, strip_b: prefixes that the keys of A or B lose, one after the other; a key
+            that does not begin with one keeps it.
+        rules: for the keys of B, after its prefixes, one after the other.
+        renames: B's own key and the key of A that it stands for; they win over the others.
+    """
+
+    strip_a: tuple[str, ...] = ()
+    strip_b: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.strip_a or self.strip_b or self.rules or self.renames)
+
+    def a_key(self, key: str) -> str:
+        """What a key of A is matched by."""
+        return _stripped(key, self.strip_a)
+
+    def b_key(self, key: str) -> str:
+        """What a key of B is matched by, but for renames."""
+        key = _stripped(key, self.strip_b)
+        for rule in self.rules:
+            key = rule.apply(key)
+        return key
+
+    def renamed(self) -> dict[str, str]:
+        """Of each renamed key of B what it is matched by."""
+        return {own: self.a_key(wanted) for own, wanted in self.renames}
+
+    def with_renames(self, renames: Iterable[tuple[str, str]]) -> KeyMapping:
+        """This mapping with more renames accepted; a later one of a key wins."""
+        return replace(self, renames=tuple({**dict(self.renames), **dict(renames)}.items()))
+
+    def without_rename(self, own: str) -> KeyMapping:
+        """This mapping without the rename of the key `own` of B."""
+        return replace(self, renames=tuple(pair for pair in self.renames if pair[0] != own))
+
+
+NO_MAPPING = KeyMapping()
+
+
+def _stripped(key: str, prefixes: Sequence[str]) -> str:
+    for prefix in prefixes:
+        key = key.removeprefix(prefix)
+    return key
+
+
+class PrefixSuggestion(NamedTuple):
+    """Keys that would match if prefixes were dropped.
+
+    Attributes:
+        a_prefix, b_prefix: what A's and B's keys would lose, or "".
+        rules: for keys that are wrapped within, such as ``encoder._orig_mod.weight``.
+        matched: keys of A that B would then have.
+        total: keys of A.
+    """
+
+    a_prefix: str
+    b_prefix: str
+    rules: tuple[Rule, ...]
+    matched: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        return self.matched / self.total if self.total else 0.0
+
+    def applied_to(self, mapping: KeyMapping) -> KeyMapping:
+        """`mapping` with this suggestion accepted, after what it has."""
+        return replace(
+            mapping,
+            strip_a=mapping.strip_a + ((self.a_prefix,) if self.a_prefix else ()),
+            strip_b=mapping.strip_b + ((self.b_prefix,) if self.b_prefix else ()),
+            rules=mapping.rules + self.rules,
+        )
+
+
+def suggest_prefixes(a_keys: Sequence[str], b_keys: Sequence[str]) -> list[PrefixSuggestion]:
+    """What to drop so that more keys match, the best first.
+
+    The keys are those that are matched now: with what the mapping in force makes of them.
+    Nothing is suggested that does not make at least a tenth of the smaller file match anew.
+    """
+    a_set, b_set = set(a_keys), set(b_keys)
+    now = len(a_set & b_set)
+    least = now + max(1, min(len(a_set), len(b_set)) // 10)
+    found = []
+    for a_prefix, b_prefix in common_prefixes(a_keys, b_keys):
+        mine = {key.removeprefix(a_prefix) for key in a_set} if a_prefix else a_set
+        theirs = {key.removeprefix(b_prefix) for key in b_set} if b_prefix else b_set
+        found.append(PrefixSuggestion(a_prefix, b_prefix, (), len(mine & theirs), len(a_set)))
+    for wrapper in _INNER_WRAPPERS:
+        rule = Rule(rf"(^|\.){re.escape(wrapper)}", r"\1")
+        wrapped = {key for key in b_set if wrapper in key}
+        if wrapped:
+            theirs = (b_set - wrapped) | {rule.apply(key) for key in wrapped}
+            found.append(PrefixSuggestion("", "", (rule,), len(a_set & theirs), len(a_set)))
+    found = [each for each in found if each.matched >= least]
+    # Of suggestions that match the same, the one that changes least comes first.
+    found.sort(
+        key=lambda each: (-each.matched, len(each.rules), len(each.a_prefix + each.b_prefix))
+    )
+    return found
