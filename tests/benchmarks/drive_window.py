@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
@@ -24,43 +24,12 @@ from inspector_app.ui import settings, windows
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.tree_arranger import TreeArranger
+from tests.benchmarks.heartbeat import Heartbeat, wait
 from tests.benchmarks.process import memory
 
 # Typed letter by letter, and taken back letter by letter: keys, a glob, an expression, a field.
 QUERIES = ("blocks.12.attn", "*fc1.weight", "/norm[12]/", "shape:4x3", "qkv -blocks.1")
 SCROLL_STEPS = 300
-PATIENCE = 300.0
-
-
-class Heartbeat(QObject):
-    """Notes the longest time between two turns of the event loop."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.restart()
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(0)
-
-    def _beat(self) -> None:
-        now, worked = time.perf_counter(), time.process_time()
-        self.longest = max(self.longest, now - self._last)
-        self.most_work = max(self.most_work, worked - self._worked)
-        self._last, self._worked = now, worked
-
-    def restart(self) -> None:
-        self.longest = self.most_work = 0.0
-        self._last, self._worked = time.perf_counter(), time.process_time()
-
-
-def wait(done: Callable[[], bool]) -> None:
-    """Run the event loop until `done`, and once more, so that what changed is painted."""
-    end = time.monotonic() + PATIENCE
-    while not done():
-        QApplication.processEvents()
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not become ready")
-    QApplication.processEvents()
 
 
 def opened(window: windows.MainWindow, path: str, heart: Heartbeat) -> tuple[CheckpointTab, dict]:

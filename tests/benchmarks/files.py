@@ -1,7 +1,7 @@
 """The files that are measured: made once by torch itself, kept in a cache folder.
 
 The folder is ``checkpoint-inspector-benchmarks`` below ``$TMPDIR`` (or the system's). It
-grows to about 2.9 GB; delete it when you like.
+grows to about 3.4 GB; delete it when you like.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ def large_file() -> Path:
 def large_float32_file() -> Path:
     """The same with half as many layers in float32: 1.2 GB as well."""
     return _made("f32-1200mb", "large", "float32")
+
+
+def one_tensor() -> Path:
+    """One bfloat16 tensor of 537 MB beside a small one."""
+    return _made("bf16-one-500mb", "one")
 
 
 def warm(path: Path) -> None:
@@ -99,8 +104,18 @@ def _save_large(path: str, dtype: str = "bfloat16") -> None:
     torch.save(state, path)
 
 
+def _save_one(path: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    weight = torch.empty(16_384, 16_384, dtype=torch.bfloat16).normal_(std=0.02)
+    torch.save({"bias": torch.zeros(16), "weight": weight}, path)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "many":
         _save_many(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "one":
+        _save_one(sys.argv[2])
     else:
         _save_large(*sys.argv[2:])

@@ -30,3 +30,10 @@ def print_painted(begin: float) -> None:
     """
     took = time.monotonic() - begin
     print(json.dumps({"seconds": took, **memory()}), flush=True)
+
+
+def largest_child() -> int:
+    """The most bytes that one of the processes held which this one started and waited for."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
