@@ -1,24 +1,12 @@
-"""What in a tensor's figures is worth a warning."""
+"""What in a tensor's figures is worth a warning, and an exit status of 1."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 
 from inspector_app.analysis.stats import TensorStats
-from inspector_app.checkpoint.dtypes import DTYPES
-from inspector_app.checkpoint.model import Checkpoint, Node, Section, SectionKind, TensorInfo
-
-_NUMBERS = ("float", "complex", "quantized")
-# Sections in which zeros are what a fresh run has.
-_NO_WEIGHTS = (
-    SectionKind.OPTIMIZER,
-    SectionKind.SCHEDULER,
-    SectionKind.SCALER,
-    SectionKind.RNG,
-)
-# Such tensors begin as zeros, and may well stay so.
-_OFTEN_ZERO = ("bias", "beta", "running_mean", "zero_point", "zero_points")
+from inspector_app.analysis.tensor_roles import SEVERAL, Roles
+from inspector_app.checkpoint.model import Checkpoint
 
 
 class Finding(Enum):
@@ -30,10 +18,16 @@ class Finding(Enum):
 
 
 class Findings:
-    """Looks at the figures of a checkpoint's tensors."""
+    """Looks at the figures of a checkpoint's tensors.
+
+    NaN and infinities are wrong anywhere. All zeros are wrong in what should have been trained
+    to something else (`tensor_roles`): a zero bias may be what training began with, and a
+    counter or an optimizer's state is no weight. The overview in the window lists the same
+    tensors by the same rule.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._no_weights = _nodes(checkpoint, _NO_WEIGHTS)
+        self._roles = Roles(checkpoint)
 
     def of(self, result: TensorStats) -> tuple[Finding, ...]:
         """What is wrong with a tensor: NaN or infinities anywhere, a weight that is all zero."""
@@ -45,29 +39,7 @@ class Findings:
             found.append(Finding.NAN)
         if values.infinities:
             found.append(Finding.INFINITY)
-        if values.all_zero and self.is_weight(result.tensor):
+        all_zero = values.all_zero and values.count >= SEVERAL
+        if all_zero and self._roles.should_vary(result.tensor, 0.0):
             found.append(Finding.ALL_ZERO)
         return tuple(found)
-
-    def is_weight(self, tensor: TensorInfo) -> bool:
-        """A trained tensor that should not be zero all over.
-
-        Biases and running means are none, nor are counters, or states of an optimizer.
-        """
-        dtype = DTYPES.get(tensor.dtype)
-        if dtype is None or dtype.kind not in _NUMBERS or not tensor.shape:
-            return False
-        if str(tensor.key).rpartition(".")[2].lower().endswith(_OFTEN_ZERO):
-            return False
-        node: Node | None = tensor
-        while node is not None:
-            if id(node) in self._no_weights:
-                return False
-            node = node.parent
-        return True
-
-
-def _nodes(checkpoint: Checkpoint, kinds: Iterable[str]) -> set[int]:
-    sections: list[Section] = [s for s in checkpoint.sections if s.kind in kinds]
-    nodes = (checkpoint.find(section.path) for section in sections)
-    return {id(node) for node in nodes if node is not None}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Container, Generator
 from dataclasses import dataclass, field
 
-from inspector_app.analysis.suspicious import ACTIVATION_STATISTICS
+from inspector_app.analysis.tensor_roles import ACTIVATION_STATISTICS
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import Checkpoint, Node, SectionKind, TensorInfo
 
@@ -71,12 +71,10 @@ class ModuleSizes:
     Attributes:
         parts: the most parameters first.
         layers: by depth.
-        optimizer_state: `id` of the tensors that belong to an optimizer.
     """
 
     parts: list[Part] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
-    optimizer_state: set[int] = field(default_factory=set)
 
 
 def sizing(
@@ -114,8 +112,6 @@ def sizing(
             keys.append(str(node.key)[:_LONGEST_KEY])
             owner, node = node, node.parent
             kind = kind or sections.get(id(node), "")
-        if kind == SectionKind.OPTIMIZER:
-            sizes.optimizer_state.add(id(tensor))
         if id(tensor.storage) in shared:
             view = id(tensor.storage), tensor.storage_offset, tensor.shape
             if view in counted:

@@ -5,11 +5,13 @@ The rules, each with its bound:
 - ``nan``: at least one NaN. ``infinite``: at least one infinity.
 - ``exploding``: a finite value beyond `EXPLODING` in magnitude, in a tensor of floating
   point numbers. Trained weights rarely pass 100, and a product with one beyond 10,000 soon
-  leaves the range of float16 (65,504). Left out are statistics of activations
-  (`ACTIVATION_STATISTICS`) and the state of an optimizer, whose scale is that of the data.
-- ``all-zero``: every one of at least `SEVERAL` values is 0. ``constant``: at least that
-  many values, all finite, equal and not 0. Both are right for a fresh bias or a norm's
-  scale and wrong for a trained matrix, so both say "look", not "broken".
+  leaves the range of float16 (65,504). Left out are statistics of activations and the state
+  of an optimizer, whose scale is that of the data (`tensor_roles`).
+- ``all-zero``: every one of at least two values is 0. ``constant``: at least that many
+  values, all finite, equal and not 0. Both only in numbers of a model that do not begin so:
+  a zero bias, or a norm's scale of ones, says that nothing has moved it yet, and half of all
+  fresh models would be listed. `unmoved` counts those, so that the page can say how many
+  there are. The ``stats`` command warns by the same rule (`findings`).
 - ``duplicate``: the same bytes twice in the file, which `duplicates` tells from the archive's
   directory: two whole records of at least `DUPLICATE_BYTES` with equal length and equal
   CRC-32, viewed alike. Nothing is read; it holds "by checksum". Storages that are shared on
@@ -22,13 +24,11 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from inspector_app.analysis.figures import Figures
-from inspector_app.checkpoint.dtypes import DTYPES
+from inspector_app.analysis.tensor_roles import SEVERAL, Roles, initial_value
 from inspector_app.checkpoint.model import TensorInfo, contiguous_stride
 
 EXPLODING = 1e4
-SEVERAL = 2
 DUPLICATE_BYTES = 4096
-ACTIVATION_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _TENSORS_PER_STEP = 500
 
 
@@ -70,32 +70,34 @@ class Suspicion(NamedTuple):
     others: tuple[TensorInfo, ...] = ()
 
 
-def suspicions(
-    tensor: TensorInfo, figures: Figures, optimizer_state: bool = False
-) -> list[Suspicion]:
-    """What is suspicious about the values of one tensor, the worst first.
-
-    Args:
-        optimizer_state: it belongs to an optimizer: its scale says nothing.
-    """
+def suspicions(tensor: TensorInfo, figures: Figures, roles: Roles) -> list[Suspicion]:
+    """What is suspicious about the values of one tensor, the worst first."""
     found = []
     if figures.nans:
         found.append(Suspicion(Reason.NAN, tensor, figures.nans))
     if figures.infinities:
         found.append(Suspicion(Reason.INFINITE, tensor, figures.infinities))
-    if (
-        figures.magnitude > EXPLODING
-        and not optimizer_state
-        and _is_float(tensor)
-        and not str(tensor.key).endswith(ACTIVATION_STATISTICS)
-    ):
+    if figures.magnitude > EXPLODING and roles.has_usual_scale(tensor):
         found.append(Suspicion(Reason.EXPLODING, tensor, figures.magnitude))
-    if figures.constant and figures.count >= SEVERAL:
+    if _is_constant(figures) and roles.should_vary(tensor, figures.least):
         if figures.all_zero:
             found.append(Suspicion(Reason.ALL_ZERO, tensor, figures.zeros))
         else:
             found.append(Suspicion(Reason.CONSTANT, tensor, figures.least))
     return found
+
+
+def unmoved(tensor: TensorInfo, figures: Figures, roles: Roles) -> bool:
+    """Every value of a model's tensor is the one that tensors of its kind begin with."""
+    return (
+        _is_constant(figures)
+        and roles.is_trained(tensor)
+        and initial_value(tensor) == figures.least
+    )
+
+
+def _is_constant(figures: Figures) -> bool:
+    return figures.constant and figures.count >= SEVERAL
 
 
 def duplicates(
@@ -145,8 +147,3 @@ def _content(tensor: TensorInfo) -> tuple[object, ...] | None:
         details.big_endian,
         details.quantizer,
     )
-
-
-def _is_float(tensor: TensorInfo) -> bool:
-    dtype = DTYPES.get(tensor.dtype)
-    return dtype is not None and dtype.kind in {"float", "complex"}

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
 
 from inspector_app.analysis.module_sizes import ModuleSizes, Part, sizing
 from inspector_app.analysis.quantities import count_text, short_count, size_text
-from inspector_app.analysis.suspicious import Reason, Suspicion, duplicates, suspicions
+from inspector_app.analysis.suspicious import Reason, Suspicion, duplicates, suspicions, unmoved
+from inspector_app.analysis.tensor_roles import Roles
 from inspector_app.analysis.totals import Totals
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
@@ -64,7 +65,8 @@ class OverviewPage(QScrollArea):
         self._dtypes: list[str] = []
         self._norms = LayerNorms([])
         self._numbers: list[int] = []
-        self._optimizer_state: set[int] = set()
+        self._roles: Roles | None = None
+        self._unmoved = 0
         self._duplicates: list[Suspicion] = []
         self._taken = 0
         self._redraw = QTimer(self)
@@ -92,6 +94,8 @@ class OverviewPage(QScrollArea):
         self._nothing = QLabel()
         self._nothing.setTextFormat(Qt.TextFormat.PlainText)
         self._nothing.setWordWrap(True)
+        self._fresh = MutedLabel()
+        self._fresh.setWordWrap(True)
         self._no_layers = MutedLabel(self.tr("Known once the statistics have been computed"))
         self._no_layers.setWordWrap(True)
 
@@ -104,7 +108,7 @@ class OverviewPage(QScrollArea):
         row.addWidget(self.compute_button, 0, Qt.AlignmentFlag.AlignTop)
         self._layout.addLayout(row)
         self._suspicious_title = self._add_part(
-            self.tr("Suspicious tensors"), self.suspicious, self._nothing
+            self.tr("Suspicious tensors"), self.suspicious, self._nothing, self._fresh
         )
         self._add_part(self.tr("By module"), self.modules, beside=self.measure)
         self._add_part(self.tr("By dtype"), self.dtypes)
@@ -121,7 +125,8 @@ class OverviewPage(QScrollArea):
         self._checkpoint = checkpoint
         self._parts = []
         self._duplicates = []
-        self._optimizer_state = set()
+        self._roles = Roles(checkpoint)
+        self._unmoved = 0
         self._norms = LayerNorms([])
         self._taken = 0
         self._dtypes = list(totals.dtypes)
@@ -170,7 +175,6 @@ class OverviewPage(QScrollArea):
     def _sized(self, sizes: ModuleSizes) -> None:
         assert self._checkpoint is not None
         self._parts = sizes.parts
-        self._optimizer_state = sizes.optimizer_state
         self._norms = LayerNorms(sizes.layers)
         self._show_sizes()
         self._go_on(duplicates(self._checkpoint.tensors), self._compared)
@@ -180,7 +184,7 @@ class OverviewPage(QScrollArea):
             Suspicion(Reason.DUPLICATE, group[0], len(group) - 1, group[1:]) for group in groups
         ]
         self.suspicious.replace(self._duplicates)
-        self._taken = 0
+        self._taken = self._unmoved = 0
         self._take()
 
     def _show_sizes(self) -> None:
@@ -224,15 +228,16 @@ class OverviewPage(QScrollArea):
     # What the values say
 
     def _take(self) -> None:
-        found = self._run.found
-        if len(found) < self._taken:
-            self._taken = 0
+        found, roles = self._run.found, self._roles
+        if len(found) < self._taken or roles is None:
+            self._taken = self._unmoved = 0
             return
         new: list[Suspicion] = []
         end = self._taken + TAKEN_AT_ONCE
         for tensor, figures in found[self._taken : end]:
             self._norms.add(tensor, figures)
-            new += suspicions(tensor, figures, id(tensor) in self._optimizer_state)
+            new += suspicions(tensor, figures, roles)
+            self._unmoved += unmoved(tensor, figures, roles)
         self._taken = min(end, len(found))
         if self._taken < len(found):
             QTimer.singleShot(0, self, self._take)
@@ -262,11 +267,23 @@ class OverviewPage(QScrollArea):
         self.compute_button.setText(
             self.tr("Go on") if known and not run.is_complete else self.tr("Compute statistics")
         )
+        self._fresh.setVisible(bool(self._unmoved))
+        if self._unmoved == 1:
+            fresh = self.tr(
+                "1 tensor is what such tensors begin as: a bias of 0, a norm's scale of 1"
+            )
+        else:
+            fresh = self.tr(
+                "{n} tensors are what such tensors begin as: biases of 0, norms' scales of 1"
+            ).format(n=count_text(self._unmoved))
+        self._fresh.setText(fresh)
         listed, found = len(self.suspicious), self.suspicious.total()
         self.suspicious.setVisible(bool(listed))
         self._nothing.setVisible(not listed)
         if run.is_complete and not run.is_running:
-            nothing = self.tr("✓ No NaN or Inf, nothing all zero, constant, exploding or twice")
+            nothing = self.tr(
+                "✓ No NaN or Inf; no weight is all zero, constant, exploding or there twice"
+            )
         else:
             nothing = self.tr("None known so far")
         self._nothing.setText(nothing)

@@ -14,10 +14,21 @@ from hypothesis import strategies as st
 from inspector_app.analysis import suspicious
 from inspector_app.analysis.distribution import of_sorted
 from inspector_app.analysis.figures import Figures, figures_of, figures_of_distribution, together
+from inspector_app.analysis.findings import Finding, Findings
 from inspector_app.analysis.stats import measuring
-from inspector_app.analysis.suspicious import Reason, duplicates, suspicions
+from inspector_app.analysis.suspicious import Reason, duplicates, suspicions, unmoved
+from inspector_app.analysis.tensor_roles import Roles
 from inspector_app.checkpoint import open_checkpoint
-from inspector_app.checkpoint.model import Record, StorageRef, TensorInfo, contiguous_stride
+from inspector_app.checkpoint.model import (
+    Checkpoint,
+    Kind,
+    Node,
+    Record,
+    Section,
+    StorageRef,
+    TensorInfo,
+    contiguous_stride,
+)
 from inspector_app.checkpoint.values import ValueReader
 
 
@@ -35,9 +46,20 @@ def figures(values) -> Figures:
     return figures_of_distribution(of_sorted(finite, nans=nans, infinities=infinities))
 
 
-def reasons(values, **facts) -> list[tuple[str, float]]:
-    optimizer = facts.pop("optimizer_state", False)
-    found = suspicions(tensor(**facts), figures(values), optimizer)
+def roles_of(*tensors: TensorInfo, kind: str = "") -> Roles:
+    """The roles in a checkpoint of these tensors, which are all in one section."""
+    section = Node("part", Kind.MAPPING, "dict")
+    root = Node("", Kind.MAPPING, "dict")
+    section.parent, root.children, section.children = root, [section], list(tensors)
+    for made in tensors:
+        made.parent = section
+    sections = [Section(("part",), kind)] if kind else []
+    return Roles(Checkpoint("x", "torch-zip", 1, root, tensors=list(tensors), sections=sections))
+
+
+def reasons(values, kind="", **facts) -> list[tuple[str, float]]:
+    made = tensor(**facts)
+    found = suspicions(made, figures(values), roles_of(made, kind=kind))
     return [(entry.reason, entry.number) for entry in found]
 
 
@@ -80,7 +102,72 @@ def test_exploding_is_beyond_its_bound_and_not_at_it():
 def test_scales_that_say_nothing_are_not_exploding():
     assert reasons([1e6, 1.0], dtype="int64") == []
     assert reasons([1e6, 1.0], key="bn.running_var") == []
-    assert reasons([1e6, 1.0], optimizer_state=True) == []
+    assert reasons([1e6, 1.0], kind="optimizer") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "shape", "value", "listed", "is_unmoved"),
+    [
+        ("fc.weight", (4, 4), 0.0, True, False),
+        ("fc.bias", (4,), 0.0, False, True),
+        ("fc.bias", (4,), 0.5, True, False),
+        ("lstm.bias_ih_l0", (4,), 0.0, False, True),
+        ("attn.in_proj_bias", (4,), 0.0, False, True),
+        ("norm.weight", (4,), 1.0, False, True),
+        ("norm.weight", (4,), 0.0, True, False),
+        ("norm.weight", (1, 4, 1, 1), 1.0, False, True),
+        ("fc.weight", (4, 4), 1.0, True, False),
+        ("bn.running_mean", (4,), 0.0, False, True),
+        ("bn.running_var", (4,), 1.0, False, True),
+        ("bn/moving_variance", (4,), 1.0, False, True),
+        ("onnx::Conv_12", (4,), 0.0, True, False),
+    ],
+)
+def test_what_begins_constant_may_stay_so(key, shape, value, listed, is_unmoved):
+    made = tensor(key, shape)
+    roles = roles_of(made)
+    found = figures([value] * 4)
+    assert bool(suspicions(made, found, roles)) == listed
+    assert unmoved(made, found, roles) == is_unmoved
+
+
+def test_what_is_no_number_of_a_model_may_be_constant():
+    assert reasons([0.0, 0.0], dtype="int64") == []
+    assert reasons([0.0, 0.0], dtype="bool") == []
+    for kind in ("optimizer", "scheduler", "grad-scaler", "rng"):
+        assert reasons([0.0, 0.0], kind=kind) == []
+        made = tensor("bias", (2,))
+        assert not unmoved(made, figures([0.0, 0.0]), roles_of(made, kind=kind))
+    assert reasons([0.0, 0.0], kind="model") == [(Reason.ALL_ZERO, 2)]
+    assert reasons([0.0, 0.0], kind="ema") == [(Reason.ALL_ZERO, 2)]
+
+
+def test_the_command_warns_of_the_zeros_that_the_window_lists(tmp_path):
+    state = {
+        "fc.weight": torch.zeros(3, 3),
+        "fc.bias": torch.zeros(3),
+        "lstm.bias_hh_l0": torch.zeros(4),
+        "norm.weight": torch.zeros(3),
+        "gate": torch.zeros(1),
+        "ids": torch.zeros(3, dtype=torch.int64),
+        "ok.weight": torch.randn(3, 3),
+    }
+    saved = {"model": state, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3, 3)}}}}
+    saved["optimizer"]["param_groups"] = [{"params": [0]}]
+    torch.save(saved, tmp_path / "x.pth")
+    checkpoint = open_checkpoint(str(tmp_path / "x.pth"))
+    roles, findings = Roles(checkpoint), Findings(checkpoint)
+    listed, warned = set(), set()
+    with ValueReader(checkpoint) as reader:
+        for progress in measuring(reader, checkpoint.tensors):
+            for stats in progress.finished:
+                key = stats.tensor.key
+                if Finding.ALL_ZERO in findings.of(stats):
+                    warned.add(key)
+                found = suspicions(stats.tensor, figures_of(stats), roles)
+                if any(entry.reason == Reason.ALL_ZERO for entry in found):
+                    listed.add(key)
+    assert listed == warned == {"fc.weight", "norm.weight"}
 
 
 def zip_storage(key: str, crc32: int, nbytes: int = 8192) -> StorageRef:
@@ -147,7 +234,7 @@ def test_without_values_the_figures_say_why(tmp_path):
         (progress,) = [p for p in measuring(reader, checkpoint.tensors) if p.finished]
     missing = figures_of(progress.finished[0])
     assert "meta" in missing.error
-    assert suspicions(checkpoint.tensors[0], missing) == []
+    assert suspicions(checkpoint.tensors[0], missing, Roles(checkpoint)) == []
 
 
 numbers = st.floats(-1e6, 1e6, width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0])
