@@ -30,6 +30,7 @@ _CENTRAL_SIGNATURE = 0x02014B50
 LOCAL_HEADER = Struct("<4s2xHH4xIIIHH")
 _HEADER_READ = 128  # A torch local header, its name and most of its padding.
 _CHUNK = 1 << 18  # About 4,000 entries, which take a few milliseconds.
+_HEADER_STEP = 16
 _SHOWN_OF_A_KIND = 20
 
 ENCRYPTED = 0x1
@@ -218,7 +219,7 @@ def reading(
     if not checks.order:
         raise BrokenFile("broken", source.path, reason="the archive is empty")
     if len(checks.order) <= limits.checked_headers:
-        _check_local_headers(directory, checks)
+        yield from _checking_headers(directory, checks)
     checks.finish()
     directory.take(checks)
     return directory
@@ -284,8 +285,12 @@ def _zip64(
     return values[0], values[1], values[2]
 
 
-def _check_local_headers(directory: ZipDirectory, checks: EntryChecks) -> None:
+def _checking_headers(
+    directory: ZipDirectory, checks: EntryChecks
+) -> Generator[Progress, None, None]:
     for index, record in enumerate(checks.order):
+        if index % _HEADER_STEP == 0:
+            yield Progress("headers", index, len(checks.order))
         try:
             offset = directory.data_offset(record)
         except BrokenFile:

@@ -27,8 +27,6 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
 
     What keeps the window from starting is one line on stderr, and status 2.
     """
-    # `collector` takes over: what a start makes is no garbage.
-    gc.disable()
     trouble = platform_check.prepare(screenshot is not None)
     if trouble:
         return _fail(trouble)
@@ -50,6 +48,8 @@ def import_ahead() -> None:
 
     Once PySide6 is there it reads the source of each further module, looking for its name.
     """
+    # `collector` takes over later: what a start makes is no garbage.
+    gc.disable()
     import inspector_app.analysis.quantities
     import inspector_app.checkpoint.recognise
     import inspector_app.checkpoint.torch_zip

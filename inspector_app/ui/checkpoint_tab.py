@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,14 @@ from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
-from inspector_app.checkpoint import reading
-from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.checkpoint.errors import CheckpointError, Problem
 from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.file_reading import FileReading
 from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
 from inspector_app.ui.line_splitter import LineSplitter
-from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ class CheckpointTab(QWidget):
         self.activity: Activity | None = None
         self.totals: Totals | None = None
         self.node: Node | None = None
-        self._steps: Steps | None = None
         self._stamp: Stamp | None = None
         self._waiting_for: set[str] = set()
         self._replaced: Checkpoint | None = None
@@ -96,6 +94,11 @@ class CheckpointTab(QWidget):
         self._layout.setSpacing(0)
         self._layout.addLayout(self._body, 1)
 
+        self._reading = FileReading(self)
+        self._reading.progress.connect(self._read_further)
+        self._reading.read.connect(self._read)
+        self._reading.failed.connect(self._failed)
+        self._reading.checked.connect(self._checked)
         self._watch = FileWatch(self)
         self._watch.changed.connect(self._file_changed)
         self._watch.vanished.connect(self._file_vanished)
@@ -161,6 +164,7 @@ class CheckpointTab(QWidget):
         self.cancel()
         self._hide_banner()
         self.error = None
+        self._waiting_for.discard("headers")
         self._watch.stop()
         if self.checkpoint is None:
             self._placeholder.setText("")
@@ -168,21 +172,13 @@ class CheckpointTab(QWidget):
             QTimer.singleShot(QUIET_MS, self, self._show_placeholder)
         self._stamp = stamp(self.path)
         self._set_activity(Activity(self.tr("Reading {name}").format(name=self.name())))
-        self._steps = Steps(self._reading(), self)
-        self._steps.progress.connect(self._read_further)
-        self._steps.finished.connect(self._read)
-        self._steps.failed.connect(self._failed)
-        self._steps.start()
-
-    def _reading(self) -> Generator[Progress, None, Checkpoint]:
-        # Within the generator, so that an error of the first step is reported like any.
-        return (yield from reading(self.path))
+        self._reading.start(self.path)
 
     def cancel(self) -> bool:
         """Stop what is going on; what is shown stays. False if it was nothing."""
-        if self._steps is None:
+        if not self._reading.is_reading():
             return "statistics" in self.__dict__ and self.statistics.cancel()
-        self._end_steps()
+        self._reading.cancel()
         self._set_activity(None)
         if self.checkpoint is None:
             self._show_card(
@@ -196,7 +192,7 @@ class CheckpointTab(QWidget):
 
     def stop(self) -> Checkpoint | None:
         """End everything before the tab goes; returns what it showed."""
-        self._end_steps()
+        self._reading.cancel()
         self._watch.stop()
         self._forget_statistics()
         if self.side is not None:
@@ -209,11 +205,11 @@ class CheckpointTab(QWidget):
 
     def is_settled(self) -> bool:
         """Nothing is going on."""
-        return self._steps is None and not self._waiting_for
+        return not self._reading.is_reading() and not self._waiting_for
 
     def compute_statistics(self) -> None:
         """Count the values of all tensors, or go on with it."""
-        if self.checkpoint is not None and self._steps is None and not self._waiting_for:
+        if self.checkpoint is not None and self.is_settled():
             self.statistics.start(self.checkpoint)
 
     def _forget_statistics(self) -> None:
@@ -263,7 +259,7 @@ class CheckpointTab(QWidget):
     # What happens
 
     def _show_placeholder(self) -> None:
-        if self._steps is not None:
+        if self._reading.is_reading():
             self._placeholder.setText(self.tr("Reading {name}…").format(name=self.name()))
 
     def _read_further(self, progress: object) -> None:
@@ -272,7 +268,6 @@ class CheckpointTab(QWidget):
             self._set_activity(Activity(text, progress.done, progress.total))
 
     def _read(self, checkpoint: Checkpoint) -> None:
-        self._end_steps()
         old, self.checkpoint = self.checkpoint, checkpoint
         if old is not None:
             selected = self.node.path if self.node is not None else None
@@ -281,7 +276,7 @@ class CheckpointTab(QWidget):
         self._forget_statistics()
         self._body.setCurrentWidget(self.splitter)
         self._set_activity(Activity(self.tr("Building the tree")))
-        self._waiting_for = {"tree", "totals"}
+        self._waiting_for = {"tree", "totals", "headers"}
         self.node = None
         if self.side is not None:
             # It shows nodes of the checkpoint that is about to go.
@@ -295,7 +290,7 @@ class CheckpointTab(QWidget):
         self.state_changed.emit()
 
     def _failed(self, error: Exception) -> None:
-        self._end_steps()
+        self._waiting_for.discard("headers")
         self._set_activity(None)
         self.error = error
         from inspector_app.ui.problem_text import error_cause, error_title, next_step
@@ -343,6 +338,13 @@ class CheckpointTab(QWidget):
     def _totals_ready(self, totals: Totals) -> None:
         self.totals = totals
         self._came("totals")
+        if self.checkpoint is not None:
+            self._reading.check(self.checkpoint)
+
+    def _checked(self, problems: list[Problem]) -> None:
+        if problems and self.side is not None and self.checkpoint is not None:
+            self.side.summary.show_problems(self.checkpoint)
+        self._came("headers")
 
     def _came(self, what: str) -> None:
         self._waiting_for.discard(what)
@@ -391,9 +393,3 @@ class CheckpointTab(QWidget):
     def _set_activity(self, activity: Activity | None) -> None:
         self.activity = activity
         self.activity_changed.emit(activity)
-
-    def _end_steps(self) -> None:
-        if self._steps is not None:
-            self._steps.cancel()
-            self._steps.deleteLater()
-            self._steps = None

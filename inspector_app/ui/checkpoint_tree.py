@@ -19,12 +19,11 @@ from inspector_app.ui.tree_filter import Found
 from inspector_app.ui.tree_menu import TreeMenu
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowIdentity, RowKind
-from inspector_app.ui.tree_search import parse
-from inspector_app.ui.tree_search_fields import MESSAGES, SearchError
 from inspector_app.ui.tree_view import TreeView
 
 if TYPE_CHECKING:
     from inspector_app.ui.statistics_columns import StatisticsColumns
+    from inspector_app.ui.tree_search_fields import SearchError
 
 # A search that takes longer than this says that it is going on.
 QUIET_MS = 150
@@ -255,6 +254,10 @@ class CheckpointTree(QWidget):
             self._colour_trouble()
 
     def _search(self, text: str) -> None:
+        # Imported on the first key: the first picture need not wait for it.
+        from inspector_app.ui.tree_search import parse
+        from inspector_app.ui.tree_search_fields import SearchError
+
         try:
             query = parse(text, self._model.rows.shared)
         except SearchError as error:
@@ -334,5 +337,7 @@ class CheckpointTree(QWidget):
 
 
 def _sentence(error: SearchError) -> str:
+    from inspector_app.ui.tree_search_fields import MESSAGES
+
     template = QCoreApplication.translate("TreeSearch", MESSAGES[error.code])
     return template.format(**error.details)

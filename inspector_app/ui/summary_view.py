@@ -125,7 +125,7 @@ class SummaryView(QScrollArea):
         self._title.set_text(os.path.basename(path))
         self._folder.set_text(os.path.dirname(path))
         self._facts.set_rows(summary_text.file_rows(checkpoint))
-        self._show_problems(checkpoint)
+        self.show_problems(checkpoint)
         for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code", "sources"):
             self._show_part(name, False)
         self._copy_loading.setEnabled(False)
@@ -181,7 +181,8 @@ class SummaryView(QScrollArea):
     def _show_part(self, name: str, visible: bool) -> None:
         self._parts[name].setVisible(visible)
 
-    def _show_problems(self, checkpoint: Checkpoint) -> None:
+    def show_problems(self, checkpoint: Checkpoint) -> None:
+        """Show them again: some came later than the rest."""
         lines = []
         for problem in checkpoint.problems[:SHOWN_PROBLEMS]:
             text = problem_text(problem)

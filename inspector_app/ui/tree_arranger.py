@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -20,9 +20,11 @@ from inspector_app.ui.tree_filter import Found, Names, finding, naming
 from inspector_app.ui.tree_model import TreeModel
 from inspector_app.ui.tree_nodes import RowIdentity, RowKind, TreeRows
 from inspector_app.ui.tree_order import ordering
-from inspector_app.ui.tree_search import Query
 from inspector_app.ui.tree_steps import Task
 from inspector_app.ui.tree_visible import VisibleRows, inverse
+
+if TYPE_CHECKING:
+    from inspector_app.ui.tree_search import Query
 
 # What a tree that was just opened may show without being asked.
 FIRST_LINES = 44

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from inspector_app.checkpoint.model import Node
 from inspector_app.ui.tree_nodes import TreeRows
-from inspector_app.ui.tree_search import Query, searchable
 from inspector_app.ui.tree_visible import ABOVE, MATCH
+
+if TYPE_CHECKING:
+    from inspector_app.ui.tree_search import Query
 
 # Names between two yields: about a millisecond, whatever is done with them.
 NAMES_A_STEP = 1_000
@@ -52,6 +54,9 @@ class Found(NamedTuple):
 
 def naming(rows: TreeRows) -> Generator[None, None, Names]:
     """Collect the names of a tree's entries."""
+    # Now that the tree is painted: it waits for no part of searching.
+    from inspector_app.ui.tree_search import searchable
+
     result = Names()
     add_name, add_node, add_row = result.names.append, result.nodes.append, result.rows.append
     prefixes: dict[int, str] = {}

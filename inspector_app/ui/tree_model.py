@@ -33,11 +33,11 @@ from inspector_app.ui.tree_columns import (
     value_text,
 )
 from inspector_app.ui.tree_nodes import TreeRows
-from inspector_app.ui.tree_search import Query
 from inspector_app.ui.tree_visible import VisibleRows
 
 if TYPE_CHECKING:
     from inspector_app.ui.tree_order import SortKey
+    from inspector_app.ui.tree_search import Query
 
 Index = QModelIndex | QPersistentModelIndex
 

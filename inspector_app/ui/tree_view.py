@@ -68,6 +68,9 @@ class TreeView(QTableView):
         self, model: TreeModel, arranger: TreeArranger, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
+        # Asked for Qt's own, of which it knows no more than that it is a widget, PySide makes
+        # every class of widgets there is to find out.
+        self.setViewport(QWidget())
         self._tree = model
         self._arranger = arranger
         self._delegate = self.delegate_class(model, self)

@@ -11,6 +11,7 @@ from inspector_app.ui import icons, meeting_place, settings, theme
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
 
+PAINTED_MS = 60
 SETTLED_MS = 500
 
 
@@ -42,8 +43,8 @@ def show_until_closed(paths: list[str], new_window: bool) -> int:
     # First the files: the start page is never made if there are any.
     window.open_paths(paths)
     window.show()
-    QTimer.singleShot(0, app, lambda: app.setWindowIcon(icons.application_icon()))
     # Once the window is painted: a second start can wait, the first should not.
+    QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
     QTimer.singleShot(SETTLED_MS, window, lambda: _be_reachable(window, "" if new_window else name))
     status = app.exec()
     window.deleteLater()

@@ -171,11 +171,11 @@ def test_a_truncated_file_never_breaks_the_window(opened, sample):
 
 
 def test_a_bug_in_a_reader_is_a_banner_too(qtbot, monkeypatch, opened, sample):
-    def breaks(path):
+    def breaks(path, limits):
         raise RuntimeError("a bug, not the file")
         yield
 
-    monkeypatch.setattr("inspector_app.ui.checkpoint_tab.reading", breaks)
+    monkeypatch.setattr("inspector_app.ui.file_reading.reading", breaks)
     tab = opened(sample)
     assert "RuntimeError: a bug, not the file" in tab.card.cause()
     press(tab, "Copy details", qtbot)
@@ -223,10 +223,21 @@ def test_reload_of_a_file_that_broke_keeps_what_is_shown(qtbot, window, opened, 
     assert not tab.card.isVisible()
 
 
+def test_a_header_that_disagrees_is_told_once_the_tree_is_there(opened, sample):
+    data = bytearray(sample.read_bytes())
+    at = data.index(b"/data/0")  # Local headers stand before the directory.
+    start = data.rindex(b"PK\x03\x04", 0, at)
+    data[start + 6] ^= 0x40
+    sample.write_bytes(data)
+    tab = opened(sample)
+    assert [problem.code for problem in tab.checkpoint.problems] == ["header-mismatch"]
+    assert "the flags" in tab.side.summary.part("problems")
+
+
 def test_reading_can_be_cancelled(qtbot, monkeypatch, window, sample):
     closed = []
 
-    def endless(path):
+    def endless(path, limits):
         try:
             while True:
                 yield Progress("pickle", 1, 4)
@@ -234,7 +245,7 @@ def test_reading_can_be_cancelled(qtbot, monkeypatch, window, sample):
             closed.append(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("inspector_app.ui.checkpoint_tab.reading", endless)
+        patch.setattr("inspector_app.ui.file_reading.reading", endless)
         (tab,) = window.open_paths([str(sample)])
         qtbot.waitUntil(window.activity_bar.isVisible)
         qtbot.mouseClick(window.activity_bar.cancel_button, Qt.MouseButton.LeftButton)
