@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
 PROGRAM = "checkpoint-inspector"
+OTHER_PROCESS = "--other-process"  # how a bundle starts `analysis.other_process`
 FOUND_NOTHING = 0
 FOUND_SOMETHING = 1
 TROUBLE = 2
@@ -113,9 +114,31 @@ def _stats(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if wrong else FOUND_NOTHING
 
 
+def _declare_diff(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.diff_command import declare
+
+    declare(parser)
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    import gc
+
+    from inspector_app.terminal.diff_command import diff
+
+    # Nothing that is built here is garbage before the process ends.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return FOUND_SOMETHING if diff(arguments, _write) else FOUND_NOTHING
+    finally:
+        if collecting:
+            gc.enable()
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
+    "diff": Command("compare two checkpoints", _declare_diff, _diff),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 
@@ -124,6 +147,10 @@ def run(argv: list[str]) -> int:
     """Run one command line and return the exit status."""
     file = ""
     try:
+        if argv == [OTHER_PROCESS]:
+            from inspector_app.analysis.other_process import serve
+
+            serve()
         if argv and argv[0] in COMMANDS:
             command, rest = argv[0], argv[1:]
         else:

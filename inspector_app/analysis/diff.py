@@ -13,6 +13,7 @@ from collections.abc import Generator
 from inspector_app.analysis.comparison import Comparison, KeyPair, Status
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.analysis.pair_status import checksums_count, verdict_of
+from inspector_app.analysis.rename_detection import own_key
 from inspector_app.analysis.section_match import (
     MODELS,
     Matched,
@@ -55,6 +56,20 @@ def comparing(
         if collecting:
             count_as_old()
             gc.enable()
+
+
+def model_keys(comparison: Comparison) -> tuple[list[str], list[str]]:
+    """The keys of the two models, as each file has them."""
+    mine: list[str] = []
+    theirs: list[str] = []
+    for pair in comparison.pairs:
+        for tensor, section, keys in (
+            (pair.a, comparison.sections[0], mine),
+            (pair.b, comparison.sections[1], theirs),
+        ):
+            if tensor is not None:
+                keys += own_key(tensor, section)
+    return mine, theirs
 
 
 class _Side:

@@ -21,6 +21,7 @@ __all__ = [
     "PrefixSuggestion",
     "RenameSuggestion",
     "Rule",
+    "stripping",
     "suggest_prefixes",
     "suggesting_renames",
 ]
@@ -122,6 +123,29 @@ def _stripped(key: str, prefixes: Sequence[str]) -> str:
     for prefix in prefixes:
         key = key.removeprefix(prefix)
     return key
+
+
+def stripping(
+    prefixes: Sequence[str], a_keys: Iterable[str], b_keys: Iterable[str], mapping: KeyMapping
+) -> KeyMapping:
+    """`mapping` with prefixes that keys lose before its rules, one after the other.
+
+    Each is dropped where most keys match then: from B's keys, from A's or from both.
+    """
+    mine, theirs = list(a_keys), list(b_keys)
+    for prefix in prefixes:
+        best, most = mapping, -1
+        for in_b, in_a in ((True, False), (False, True), (True, True)):
+            tried = replace(
+                mapping,
+                strip_a=mapping.strip_a + (prefix,) * in_a,
+                strip_b=mapping.strip_b + (prefix,) * in_b,
+            )
+            matched = len(set(map(tried.a_key, mine)) & set(map(tried.b_key, theirs)))
+            if matched > most:
+                best, most = tried, matched
+        mapping = best
+    return mapping
 
 
 class PrefixSuggestion(NamedTuple):

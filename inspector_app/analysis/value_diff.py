@@ -123,20 +123,29 @@ def _entries(
     for child in children[1]:
         named.setdefault(child.key if walk.key_of_b is None else walk.key_of_b(child.key), child)
     below: list[Walk] = []
+    # Where the other file has a tensor the pairs tell.
+    of_a, of_b = (_keys_of_tensors(node) for node in (walk.a, walk.b))
     for child in children[0]:
         other = named.pop(child.key, None)
         if child in apart or other in apart:
             continue
         if other is None:
-            _only_in("a", child, walk.parts, found)
+            if child.key not in of_b:
+                _only_in("a", child, walk.parts, found)
         elif walk.parts and child.key == METADATA:
             below += _module_versions(child, other)
         else:
             below.append(Walk(child, other))
     for other in named.values():
-        if other not in apart:
+        if other not in apart and other.key not in of_a:
             _only_in("b", other, walk.parts, found)
     return below
+
+
+def _keys_of_tensors(node: Node) -> set[PathElement]:
+    if len(node.children) > _WIDE:
+        return set()  # a state_dict
+    return {child.key for child in node.children if child.kind == Kind.TENSOR}
 
 
 def _only_in(side: str, node: Node, parts: bool, found: Findings) -> None:

@@ -13,6 +13,7 @@ from inspector_app.checkpoint.text import plain
 _SILENT_SECONDS = 0.5
 _EVERY_SECONDS = 0.1
 _ERASE = "\r\x1b[K"
+_BAR = 30
 
 
 class ProgressLine:
@@ -46,6 +47,13 @@ class ProgressLine:
             sys.stderr.write(_ERASE)
             sys.stderr.flush()
             self._shown = False
+
+
+def share_bar(done: int, total: int) -> str:
+    """A bar and a percentage."""
+    share = done / total if total else 1.0
+    full = int(share * _BAR)
+    return f"[{'#' * full}{'-' * (_BAR - full)}] {int(100 * share)} %"
 
 
 def drive(path: str, wanted: bool) -> Checkpoint:

@@ -15,7 +15,7 @@ from inspector_app.analysis.quantities import size_text
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.values import open_values
-from inspector_app.terminal.progress_line import ProgressLine, drive
+from inspector_app.terminal.progress_line import ProgressLine, drive, share_bar
 from inspector_app.terminal.style import Style
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from inspector_app.analysis.stats import StatsProgress, TensorStats
 
 _MOST_THREADS = 4
-_BAR = 30
 
 
 def stats(
@@ -114,9 +113,5 @@ def _in_order(steps: Iterable[StatsProgress], line: ProgressLine) -> Iterator[Te
 
 
 def _bar(progress: StatsProgress) -> str:
-    share = progress.done / progress.total if progress.total else 1.0
-    full = int(share * _BAR)
-    bar = "#" * full + "-" * (_BAR - full)
-    return (
-        f"[{bar}] {int(100 * share)} %  {size_text(progress.done)} of {size_text(progress.total)}"
-    )
+    sizes = f"{size_text(progress.done)} of {size_text(progress.total)}"
+    return f"{share_bar(progress.done, progress.total)}  {sizes}"
