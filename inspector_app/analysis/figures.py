@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from inspector_app.analysis.distribution import Distribution
-from inspector_app.analysis.stats import TensorStats
+if TYPE_CHECKING:  # a window has figures, and not what it takes to find them
+    from inspector_app.analysis.distribution import Distribution
+    from inspector_app.analysis.stats import TensorStats
 
 
 @dataclass(frozen=True, slots=True)

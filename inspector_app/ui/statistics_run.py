@@ -1,5 +1,6 @@
 """Counts the values of all tensors of a file while its tree is in use.
 
+That is done by a process of its own: neither numpy nor numba comes into the window.
 What is on the screen comes first, then the rest in the file's order. It can be cancelled,
 and goes on where it was; figures that have come stay. Tensors that are the same view of the
 same bytes are read once.
@@ -8,14 +9,23 @@ same bytes are read once.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Generator, Sequence
+from functools import partial
 from itertools import chain
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from inspector_app.analysis.measuring_apart import (
+    FileStamp,
+    detached,
+    finding_figures,
+    stamp_of,
+)
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
 from inspector_app.analysis.quantities import count_text
+from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
@@ -31,9 +41,7 @@ if TYPE_CHECKING:
 BATCH_BYTES = 64 << 20
 BATCH_TENSORS = 32
 MOST_THREADS = 4
-REPORT_SECONDS = 0.03
-# After so much work the window comes first; small tensors hold Python's lock for most of it.
-BURST_SECONDS = 0.01
+WAIT = 0.03  # seconds between two reports
 PAINT_MS = 100
 _TENSORS_A_STEP = 500
 
@@ -76,6 +84,9 @@ class StatisticsRun(QObject):
         self._prepared = False
         self._queue: _Queue | None = None
         self._work: Background | Steps | None = None
+        self._processes: list[OtherProcess] = []  # one at most
+        # Not a method of this object, which is half gone when it is destroyed.
+        self.destroyed.connect(partial(_end_all, self._processes))
         self._paint = QTimer(self)
         self._paint.setSingleShot(True)
         self._paint.setInterval(PAINT_MS)
@@ -147,7 +158,10 @@ class StatisticsRun(QObject):
         self._prepared = True
         queue = self._queue = _Queue(self._tensors, frozenset(self.figures))
         queue.prefer(self._tree.tensors_on_screen())
-        work = self._work = Background(_counting(self._checkpoint, queue), self)
+        process = OtherProcess()
+        self._processes.append(process)
+        counting = _counting(process, stamp_of(self._checkpoint), queue)
+        work = self._work = Background(counting, self)
         work.progress.connect(self._take)
         work.finished.connect(self._complete)
         work.failed.connect(self._failed)
@@ -182,7 +196,8 @@ class StatisticsRun(QObject):
     def _failed(self, error: Exception) -> None:
         self._end()
         self._show(complete=True)
-        cause = plain(f"{type(error).__name__}: {error}", 200)
+        known = isinstance(error, (ProcessEnded, CheckpointError))
+        cause = plain(str(error) if known else f"{type(error).__name__}: {error}", 200)
         self.message.emit(self.tr("The statistics broke off: {cause}").format(cause=cause))
         self.ended.emit()
 
@@ -192,6 +207,7 @@ class StatisticsRun(QObject):
         self.activity_changed.emit(None)
 
     def _drop_work(self) -> None:
+        _end_all(self._processes)
         if self._work is not None:
             self._work.cancel()
             self._work.deleteLater()
@@ -261,27 +277,36 @@ def _view(tensor: TensorInfo) -> tuple[object, ...] | None:
     return id(tensor.storage), tensor.storage_offset, tensor.shape, tensor.dtype
 
 
-def _counting(checkpoint: Checkpoint, queue: _Queue) -> Generator[Counted, None, None]:
-    from inspector_app.analysis.figures import figures_of
-    from inspector_app.analysis.stats import measuring
-    from inspector_app.checkpoint.values import ValueReader
+def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
+    while processes:
+        processes.pop().end()
 
+
+def _counting(
+    process: OtherProcess, file: FileStamp, queue: _Queue
+) -> Generator[Counted, None, None]:
+    """Let `process` count what `queue` has, batch after batch."""
     for _ in queue.filling():
         yield Counted([], 0, 0)
     threads = min(os.cpu_count() or 1, MOST_THREADS)
     before = queue.done
-    found: list[tuple[TensorInfo, Figures]] = []
-    reported = perf_counter()
-    with ValueReader(checkpoint) as reader:
-        while batch := queue.batch():
-            bytes_of_batch = 0
-            for progress in measuring(reader, batch, threads=threads, wait=REPORT_SECONDS):
-                found += [(stats.tensor, figures_of(stats)) for stats in progress.finished]
-                bytes_of_batch = progress.total
-                if perf_counter() - reported > BURST_SECONDS:
-                    done = min(before + progress.done, queue.total)
-                    yield Counted(found, done, queue.total)
-                    found = []
-                    reported = perf_counter()
-            before += bytes_of_batch
-    yield Counted(found, queue.total, queue.total)
+    asked: deque[tuple[int, list[TensorInfo]]] = deque()
+
+    def ask() -> None:
+        if batch := queue.batch():
+            tensors = [detached(tensor) for tensor in batch]
+            asked.append((process.ask(finding_figures, file, tensors, threads, WAIT), batch))
+
+    # One ahead, so that the process never waits for the window.
+    ask()
+    ask()
+    while asked:
+        number, batch = asked.popleft()
+        of_batch = 0
+        for progress in process.answers(number):
+            found = [(batch[place], figures) for place, figures in progress.found]
+            yield Counted(found, min(before + progress.done, queue.total), queue.total)
+            of_batch = progress.total
+        before += of_batch
+        ask()
+    yield Counted([], queue.total, queue.total)

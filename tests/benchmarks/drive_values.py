@@ -35,7 +35,9 @@ def computed(tab: CheckpointTab, heart: Heartbeat) -> dict:
     first: list[float] = []
     heart.restart()
     begin = time.perf_counter()
-    run.changed.connect(lambda: first or first.append(time.perf_counter() - begin))
+    run.changed.connect(
+        lambda: run.found and not first and first.append(time.perf_counter() - begin)
+    )
     tab.compute_statistics()
     wait(lambda: bool(ended))
     took = time.perf_counter() - begin
@@ -107,8 +109,8 @@ def main() -> None:
     application = windows.application()
     window = windows.MainWindow(settings.Settings(remember=False), Collector(application))
     window.show()
+    heart = Heartbeat(every=1)
     wait(window.isVisible)
-    heart = Heartbeat()
     (tab,) = window.open_paths([os.path.abspath(path)])
     wait(lambda: tab.is_settled() and tab.side is not None)
     if tab.error is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from PySide6.QtCore import Qt
 
 from inspector_app.checkpoint.model import TensorInfo
-from inspector_app.ui.statistics_run import BATCH_TENSORS, _counting, _Queue
+from inspector_app.ui.statistics_run import BATCH_TENSORS, _Queue
 from inspector_app.ui.tree_columns import STATISTICS, Column, cell
 
 
@@ -160,22 +162,61 @@ def test_what_is_wanted_comes_first_and_the_tied_together(qtbot, opened, broken_
     assert queue.done == 8000
 
 
-def test_the_tied_are_read_once(opened, broken_file, monkeypatch):
-    checkpoint = opened(broken_file).checkpoint
-    from inspector_app.checkpoint.values import ValueReader
+def test_neither_numpy_nor_numba_comes_into_the_window(broken_file):
+    script = (
+        "import sys\n"
+        "from inspector_app.ui import windows\n"
+        "from inspector_app.ui.settings import Settings\n"
+        "from inspector_app.ui.main_window import MainWindow\n"
+        "app = windows.application()\n"
+        "window = MainWindow(Settings(remember=False))\n"
+        "(tab,) = window.open_paths([sys.argv[1]])\n"
+        "def begin():\n"
+        "    tab.statistics.ended.connect(end)\n"
+        "    tab.compute_statistics()\n"
+        "def end():\n"
+        "    heavy = {'numpy', 'numba', 'torch'} & set(sys.modules)\n"
+        "    print(sorted(heavy), len(tab.statistics.figures), tab.statistics.is_complete)\n"
+        "    window.close()\n"
+        "tab.settled.connect(begin)\n"
+        "window.show()\n"
+        "app.exec()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(broken_file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.split("\n")[0] == "[] 6 True"
 
-    asked = []
-    original = ValueReader.elements
 
-    def elements(self, tensor, raw=False):
-        asked.append(tensor.key)
-        return original(self, tensor, raw)
+def test_a_process_that_is_gone_says_so(qtbot, opened, tmp_path):
+    torch.save({f"w{n:04}": torch.full((300,), float(n)) for n in range(900)}, tmp_path / "x.pth")
+    tab = opened(tmp_path / "x.pth")
+    said = []
+    tab.message.connect(said.append)
+    tab.compute_statistics()
+    run = tab.statistics
+    qtbot.waitUntil(lambda: len(run.figures) > 0)
+    (process,) = run._processes
+    with qtbot.waitSignal(run.ended):
+        process._process.kill()
+    assert "The statistics broke off: the process that computes was ended by signal" in said[-1]
+    assert not run.is_running
+    complete(qtbot, tab)
+    assert len(run.figures) == 900
 
-    monkeypatch.setattr(ValueReader, "elements", elements)
-    for _ in _counting(checkpoint, _Queue(checkpoint.tensors, frozenset())):
-        pass
-    assert len(asked) == 5
-    assert ("head.weight" in asked) != ("tied.weight" in asked)
+
+def test_a_file_that_was_replaced_is_not_measured(qtbot, opened, broken_file):
+    tab = opened(broken_file)
+    torch.save({"other": torch.ones(99)}, broken_file)
+    complete(qtbot, tab)
+    assert set(texts(tab, Column.MEAN).values()) == {"–"}
+    rows = tab.tree._model.rows
+    (row,) = [row for row in range(len(rows)) if rows.name(row) == "head.weight"]
+    assert "changed after it was opened" in tab.tree._model.hint(row, Column.MEAN)
 
 
 def test_columns_without_figures_are_not_restored(qtbot, opened, broken_file, sample):
