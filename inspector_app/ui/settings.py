@@ -37,6 +37,9 @@ COLUMNS = Setting("tree/columns", bytes, b"")
 FOLD_REPEATED = Setting("tree/fold_repeated", bool, True)
 APPEARANCE = Setting("appearance", str, "system")
 LAST_FOLDER = Setting("files/last_folder", str, "")
+KEY_RULES: Setting[list[str]] = Setting("compare/key_rules", list, [])
+COMPARE_COLUMNS = Setting("compare/columns", bytes, b"")
+COMPARE_SPLITTER = Setting("compare/splitter", bytes, b"")
 RECENT_FILES: Setting[list[str]] = Setting("files/recent", list, [])
 
 

@@ -174,11 +174,8 @@ class TreeDelegate(QStyledItemDelegate):
         if view.can_expand(row):
             _draw_arrow(painter, left, rect, bool(view.expanded[row]), muted)
         left += ARROW_WIDTH
-        node = model.rows.nodes[row]
         symbol_rect = QRect(left, rect.top() + (rect.height() - SYMBOL) // 2, SYMBOL, SYMBOL)
-        symbol = self._symbol(model.rows.kinds[row], node)
-        colour = QColor(tones.accent) if symbol == Symbol.TENSOR and not selected else muted
-        draw_symbol(painter, symbol, symbol_rect, colour)
+        self._draw_symbol(painter, row, symbol_rect, selected, muted, tones)
         left += SYMBOL + GAP
         right = rect.right() - PADDING
         text = model.cell(row, Column.NAME)
@@ -252,8 +249,19 @@ class TreeDelegate(QStyledItemDelegate):
                 top = rect.top() + (rect.height() - metrics.height()) / 2
                 painter.fillRect(QRectF(x, top, width, metrics.height()), fill)
 
-    def _symbol(self, kind: int, node: Any) -> Symbol:
-        return _symbol(kind, node)
+    def _draw_symbol(
+        self,
+        painter: QPainter,
+        row: int,
+        rect: QRect,
+        selected: bool,
+        muted: QColor,
+        tones: theme.Tones,
+    ) -> None:
+        rows = self._model.rows
+        symbol = _symbol(rows.kinds[row], rows.nodes[row])
+        colour = QColor(tones.accent) if symbol == Symbol.TENSOR and not selected else muted
+        draw_symbol(painter, symbol, rect, colour)
 
     def _mark(self, row: int) -> tuple[str, str]:
         statistics = self._model.rows.statistics

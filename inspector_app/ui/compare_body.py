@@ -1,0 +1,254 @@
+"""A comparison on the screen: the tree of both files, their totals, and what is beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from inspector_app.analysis.comparison import Comparison, KeyPair, Status, ValueDifference
+from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
+from inspector_app.analysis.quantities import count_text
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.ui import compare_reading, diff_status
+from inspector_app.ui.banner import Banner
+from inspector_app.ui.compare_header import CompareHeader
+from inspector_app.ui.compare_run import CompareRun
+from inspector_app.ui.compare_totals import toggled_identical
+from inspector_app.ui.diff_tree import DiffTree
+from inspector_app.ui.line_splitter import LineSplitter
+
+if TYPE_CHECKING:
+    from inspector_app.ui.compare_side import CompareSide
+
+AFTER_PAINT_MS = 40
+CARD_WIDTH = 620
+# So much is compared byte by byte without being asked: about a second.
+READ_AT_ONCE = 2 << 30
+
+
+class CompareBody(QWidget):
+    """Shows one comparison after the other.
+
+    Signals:
+        shown: the tree is on the screen.
+        painted: what stands beside it is, too.
+        settled: nothing is going on any more.
+        activity_changed: an `Activity`, or None when nothing is going on.
+        state_changed: what actions can be done has changed.
+        message: one sentence for the status bar.
+    """
+
+    shown = Signal()
+    painted = Signal()
+    settled = Signal()
+    activity_changed = Signal(object)
+    state_changed = Signal()
+    message = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.comparison: Comparison | None = None
+        self.mapping: KeyMapping = NO_MAPPING
+        self.selected: KeyPair | ValueDifference | None = None
+        self.is_building = False
+        self.header = CompareHeader()
+        self.tree = DiffTree()
+        self.tree.setMinimumWidth(380)
+        self.empty = Banner(card=True)
+        self.empty.setMaximumWidth(CARD_WIDTH)
+        self._tree_pages = QStackedWidget()
+        self._tree_pages.addWidget(self.tree)
+        self._tree_pages.addWidget(self.empty.centred())
+        self.side: CompareSide | None = None
+        self.splitter = LineSplitter(Qt.Orientation.Horizontal)
+        self.splitter.addWidget(self._tree_pages)
+        self.splitter.addWidget(QWidget())
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setSizes([870, 410])
+        self.splitter.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.header)
+        layout.addWidget(self.splitter, 1)
+
+        self.run = CompareRun(self)
+        self.run.activity_changed.connect(self.activity_changed)
+        self.run.compared.connect(self._compared)
+        self.run.ended.connect(self._run_ended)
+        self.run.message.connect(self.message)
+        self.tree.loaded.connect(self._tree_loaded)
+        self.tree.message.connect(self.message)
+        self.tree.pair_selected.connect(self._pair_selected)
+        self.tree.filter_changed.connect(self._filter_changed)
+        self.header.values_requested.connect(self.compare_values)
+        self.header.next_requested.connect(self.next_difference)
+        self.header.previous_requested.connect(self.previous_difference)
+        self.header.totals.wanted_changed.connect(self.tree.show_statuses)
+
+    def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> list[Checkpoint]:
+        """Show another comparison, made with `mapping`; `shown` follows.
+
+        Returns what is shown no more after that.
+        """
+        self.mapping = mapping
+        self.run.stop()
+        old, self.comparison = self.comparison, comparison
+        left = [self.tree.checkpoint]
+        if old is not None:
+            left += [each for each in (old.a, old.b) if each not in (comparison.a, comparison.b)]
+        self.selected = None
+        if self.side is not None:
+            self.side.forget()
+        self.is_building = True
+        self.header.totals.set_wanted(self.tree.wanted)
+        self.tree.show_comparison(comparison)
+        return [each for each in left if each is not None]
+
+    def stop(self) -> list[Checkpoint]:
+        """End everything; returns what was shown."""
+        self.run.stop()
+        if self.side is not None:
+            self.side.stop()
+        found = [self.tree.stop()]
+        if self.comparison is not None:
+            found += [self.comparison.a, self.comparison.b]
+        return [each for each in found if each is not None]
+
+    def _tree_loaded(self) -> None:
+        self.is_building = False
+        self._show_totals()
+        self.shown.emit()
+        self.state_changed.emit()
+        QTimer.singleShot(AFTER_PAINT_MS, self, self._after_painting)
+
+    def _after_painting(self) -> None:
+        comparison = self.comparison
+        if comparison is None or self.is_building:
+            return
+        if self.side is None:
+            self._make_side()
+        assert self.side is not None
+        self.side.show_comparison(comparison, self.mapping)
+        self.side.show_selected(self.selected)
+        self.painted.emit()
+        pairs = compare_reading.pairs_to_read(comparison, self.tree.pairs_on_screen())
+        if pairs and compare_reading.bytes_of(pairs) <= READ_AT_ONCE:
+            self.run.start(comparison, pairs)
+            self._show_totals()
+        else:
+            self.settled.emit()
+
+    def _make_side(self) -> None:
+        from inspector_app.ui.compare_side import CompareSide
+
+        side = self.side = CompareSide()
+        side.setMinimumWidth(320)
+        side.message.connect(self.message)
+        side.pair_chosen.connect(self.tree.select_pair)
+        sizes = self.splitter.sizes()
+        placeholder = self.splitter.replaceWidget(1, side)
+        self.splitter.setSizes(sizes)
+        if placeholder is not None:
+            placeholder.deleteLater()
+
+    # Values
+
+    def compare_values(self, every: bool = False) -> None:
+        """Compare the bytes that have not been; with `every` also what checksums decided."""
+        if self.comparison is None or self.is_building or self.run.is_running:
+            return
+        first = self.tree.pairs_on_screen()
+        pairs = compare_reading.pairs_to_read(self.comparison, first, every)
+        self.run.start(self.comparison, pairs)
+        self._show_totals()
+
+    def _compared(self, pairs: list[KeyPair]) -> None:
+        differences = self.tree.differences
+        if differences is None:
+            return
+        moved = [differences.update(pair) for pair in pairs]
+        self.tree.statistics_changed(complete=False)
+        if any(moved):
+            self.tree.statuses_changed()
+        self._show_totals()
+        if self.side is not None:
+            self.side.compared(pairs)
+
+    def _run_ended(self) -> None:
+        self.tree.statistics_changed(complete=True)
+        self._show_totals()
+        self.settled.emit()
+
+    # What is listed
+
+    def only_differences(self) -> None:
+        """List the differences alone, or everything again."""
+        self.tree.show_statuses(toggled_identical(self.tree.wanted))
+
+    def next_difference(self) -> None:
+        """Go to the next pair that is not identical."""
+        if not self.tree.go_to_difference(forward=True):
+            self.message.emit(self.tr("There is no difference below this"))
+
+    def previous_difference(self) -> None:
+        """Go to the pair before that is not identical."""
+        if not self.tree.go_to_difference(forward=False):
+            self.message.emit(self.tr("There is no difference above this"))
+
+    def _filter_changed(self) -> None:
+        self.header.totals.set_wanted(self.tree.wanted)
+        self._show_totals()
+
+    def _show_totals(self) -> None:
+        differences = self.tree.differences
+        self.header.totals.set_totals(differences.totals if differences is not None else {})
+        self.header.show_evidence(differences, self.run.is_running)
+        self.tree.make_room()
+        self._show_empty()
+
+    def _show_empty(self) -> None:
+        """Say why there is nothing in the tree, if there is nothing."""
+        differences = self.tree.differences
+        totals = differences.totals if differences is not None else {}
+        listed = sum(n for status, n in totals.items() if status in self.tree.wanted)
+        if differences is None or listed:
+            self._tree_pages.setCurrentIndex(0)
+            return
+        same = totals.get(Status.IDENTICAL, 0)
+        if not sum(totals.values()):
+            self.empty.show_message(
+                "info",
+                self.tr("There is nothing to compare"),
+                self.tr("Neither file has a tensor or a value that the other could have."),
+            )
+        elif self.tree.wanted >= diff_status.DIFFERENCES:
+            self.empty.show_message(
+                "info",
+                self.tr("No differences"),
+                self.tr("All {n} tensors are identical, and no value differs.").format(
+                    n=count_text(same)
+                ),
+                "",
+                [(self.tr("Show the tensors"), self.only_differences)],
+            )
+        else:
+            self.empty.show_message(
+                "info",
+                self.tr("No key has this status"),
+                "",
+                "",
+                [(self.tr("Show all differences"), self._show_differences)],
+            )
+        self._tree_pages.setCurrentIndex(1)
+
+    def _show_differences(self) -> None:
+        self.tree.show_statuses(diff_status.DIFFERENCES)
+
+    def _pair_selected(self, selected: KeyPair | ValueDifference | None) -> None:
+        self.selected = selected
+        if self.side is not None:
+            self.side.show_selected(selected)
+        self.state_changed.emit()

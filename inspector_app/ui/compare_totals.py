@@ -1,0 +1,141 @@
+"""How many keys have each status: a chip for each, which lists them alone when it is clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
+
+from inspector_app.analysis.comparison import Status
+from inspector_app.analysis.quantities import count_text
+from inspector_app.ui import diff_status, theme
+from inspector_app.ui.diff_model import EVERYTHING
+
+BADGE = 15
+PADDING = 7
+GAP = 6
+
+
+class StatusChip(QAbstractButton):
+    """One status with its count. Checked while its pairs are listed."""
+
+    def __init__(self, status: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.status = status
+        self.count = 0
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setToolTip(diff_status.explanation(status))
+
+    def set_count(self, count: int) -> None:
+        """Show another count; a chip for none is not shown."""
+        self.count = count
+        self.setVisible(count > 0)
+        self.setAccessibleName(self.words())
+        self.updateGeometry()
+        self.update()
+
+    def words(self) -> str:
+        """``12 changed``."""
+        return f"{count_text(self.count)} {diff_status.word(self.status)}"
+
+    def nextCheckState(self) -> None:
+        # What is listed decides, and that is not this chip's alone.
+        pass
+
+    def sizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        width = metrics.horizontalAdvance(self.words()) + BADGE + GAP + 2 * PADDING + 2
+        return QSize(width, metrics.height() + 9)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        palette = QPalette()
+        colours = diff_status.look(self.status, palette)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        on = self.isChecked()
+        edge = QColor(colours.text)
+        edge.setAlphaF(1.0 if self.hasFocus() else 0.45 if on else 0.25)
+        fill = QColor(colours.fill)
+        if not on:
+            fill.setAlphaF(0.55 if self.underMouse() else 0.0)
+        painter.setPen(QPen(edge, 1.6 if self.hasFocus() else 1))
+        painter.setBrush(fill)
+        body = QRectF(self.rect()).adjusted(1, 1, -1, -1)
+        painter.drawRoundedRect(body, 6, 6)
+        badge = QRectF(PADDING, (self.height() - BADGE) / 2, BADGE, BADGE)
+        diff_status.draw_badge(painter, self.status, badge, palette)
+        text = colours.text if on else theme.tones(palette).muted
+        painter.setPen(QColor(text))
+        left = PADDING + BADGE + GAP
+        painter.drawText(
+            self.rect().adjusted(left, 0, -PADDING + 4, 0),
+            Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
+            self.words(),
+        )
+        painter.end()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange:
+            self.update()
+
+
+class StatusTotals(QWidget):
+    """The chips.
+
+    A click lists one status alone, a second one all differences again; with Ctrl or Shift a
+    status is added to what is listed, or taken away.
+
+    Signals:
+        wanted_changed: the statuses to list.
+    """
+
+    wanted_changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._wanted: frozenset[str] = diff_status.DIFFERENCES
+        self.chips = {status: StatusChip(status) for status in diff_status.SHOWN_STATUSES}
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        for status, chip in self.chips.items():
+            chip.clicked.connect(lambda _checked=False, status=status: self._clicked(status))
+            row.addWidget(chip)
+        self.set_totals({})
+
+    def set_totals(self, totals: Mapping[str, int]) -> None:
+        """Show other counts."""
+        for status, chip in self.chips.items():
+            chip.set_count(totals.get(status, 0))
+
+    def set_wanted(self, wanted: frozenset[str]) -> None:
+        """Show that these are listed."""
+        self._wanted = wanted
+        for status, chip in self.chips.items():
+            chip.setChecked(status in wanted)
+
+    def _clicked(self, status: str) -> None:
+        from PySide6.QtGui import QGuiApplication
+
+        several = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+        if QGuiApplication.keyboardModifiers() & several:
+            wanted = self._wanted ^ {status}
+        elif self._wanted == {status}:
+            wanted = diff_status.DIFFERENCES
+        else:
+            wanted = frozenset({status})
+        if not wanted:
+            wanted = diff_status.DIFFERENCES
+        self.wanted_changed.emit(wanted)
+
+
+def toggled_identical(wanted: frozenset[str]) -> frozenset[str]:
+    """What to list when only the differences are wanted, or everything again."""
+    return diff_status.DIFFERENCES if Status.IDENTICAL in wanted else EVERYTHING
