@@ -27,8 +27,10 @@ from inspector_app.analysis.state_dict_keys import METADATA
 from inspector_app.analysis.value_diff import Walk, comparing_values
 from inspector_app.checkpoint import count_as_old
 from inspector_app.checkpoint.model import Checkpoint, Node, PathElement, Progress, TensorInfo
+from inspector_app.checkpoint.pickle_tree import MODULES
 
 _SLICE = 1_000
+_SCRIPT = "torchscript"
 # Formats whose top level is whatever somebody put into a dictionary.
 _PICKLED = ("torch-zip", "torch-legacy", "torch-tar", "pickle")
 
@@ -80,6 +82,7 @@ class _Side:
         self.index: dict[PartKey, int] = {}
         self.keys: list[PartKey] = match.b.keys
         self.taken = bytearray(len(match.b.keys))
+        self.outside = match.a.section is None and match.b.section is None
         self.collided: set[int] = set()
         self.renamed: set[int] = set()
 
@@ -170,7 +173,7 @@ class _Pairing:
         add, checksums, kind = self._comparison.pairs.append, self._checksums, part.kind
         for place in places:
             key, tensor = part.keys[place], part.tensors[place]
-            if not main and part.section is None and self._leave_out("a", tensor):
+            if side.outside and self._leave_out("a", tensor):
                 continue
             text = (key if type(key) is str else key_text(key)) if main else tensor.name
             number = index.get(_of_a(key, self._mapping) if maps else key)
@@ -194,7 +197,7 @@ class _Pairing:
             if side.taken[place]:
                 continue
             tensor = part.tensors[place]
-            if part.section is None and not side.match.main and self._leave_out("b", tensor):
+            if side.outside and self._leave_out("b", tensor):
                 continue
             collides = place in side.collided
             key = part.keys[place] if collides else side.keys[place]
@@ -246,17 +249,24 @@ def _values(
     walks.insert(0, Walk(a_root, b_root, parts=True))
     sections = [part.node for part in (*mine.sections, *theirs.sections)]
     apart = {node for node in sections if node.parent is not None}
+    if (comparison.a.format == _SCRIPT) != (comparison.b.format == _SCRIPT):
+        # What a compiled module keeps of its configuration is no difference of the model.
+        nodes = [node for match in matched for node in (match.a.node, match.b.node)]
+        apart |= {child for node in nodes for child in node.children[-1:] if child.key == MODULES}
     found = yield from comparing_values(walks, apart)
     comparison.values += found.differences
     comparison.not_compared += [node.path for node in found.unknown]
+    known = {(side, path) for side, path, _ in comparison.left_out}
     if comparison.a.format in _PICKLED and comparison.b.format in _PICKLED:
         comparison.left_out += [
             (side, node.path, 0)
             for side, node in found.only_in
-            if node.parent in (a_root, b_root) and not _is_of_the_format(node)
+            if node.parent in (a_root, b_root)
+            and not _is_of_the_format(node)
+            and (side, node.path) not in known
         ]
 
 
 def _is_of_the_format(node: Node) -> bool:
     """It is how a model or its state_dict was saved, and no part that somebody made."""
-    return node.key in (METADATA, "(modules)")
+    return node.key in (METADATA, MODULES)

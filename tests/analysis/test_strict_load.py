@@ -13,23 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from inspector_app.analysis.comparison import Comparison, Status
-from inspector_app.analysis.diff import comparing
-from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping, Rule
+from inspector_app.analysis.comparison import Status
+from inspector_app.analysis.key_mapping import KeyMapping, Rule
 from inspector_app.analysis.strict_load import strict_load
-from inspector_app.checkpoint import open_checkpoint
+from tests.analysis.comparisons import compared
 from tests.analysis.module_trees import loaded, modules
-
-
-def compared(folder: Path, a: Any, b: Any, mapping: KeyMapping = NO_MAPPING) -> Comparison:
-    torch.save(a, folder / "a.pth")
-    torch.save(b, folder / "b.pth")
-    steps = comparing(open_checkpoint(folder / "a.pth"), open_checkpoint(folder / "b.pth"), mapping)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def torchs_message(model: nn.Module, state: Any, name: str = "Module") -> str:
