@@ -1,11 +1,9 @@
-"""A tensor in pieces that fit into memory, with what is made of them: norms and .npy files."""
+"""A tensor in pieces that fit into memory, and the norms of its channels."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
@@ -95,51 +93,3 @@ def measuring_channels(
     finite = norms[np.isfinite(norms) & (norms > 0)]
     bound = float(np.median(finite)) * DEAD_SHARE if len(finite) else 0.0
     return ChannelNorms(axis, norms, np.flatnonzero(norms <= bound))
-
-
-def npy_dtype(values: Array) -> Any:
-    """What .npy files have for the dtype of `values`: numpy's own, float32 for ml_dtypes'."""
-    return values.dtype if values.dtype.isbuiltin == 1 else np.dtype(np.float32)
-
-
-def saving_npy(
-    reader: ValueReader, tensor: TensorInfo, path: str, raw: bool = False
-) -> Generator[float, None, str]:
-    """Write the tensor to a .npy file; yields the share that is done, returns the dtype.
-
-    The file appears whole or not at all: closing the generator leaves nothing behind.
-
-    Raises:
-        CheckpointError: the values cannot be read.
-        OSError: the file cannot be written.
-    """
-    shape = reader.elements(tensor, raw).shape
-    nothing = reader.read(tensor, [slice(0, 0)] * len(shape), raw)
-    dtype = npy_dtype(nothing).newbyteorder("<")
-    folder, name = os.path.split(os.path.abspath(path))
-    # Not tempfile's: its files may be read by nobody else.
-    temporary = os.path.join(folder, f".{name[:80]}.{os.urandom(4).hex()}.part")
-    try:
-        with open(temporary, "xb") as file:
-            header = {
-                "descr": np.lib.format.dtype_to_descr(dtype),
-                "fortran_order": False,
-                "shape": shape,
-            }
-            np.lib.format.write_array_header_1_0(file, header)
-            done, total = 0, max(prod(shape), 1)
-            stepped = time.monotonic()
-            for chosen in windows(shape, range(len(shape)), CHUNK_ELEMENTS):
-                values = reader.read(tensor, chosen, raw)
-                if values.dtype.isbuiltin != 1:
-                    values = as_floats(values)
-                file.write(np.ascontiguousarray(values, dtype).data)
-                done += values.size
-                if time.monotonic() - stepped > STEP_SECONDS:
-                    yield done / total
-                    stepped = time.monotonic()
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-    return str(dtype.name)

@@ -73,10 +73,17 @@ class BlockPlan:
         offset: of the view's first element.
         shape, stride: of the view, in storage order (`in_storage_order`).
         capacity: the most elements that a block may have, and may span.
+        most_gap: beyond so many elements that are not the view's, what follows is another
+            block: it costs less than to read them.
     """
 
     def __init__(
-        self, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], capacity: int
+        self,
+        offset: int,
+        shape: tuple[int, ...],
+        stride: tuple[int, ...],
+        capacity: int,
+        most_gap: int | None = None,
     ) -> None:
         self.shape = shape
         self.stride = stride
@@ -86,7 +93,7 @@ class BlockPlan:
         while axis:
             size, step = shape[axis - 1], stride[axis - 1]
             wider, more = extent + (size - 1) * step, count * size
-            if max(wider, more) > capacity:
+            if max(wider, more) > capacity or (most_gap is not None and step - extent > most_gap):
                 break
             extent, count = wider, more
             axis -= 1
@@ -97,6 +104,8 @@ class BlockPlan:
             rows = capacity // max(count, 1)
             if step:
                 rows = min(rows, (capacity - extent) // step + 1)
+            if most_gap is not None and step - extent > most_gap:
+                rows = 1
             self._rows = max(rows, 1)
         self._inner = extent
         self._outer = shape[: max(self._split, 0)]

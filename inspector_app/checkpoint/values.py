@@ -34,6 +34,8 @@ from inspector_app.checkpoint.value_layout import (
 Array: TypeAlias = Any
 
 BLOCK_BYTES = 1 << 20
+# As long as it takes to begin another block, so many bytes are read that are not wanted.
+GAP_BYTES = 1 << 15
 _MOST_AXES = 64  # of a numpy array
 _MOST_READ_BYTES = 1 << 28
 _STORED_VALUES = {"nested": "buffer", "jagged": "_values"}
@@ -102,6 +104,7 @@ class Elements:
             where the last is not dense).
         stride, offset: in such elements.
         plan: the blocks that have each element once, in storage order.
+        most_gap: elements that are read though they are not wanted, between two that are.
         repeats: how often each occurs: more than once if an axis is expanded.
         conjugate, negative: the values are the conjugates, the negatives of what is stored.
         sequential: reading backwards costs much: let one thread read the blocks in order.
@@ -135,15 +138,17 @@ class Elements:
         self._check_bounds()
         self._check_overlap()
         capacity = BLOCK_BYTES * 8 // bits
+        self.most_gap = GAP_BYTES * 8 // bits
         if channels is None:
             sizes, steps, self.repeats = gathered(shape, stride)
-            self.plan = BlockPlan(offset, sizes, steps, capacity)
+            self.plan = BlockPlan(offset, sizes, steps, capacity, self.most_gap)
         else:
             self.order = in_storage_order(stride)
             sizes = tuple(shape[axis] for axis in self.order)
             steps = tuple(stride[axis] for axis in self.order)
             # Dequantizing takes many times the bytes that are read.
-            self.plan, self.repeats = BlockPlan(offset, sizes, steps, capacity // 8), 1
+            self.plan = BlockPlan(offset, sizes, steps, capacity // 8, self.most_gap)
+            self.repeats = 1
 
     @property
     def count(self) -> int:
@@ -360,6 +365,7 @@ class ValueReader:
             tuple(part.shape[axis] for axis in order),
             tuple(part.stride[axis] for axis in order),
             BLOCK_BYTES * 8 // elements.bits,
+            elements.most_gap,
         )
         codes: Array = np.empty(part.shape, elements._code)
         ordered = codes.transpose(order)

@@ -330,7 +330,7 @@ class TensorPane(QWidget):
         """Write the whole tensor to a .npy file, in the background."""
         if self._source is None:
             return
-        from inspector_app.analysis.chunks import saving_npy
+        from inspector_app.analysis.npy_file import saving_npy
 
         source = self._source
         self._saving.run(

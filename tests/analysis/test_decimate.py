@@ -1,15 +1,13 @@
-"""Small pictures, norms and .npy files of tensors that torch wrote."""
+"""Small pictures and norms of tensors that torch wrote."""
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import pytest
 import torch
 
 from inspector_app.analysis import chunks, decimate
-from inspector_app.analysis.chunks import measuring_channels, saving_npy, windows
+from inspector_app.analysis.chunks import measuring_channels, windows
 from inspector_app.analysis.decimate import MAX_ABS, MEAN, as_floats, decimating
 from inspector_app.analysis.slices import parse, plane
 from inspector_app.checkpoint import open_checkpoint
@@ -163,37 +161,3 @@ def test_norms_of_what_is_not_finite(saved):
     assert np.isnan(found.norms[1])
     assert np.isinf(found.norms[2])
     assert not len(found.dead)
-
-
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        *(torch.randn(6, 7), torch.randn(6, 7).T, torch.tensor(2.5), torch.zeros(0, 3)),
-        *(torch.arange(9), torch.tensor([True, False]), torch.randn(3).to(torch.bfloat16)),
-        torch.randn(4).to(torch.complex64),
-    ],
-    ids=str,
-)
-def test_npy_files_hold_the_tensor(saved, tmp_path, monkeypatch, tensor):
-    monkeypatch.setattr(chunks, "CHUNK_ELEMENTS", 4)
-    reader, info = saved(tensor)
-    path = tmp_path / "saved" / "t.npy"
-    path.parent.mkdir()
-    dtype = result(saving_npy(reader, info, str(path)))
-    loaded = np.load(path, allow_pickle=False)
-    wanted = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-    np.testing.assert_array_equal(loaded, wanted.numpy(), strict=True)
-    assert loaded.dtype == dtype
-    assert os.listdir(path.parent) == ["t.npy"]
-
-
-def test_a_cancelled_save_leaves_nothing(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "CHUNK_ELEMENTS", 4)
-    monkeypatch.setattr(chunks, "STEP_SECONDS", 0)
-    folder = tmp_path / "saved"
-    folder.mkdir()
-    steps = saving_npy(*saved(torch.randn(50)), str(folder / "t.npy"))
-    next(steps)
-    assert len(os.listdir(folder)) == 1
-    steps.close()
-    assert not os.listdir(folder)
