@@ -1,0 +1,246 @@
+"""What can go wrong in a worker: codes, each with a sentence and a next step.
+
+A failure carries its code and arguments. The command line prints `sentence` and
+`next_step`; the window fills its translations of the two templates with the same arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from inspector_app.checkpoint.text import plain
+
+_LONGEST = 1_000  # characters of an argument that are shown
+
+# code: (what is wrong, what to do)
+FAILURES: dict[str, tuple[str, str]] = {
+    # the worker itself
+    "interpreter-not-found": (
+        "{interpreter} cannot be started: {reason}",
+        "Choose another Python interpreter.",
+    ),
+    "interpreter-too-old": (
+        "{interpreter} is Python {version}; models run under Python 3.10 or newer",
+        "Choose an environment with a newer Python.",
+    ),
+    "torch-missing": (
+        "{interpreter} has no torch",
+        "Choose an environment that has it, or install it there: {pip}",
+    ),
+    "torch-too-old": (
+        "{interpreter} has torch {version}; 2.6 or newer is needed",
+        "Choose another environment, or update it there: {pip}",
+    ),
+    "torch-broken": (
+        "torch cannot be imported by {interpreter}: {reason}",
+        "Repair that environment or choose another one.",
+    ),
+    "package-missing": (
+        "{interpreter} has no {package}, which {purpose} needs",
+        "Install it there: {pip}",
+    ),
+    "worker-killed": (
+        "The process that ran the model was killed ({signal}){reason}",
+        "If memory ran out, close other programs or use smaller inputs.",
+    ),
+    "worker-crashed": (
+        "The process that ran the model crashed ({signal}): {last}",
+        "The model's code or a library of its environment is at fault; try another environment.",
+    ),
+    "worker-ended": (
+        "The process that ran the model ended by itself with status {status}: {last}",
+        "The model's code may call sys.exit; look at its log.",
+    ),
+    "protocol": (
+        "The worker's answer was not understood: {reason}",
+        "Both must be of one installation: start the program anew.",
+    ),
+    "out-of-memory": (
+        "Memory ran out: {reason}",
+        "Close other programs, or use a smaller batch or smaller inputs.",
+    ),
+    "worker-fault": (
+        "This is a fault of the program: {error}",
+        "Please report it with the details below.",
+    ),
+    # where the model comes from
+    "consent-needed": (
+        "Loading {file} would run code from it: {globals}",
+        "Allow it only if you trust where the file comes from.",
+    ),
+    "no-model-in-file": (
+        "{file} holds {found}, not a model",
+        "Name the class or factory that builds the model.",
+    ),
+    "spec": (
+        "{spec} names no class or factory: {reason}",
+        "Write path/to/model.py:NAME or package.module:NAME.",
+    ),
+    "source-not-found": (
+        "There is no file {file}",
+        "Check the path of the model's source.",
+    ),
+    "source-fails": (
+        "{source} cannot be imported: {error}",
+        "Choose the environment in which it can be, or correct the source.",
+    ),
+    "module-not-found": (
+        "{source} needs the module {module}, which this environment does not have",
+        "Choose the environment in which the model was written, or install it there.",
+    ),
+    "class-not-found": (
+        "{source} has no {name}",
+        "It has: {known}",
+    ),
+    "pickled-class-not-found": (
+        "The file needs {name}, which cannot be imported: {reason}",
+        "Choose the environment that has it, or name the model's source instead.",
+    ),
+    "constructor": (
+        "{name} cannot be built with these arguments: {error}",
+        "Its signature is {signature}.",
+    ),
+    "no-module": (
+        "{name} gave {found}, not a torch.nn.Module",
+        "Choose a class derived from nn.Module or a function that returns one.",
+    ),
+    "config": (
+        "{file} does not describe a model: {reason}",
+        "Name the class or factory that builds the model.",
+    ),
+    "file-not-loaded": (
+        "{file} cannot be loaded: {error}",
+        "Look at its problems in the inspector.",
+    ),
+    # weights
+    "no-weights": (
+        "{file} has no state_dict at {section}",
+        "Choose the section that holds the model's weights.",
+    ),
+    "weights-do-not-fit": (
+        "The weights do not fit the model: {missing} missing, {unexpected} unexpected, "
+        "{mismatched} mismatched; first {first}",
+        "Check the arguments, the section and the prefixes, or load what fits without strict.",
+    ),
+    "weights-not-read": (
+        "{key} cannot be read: {reason}",
+        "Look at its problems in the inspector.",
+    ),
+    # inputs
+    "bad-input": (
+        "The input {name} is wrong: {reason}",
+        "Inputs are written name:1,3,224,224:float32, name:1,128:int64:0..30521 or name=@file.npy.",
+    ),
+    "inputs-do-not-match": (
+        "forward({signature}) does not take these inputs: {reason}",
+        "Name the inputs as forward does.",
+    ),
+    "bad-axis": (
+        "The dynamic axis {axis} is wrong: {reason}",
+        "Dynamic axes are written name:0=batch or name:1=sequence:1..512.",
+    ),
+    "forward": (
+        "The model's forward fails: {error}",
+        "Check the inputs' shapes and dtypes: {inputs}",
+    ),
+    "no-output": (
+        "The model's forward gave no tensor but {found}",
+        "An exported model needs at least one tensor among its outputs.",
+    ),
+    # exports
+    "trace-departs": (
+        "The trace computes something else on other inputs: {reason}",
+        "The model's control flow depends on its input; use script or torch.export instead.",
+    ),
+    "script-fails": (
+        "The model cannot be scripted: {error}",
+        "TorchScript knows a part of Python only; use trace or torch.export instead.",
+    ),
+    "trace-fails": (
+        "The model cannot be traced: {error}",
+        "Use script or torch.export instead.",
+    ),
+    "export-fails": (
+        "torch.export cannot follow the model: {error}",
+        "See the details; a trace may do where control flow depends on values.",
+    ),
+    "axis-not-dynamic": (
+        "The model fixes a dynamic axis: {reason}",
+        "Make that axis static, or give its bounds as the message suggests.",
+    ),
+    "operator-without-onnx": (
+        "ONNX has no form for the operator {operator}",
+        "Try another opset or the other exporter, or export TorchScript or .pt2.",
+    ),
+    "onnx-fails": (
+        "The ONNX exporter fails: {error}",
+        "Try the other exporter, or export TorchScript or .pt2.",
+    ),
+    "onnx-invalid": (
+        "The exported ONNX model is not valid: {error}",
+        "Try another opset or the other exporter.",
+    ),
+    "unknown-format": (
+        "{name} has no ending that says a format",
+        "Use .onnx, .pt, .pt2, .safetensors or .pth.",
+    ),
+    # writing
+    "disk-full": (
+        "There is no room left for {file}",
+        "Free space on that disk or choose another folder.",
+    ),
+    "not-writable": (
+        "{file} cannot be written: {reason}",
+        "Choose another folder.",
+    ),
+    "proof-failed": (
+        "The result computes something else: {reason}",
+        "It was not written. {advice}",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The last event of a request that could not be done.
+
+    Attributes:
+        code: a key of `FAILURES`.
+        details: the arguments of its two sentences.
+        traceback: of the user's own code, or "".
+    """
+
+    kind: ClassVar[str] = "failed"
+    code: str
+    details: Mapping[str, str] = field(default_factory=dict)
+    traceback: str = ""
+
+    @property
+    def cause(self) -> str:
+        """What is wrong, in English, safe to print."""
+        return sentence(FAILURES[self.code][0], self.details)
+
+    @property
+    def next_step(self) -> str:
+        """What to do, in English, safe to print."""
+        return sentence(FAILURES[self.code][1], self.details)
+
+
+class Failure(Exception):
+    """What ends a request, within the worker."""
+
+    def __init__(self, code: str, *, traceback: str = "", **details: object) -> None:
+        super().__init__(code)
+        self.failed = Failed(code, {k: str(v) for k, v in details.items()}, traceback)
+
+    def __str__(self) -> str:
+        return self.failed.cause
+
+
+def sentence(template: str, details: Mapping[str, str]) -> str:
+    """Fill a template of `FAILURES`, or its translation. The text among the details comes
+    from files and from other people's code, and is made plain first."""
+    shown = {name: plain(value, _LONGEST) for name, value in details.items()}
+    return template.format(**shown)
