@@ -241,7 +241,8 @@ def similarity(a: str, b: str) -> float:
     if leaf != other:
         if leaf in _LEAVES and other in _LEAVES:
             return 0.0
-        factor = 0.8
+        if not (leaf.endswith(other) or other.endswith(leaf)):
+            factor = 0.8
     return factor * SequenceMatcher(None, a, b, autojunk=False).ratio()
 
 
