@@ -13,10 +13,11 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 Standard = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
-FILE, EDIT, VIEW, HELP = "file", "edit", "view", "help"
-# What an action needs to be of use: a tab, one whose file was read, a selected
-# row, a selected tensor, a training to resume.
+FILE, EDIT, VIEW, COMPARE, HELP = "file", "edit", "view", "compare", "help"
+# What an action needs to be of use: a tab, one that shows something, a file's or a
+# comparison's, a selected row, a selected tensor, a training to resume.
 NOTHING, TAB, CHECKPOINT, SELECTION = "", "tab", "checkpoint", "selection"
+FILE_READ, COMPARISON = "file", "comparison"
 TENSOR, TRAINING = "tensor", "training"
 
 
@@ -34,6 +35,7 @@ class ActionSpec(NamedTuple):
         group: of these actions exactly one is on.
         separator: a line stands above it.
         tree: the method of the tree in front that it calls, instead of one of the window.
+        comparison: the method of the comparison in front that it calls.
     """
 
     id: str
@@ -46,11 +48,18 @@ class ActionSpec(NamedTuple):
     group: str = ""
     separator: bool = False
     tree: str = ""
+    comparison: str = ""
 
 
 ACTIONS = (
     ActionSpec("open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open),
     ActionSpec("open_sample", QT_TRANSLATE_NOOP("Actions", "Open the &Sample"), FILE),
+    ActionSpec(
+        "compare_with",
+        QT_TRANSLATE_NOOP("Actions", "Compare &With…"),
+        FILE,
+        ("Ctrl+D",),
+    ),
     ActionSpec(
         "reload",
         QT_TRANSLATE_NOOP("Actions", "&Reload"),
@@ -106,7 +115,7 @@ ACTIONS = (
         QT_TRANSLATE_NOOP("Actions", "Copy &Loading Code"),
         EDIT,
         ("Ctrl+L",),
-        needs=CHECKPOINT,
+        needs=FILE_READ,
         separator=True,
     ),
     ActionSpec(
@@ -153,7 +162,7 @@ ACTIONS = (
         QT_TRANSLATE_NOOP("Actions", "Compute &Statistics"),
         VIEW,
         ("Ctrl+T",),
-        needs=CHECKPOINT,
+        needs=FILE_READ,
         separator=True,
     ),
     ActionSpec(
@@ -189,6 +198,55 @@ ACTIONS = (
         ("Ctrl+PgUp",),
         needs=TAB,
     ),
+    ActionSpec(
+        "next_difference",
+        QT_TRANSLATE_NOOP("Actions", "&Next Difference"),
+        COMPARE,
+        ("Alt+Down", "F8"),
+        needs=COMPARISON,
+        comparison="next_difference",
+    ),
+    ActionSpec(
+        "previous_difference",
+        QT_TRANSLATE_NOOP("Actions", "&Previous Difference"),
+        COMPARE,
+        ("Alt+Up", "Shift+F8"),
+        needs=COMPARISON,
+        comparison="previous_difference",
+    ),
+    ActionSpec(
+        "only_differences",
+        QT_TRANSLATE_NOOP("Actions", "Only &Differences, or Everything"),
+        COMPARE,
+        ("Ctrl+Shift+D",),
+        needs=COMPARISON,
+        comparison="only_differences",
+    ),
+    ActionSpec(
+        "swap_sides",
+        QT_TRANSLATE_NOOP("Actions", "&Swap Sides"),
+        COMPARE,
+        ("Ctrl+Shift+X",),
+        needs=COMPARISON,
+        separator=True,
+        comparison="swap_sides",
+    ),
+    ActionSpec(
+        "compare_values",
+        QT_TRANSLATE_NOOP("Actions", "Compare &Values"),
+        COMPARE,
+        ("Ctrl+B",),
+        needs=COMPARISON,
+        comparison="compare_values",
+    ),
+    ActionSpec(
+        "compare_every_byte",
+        QT_TRANSLATE_NOOP("Actions", "Compare Every &Byte"),
+        COMPARE,
+        ("Ctrl+Shift+B",),
+        needs=COMPARISON,
+        comparison="compare_every_byte",
+    ),
     ActionSpec("shortcuts", QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"), HELP, ("Ctrl+/",)),
     ActionSpec(
         "about",
@@ -202,6 +260,7 @@ MENUS = {
     FILE: QT_TRANSLATE_NOOP("Actions", "&File"),
     EDIT: QT_TRANSLATE_NOOP("Actions", "&Edit"),
     VIEW: QT_TRANSLATE_NOOP("Actions", "&View"),
+    COMPARE: QT_TRANSLATE_NOOP("Actions", "&Compare"),
     HELP: QT_TRANSLATE_NOOP("Actions", "&Help"),
 }
 SUBMENUS = {"view/appearance": QT_TRANSLATE_NOOP("Actions", "&Appearance")}
@@ -235,9 +294,11 @@ def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu
         action.setShortcuts(key_sequences(spec.keys))
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.setCheckable(spec.checkable or bool(spec.group))
-        slot: Callable[..., object] = (
-            partial(window.on_tree, spec.tree) if spec.tree else getattr(window, spec.id)
-        )
+        slot: Callable[..., object]
+        if spec.comparison:
+            slot = partial(window.on_comparison, spec.comparison)
+        else:
+            slot = partial(window.on_tree, spec.tree) if spec.tree else getattr(window, spec.id)
         # The slots take no "checked"; those of checkable actions ask the action.
         action.triggered.connect(lambda _checked=False, slot=slot: slot())
         if spec.group:

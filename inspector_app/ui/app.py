@@ -16,7 +16,12 @@ SCREENSHOT_SIZE = (1280, 800)
 TROUBLE = 2
 
 
-def run(files: list[str], screenshot: str | None = None, new_window: bool = False) -> int:
+def run(
+    files: list[str],
+    screenshot: str | None = None,
+    new_window: bool = False,
+    compare: bool = False,
+) -> int:
     """Show the window with `files` open, until it is closed; returns the exit status.
 
     Args:
@@ -24,6 +29,7 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
         screenshot: paint the window once, write it to this PNG file and end. Works without
             a display, and neither reads nor changes what the window remembers.
         new_window: do not hand the files to a window that is open already.
+        compare: one tab that compares the two files, the first of which is A.
 
     What keeps the window from starting is one line on stderr, and status 2.
     """
@@ -39,8 +45,8 @@ def run(files: list[str], screenshot: str | None = None, new_window: bool = Fals
     if screenshot is not None:
         from inspector_app.ui import picture
 
-        return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE)
-    return windows.show_until_closed(paths, new_window)
+        return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE, compare)
+    return windows.show_until_closed(paths, new_window, compare)
 
 
 def import_ahead() -> None:

@@ -84,8 +84,8 @@ class CompareBody(QWidget):
         self.tree.pair_selected.connect(self._pair_selected)
         self.tree.filter_changed.connect(self._filter_changed)
         self.header.values_requested.connect(self.compare_values)
-        self.header.next_requested.connect(self.next_difference)
-        self.header.previous_requested.connect(self.previous_difference)
+        self.header.next_requested.connect(lambda: self.go_to_difference(forward=True))
+        self.header.previous_requested.connect(lambda: self.go_to_difference(forward=False))
         self.header.totals.wanted_changed.connect(self.tree.show_statuses)
 
     def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> list[Checkpoint]:
@@ -188,15 +188,11 @@ class CompareBody(QWidget):
         """List the differences alone, or everything again."""
         self.tree.show_statuses(toggled_identical(self.tree.wanted))
 
-    def next_difference(self) -> None:
-        """Go to the next pair that is not identical."""
-        if not self.tree.go_to_difference(forward=True):
-            self.message.emit(self.tr("There is no difference below this"))
-
-    def previous_difference(self) -> None:
-        """Go to the pair before that is not identical."""
-        if not self.tree.go_to_difference(forward=False):
-            self.message.emit(self.tr("There is no difference above this"))
+    def go_to_difference(self, forward: bool) -> None:
+        """Go to the next pair that is not identical, or to the one before."""
+        if not self.tree.go_to_difference(forward):
+            below = self.tr("There is no difference below this")
+            self.message.emit(below if forward else self.tr("There is no difference above this"))
 
     def _filter_changed(self) -> None:
         self.header.totals.set_wanted(self.tree.wanted)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
@@ -39,7 +39,8 @@ class CompareTab(QWidget):
     Args:
         remembered: where rules for keys are kept.
 
-    Signals: those of `CheckpointTab`.
+    Signals: those of `CheckpointTab`, and
+        sides_changed: A and B were swapped.
     """
 
     activity_changed = Signal(object)
@@ -49,6 +50,7 @@ class CompareTab(QWidget):
     state_changed = Signal()
     message = Signal(str)
     close_requested = Signal()
+    sides_changed = Signal()
 
     def __init__(
         self, path: str, path_b: str, remembered: Settings, parent: QWidget | None = None
@@ -58,6 +60,7 @@ class CompareTab(QWidget):
         self.path, self.path_b = os.path.abspath(path), os.path.abspath(path_b)
         self.mapping: KeyMapping = NO_MAPPING
         self.error: Exception | None = None
+        self.failed_path = ""
         self.activity: Activity | None = None
         self.node: Node | None = None
         self._steps: Steps | None = None
@@ -168,6 +171,38 @@ class CompareTab(QWidget):
             self.suggestions.stop()
         return self._left + self.body.stop()
 
+    def save_layout(self) -> tuple[bytes, bytes]:
+        """The places of the splitter, and of the columns."""
+        splitter = bytes(self.body.splitter.saveState().data())
+        return splitter, self.tree.column_state()
+
+    def restore_layout(self, splitter: bytes, columns: bytes) -> None:
+        """Put them where they were; damaged states are ignored by Qt."""
+        self.body.splitter.restoreState(QByteArray(splitter))
+        self.tree.restore_column_state(columns)
+
+    # What actions call
+
+    def next_difference(self) -> None:
+        """Go to the next pair that is not identical."""
+        self.body.go_to_difference(forward=True)
+
+    def previous_difference(self) -> None:
+        """Go to the pair before that is not identical."""
+        self.body.go_to_difference(forward=False)
+
+    def only_differences(self) -> None:
+        """List the differences alone, or everything again."""
+        self.body.only_differences()
+
+    def compare_values(self) -> None:
+        """Compare the bytes that have not been compared."""
+        self.body.compare_values()
+
+    def compare_every_byte(self) -> None:
+        """Compare also the bytes of what checksums call identical."""
+        self.body.compare_values(every=True)
+
     def can_resume(self) -> bool:
         """There is no resume code of two files."""
         return False
@@ -191,6 +226,7 @@ class CompareTab(QWidget):
         """Make A of B, and B of A."""
         self.path, self.path_b = self.path_b, self.path
         self._name_sides()
+        self.sides_changed.emit()
         comparison = self.comparison
         if comparison is None:
             self.read()
@@ -250,7 +286,7 @@ class CompareTab(QWidget):
 
         path = error.path if isinstance(error, UnreadableSideError) else self.path
         cause = error.error if isinstance(error, UnreadableSideError) else error
-        self.error = cause
+        self.error, self.failed_path = cause, path
         title = error_title(cause)
         if isinstance(error, UnreadableSideError):
             side = "A" if path == self.path else "B"

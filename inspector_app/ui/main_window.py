@@ -6,37 +6,33 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QMimeData, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Signal
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDragLeaveEvent,
+    QDragMoveEvent,
     QDropEvent,
     QShowEvent,
 )
-from PySide6.QtWidgets import (
-    QMainWindow,
-    QStackedWidget,
-    QTabBar,
-    QTabWidget,
-    QToolButton,
-)
+from PySide6.QtWidgets import QMainWindow, QStackedWidget
 
 from inspector_app.checkpoint.errors import UnreadableFile
-from inspector_app.checkpoint.model import Checkpoint, TensorInfo
+from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.resources_path import resource_path
 from inspector_app.ui import actions as table
-from inspector_app.ui import icons, settings, theme
+from inspector_app.ui import settings, theme
 from inspector_app.ui.activity_bar import ActivityBar
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.checkpoint_tree import CheckpointTree
-from inspector_app.ui.collector import Collector, taking_apart
-from inspector_app.ui.tasks import Steps
-from inspector_app.ui.text_widgets import tooltip
+from inspector_app.ui.collector import Collector
+from inspector_app.ui.drop_targets import DropTargets
 from inspector_app.ui.window_menus import ColumnsMenu, RecentMenu
+from inspector_app.ui.window_tabs import WindowTabs
 
 if TYPE_CHECKING:
+    from inspector_app.ui.compare_tab import CompareTab
     from inspector_app.ui.start_page import StartPage
 
 SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
@@ -66,14 +62,18 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.setMinimumSize(*LEAST_SIZE)
         self._start_page: StartPage | None = None
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        self.tabs.setMovable(True)
-        self.tabs.setUsesScrollButtons(True)
+        self.tabs = WindowTabs(remembered)
         self.tabs.currentChanged.connect(self._tab_changed)
+        self.tabs.opened.connect(self._tab_opened)
+        self.tabs.emptied.connect(self._show_start_page)
+        self.tabs.compare_requested.connect(self._choose_other)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.tabs)
         self.setCentralWidget(self._pages)
+        self.drops = DropTargets(self.tab, self)
+        self.drops.open_requested.connect(self.open_paths)
+        self.drops.compare_requested.connect(self.compare)
+        self.drops.hovered.connect(self._hover_drop_zone)
         self.activity_bar = ActivityBar()
         self.activity_bar.cancel_requested.connect(self._cancel)
         self.statusBar().addPermanentWidget(self.activity_bar)
@@ -119,93 +119,49 @@ class MainWindow(QMainWindow):
 
     def open_paths(self, paths: Sequence[str]) -> list[CheckpointTab]:
         """A tab for each file; one that is open already is raised instead."""
-        tabs = [self._tab_of(path) or self._new_tab(path) for path in paths]
-        if tabs:
-            self.tabs.setCurrentWidget(tabs[-1])
-        return tabs
+        return self.tabs.open_files(paths)
 
-    def all_tabs(self) -> list[CheckpointTab]:
+    def compare(self, path: str, path_b: str) -> CompareTab:
+        """A tab that compares two files, the first of which is A."""
+        return self.tabs.compare(path, path_b)
+
+    def all_tabs(self) -> list[CheckpointTab | CompareTab]:
         """The tabs, from left to right."""
-        found = [self.tabs.widget(index) for index in range(self.tabs.count())]
-        return [tab for tab in found if isinstance(tab, CheckpointTab)]
+        return self.tabs.all()
 
-    def tab(self) -> CheckpointTab | None:
+    def tab(self) -> CheckpointTab | CompareTab | None:
         """The tab in front, if any."""
-        current = self.tabs.currentWidget()
-        return current if isinstance(current, CheckpointTab) else None
+        return self.tabs.current()
 
-    def _tab_of(self, path: str) -> CheckpointTab | None:
-        real = os.path.realpath(path)
-        for tab in self.all_tabs():
-            if os.path.realpath(tab.path) == real:
-                return tab
-        return None
+    def _file(self) -> CheckpointTab | None:
+        tab = self.tab()
+        return tab if isinstance(tab, CheckpointTab) else None
 
-    def _new_tab(self, path: str) -> CheckpointTab:
-        tab = CheckpointTab(path)
-        tab.restore_layout(
-            self.settings.read(settings.SPLITTER), self.settings.read(settings.SIDE_SPLITTER)
-        )
-        tab.tree.restore_column_state(self.settings.read(settings.COLUMNS))
+    def _comparison(self) -> CompareTab | None:
+        tab = self.tab()
+        return None if isinstance(tab, CheckpointTab) else tab
+
+    def _tab_opened(self, tab: CheckpointTab | CompareTab) -> None:
         tab.tree.set_fold_repeated(self.actions_by_id["fold_repeated"].isChecked())
         tab.activity_changed.connect(self._show_activity)
-        tab.state_changed.connect(self._update_actions)
+        tab.state_changed.connect(self._tab_changed)
         tab.message.connect(self.say)
         tab.loaded.connect(self._tab_loaded)
-        tab.replaced.connect(self._take_apart)
         tab.settled.connect(lambda: self._tab_settled(tab))
-        tab.close_requested.connect(lambda: self._close_index(self.tabs.indexOf(tab)))
-        index = self.tabs.addTab(tab, tab.name().replace("&", "&&"))
-        self.tabs.tabBar().setTabButton(
-            index, QTabBar.ButtonPosition.RightSide, self._close_button(tab)
-        )
-        self.tabs.setTabToolTip(index, tooltip(tab.path))
         self._pages.setCurrentWidget(self.tabs)
-        folder = os.path.dirname(tab.path)
-        self.settings.write(settings.LAST_FOLDER, folder)
-        tab.read()
-        return tab
+        self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
 
-    def _close_button(self, tab: CheckpointTab) -> QToolButton:
-        # The styles' own is a loud red cross in some, and none at all in others.
-        button = QToolButton()
-        button.setIcon(icons.icon("close"))
-        button.setIconSize(QSize(12, 12))
-        button.setAutoRaise(True)
-        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        button.setToolTip(self.tr("Close this tab"))
-        button.setAccessibleName(self.tr("Close {name}").format(name=tab.name()))
-        button.clicked.connect(lambda: self._close_index(self.tabs.indexOf(tab)))
-        return button
-
-    def _tab_settled(self, tab: CheckpointTab) -> None:
-        if tab.error is None:
-            self.settings.add_recent(tab.path)
-        elif isinstance(tab.error, UnreadableFile) and tab.error.code == "not-found":
-            self.settings.remove_recent(tab.path)
-        self._recent_changed()
+    def _tab_settled(self, tab: CheckpointTab | CompareTab) -> None:
+        if isinstance(tab, CheckpointTab):
+            if tab.error is None:
+                self.settings.add_recent(tab.path)
+            elif isinstance(tab.error, UnreadableFile) and tab.error.code == "not-found":
+                self.settings.remove_recent(tab.path)
+            self._recent_changed()
         focus = self.focusWidget()
         if tab is self.tab() and (focus is None or not tab.isAncestorOf(focus)):
             (tab.tree if tab.checkpoint is not None else tab.card).setFocus()
         self.settled.emit(tab)
-
-    def _close_index(self, index: int) -> None:
-        tab = self.tabs.widget(index)
-        if not isinstance(tab, CheckpointTab):
-            return
-        self._remember(tab)
-        checkpoint = tab.stop()
-        self.tabs.removeTab(index)
-        tab.deleteLater()
-        if checkpoint is not None:
-            tab.destroyed.connect(lambda: self._take_apart(checkpoint))
-        if not self.tabs.count():
-            self._show_start_page()
-
-    def _take_apart(self, checkpoint: Checkpoint) -> None:
-        steps = Steps(taking_apart(checkpoint), self)
-        steps.finished.connect(steps.deleteLater)
-        steps.start()
 
     def _tab_loaded(self) -> None:
         if self._collector is not None:
@@ -214,22 +170,18 @@ class MainWindow(QMainWindow):
     # Actions of the table, by name
 
     def open_dialog(self) -> None:
-        from PySide6.QtWidgets import QFileDialog
+        from inspector_app.ui import file_dialogs
 
-        dialog = QFileDialog(self, self.tr("Open Checkpoints"))
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-        dialog.setNameFilters(
-            [
-                self.tr("Checkpoints")
-                + " (*.pth *.pt *.ckpt *.bin *.tar *.th *.pkl *.safetensors *.pt2 *.ptl *.onnx"
-                " *.index.json)",
-                self.tr("All files") + " (*)",
-            ]
-        )
-        dialog.setDirectory(self.settings.read(settings.LAST_FOLDER) or os.path.expanduser("~"))
-        dialog.filesSelected.connect(self.open_paths)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder = self.settings.read(settings.LAST_FOLDER)
+        file_dialogs.ask(self, self.tr("Open Checkpoints"), folder, self.open_paths)
+
+    def compare_with(self) -> None:
+        self._choose_other(self._file())
+
+    def _choose_other(self, tab: CheckpointTab | None) -> None:
+        from inspector_app.ui import file_dialogs
+
+        file_dialogs.ask_other(self, tab, self.settings.read(settings.LAST_FOLDER), self.compare)
 
     def open_sample(self) -> None:
         self.open_paths([resource_path(*SAMPLE)])
@@ -239,21 +191,21 @@ class MainWindow(QMainWindow):
             tab.read()
 
     def close_tab(self) -> None:
-        self._close_index(self.tabs.currentIndex())
+        self.tabs.close_tab(self.tabs.currentIndex())
 
     def quit(self) -> None:
         self.close()
 
     def copy_loading(self) -> None:
-        if (tab := self.tab()) is not None:
+        if (tab := self._file()) is not None:
             tab.copy_code("loading")
 
     def copy_resume(self) -> None:
-        if (tab := self.tab()) is not None:
+        if (tab := self._file()) is not None:
             tab.copy_code("resume")
 
     def compute_statistics(self) -> None:
-        if (tab := self.tab()) is not None:
+        if (tab := self._file()) is not None:
             tab.compute_statistics()
 
     def fold_repeated(self) -> None:
@@ -261,6 +213,11 @@ class MainWindow(QMainWindow):
         self.settings.write(settings.FOLD_REPEATED, folded)
         for tab in self.all_tabs():
             tab.tree.set_fold_repeated(folded)
+
+    def on_comparison(self, method: str) -> None:
+        """Call a method of the comparison in front, if there is one."""
+        if (tab := self._comparison()) is not None:
+            getattr(tab, method)()
 
     def appearance_system(self) -> None:
         self._set_appearance(theme.SYSTEM)
@@ -325,10 +282,13 @@ class MainWindow(QMainWindow):
     def _update_actions(self) -> None:
         tab = self.tab()
         read = tab is not None and tab.checkpoint is not None
+        file = isinstance(tab, CheckpointTab)
         have = {
             table.NOTHING: True,
             table.TAB: tab is not None,
             table.CHECKPOINT: read,
+            table.FILE_READ: read and file,
+            table.COMPARISON: read and not file,
             table.SELECTION: read and tab.tree.view.current_row() >= 0,
             table.TENSOR: read and isinstance(tab.node, TensorInfo),
             table.TRAINING: read and tab.can_resume(),
@@ -345,13 +305,6 @@ class MainWindow(QMainWindow):
         self.settings.clear_recent()
         self._recent_changed()
 
-    def _remember(self, tab: CheckpointTab) -> None:
-        if tab.checkpoint is not None:
-            columns, side = tab.save_layout()
-            self.settings.write(settings.SPLITTER, columns)
-            self.settings.write(settings.SIDE_SPLITTER, side)
-            self.settings.write(settings.COLUMNS, tab.tree.column_state())
-
     # Events
 
     def _hover_drop_zone(self, hovered: bool) -> None:
@@ -359,29 +312,21 @@ class MainWindow(QMainWindow):
             self._start_page.drop_zone.set_hovered(hovered)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if dropped_paths(event.mimeData()):
-            event.acceptProposedAction()
-            self._hover_drop_zone(True)
+        self.drops.enter(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        self.drops.move_over(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self._hover_drop_zone(False)
+        self.drops.leave()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self._hover_drop_zone(False)
-        paths = dropped_paths(event.mimeData())
-        if paths:
-            event.acceptProposedAction()
-            self.open_paths(paths)
+        self.drops.drop(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if (tab := self.tab()) is not None:
-            self._remember(tab)
+            self.tabs.remember(tab)
         self.settings.write(settings.GEOMETRY, bytes(self.saveGeometry().data()))
         for tab in self.all_tabs():
             tab.stop()
         super().closeEvent(event)
-
-
-def dropped_paths(data: QMimeData) -> list[str]:
-    """The local files among what is dragged."""
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]

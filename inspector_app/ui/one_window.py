@@ -1,7 +1,7 @@
 """A second start hands its files to the window that is open already.
 
-The two speak over a local socket that only the same user can reach, one JSON list of
-absolute paths ended by a newline.
+The two speak over a local socket that only the same user can reach: one JSON list of
+absolute paths, or ``{"compare": [A, B]}``, ended by a newline.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from inspector_app.ui.main_window import MainWindow
 
 WAIT_MS = 1_000
 MESSAGE_BYTES = 1 << 20
+COMPARE = "compare"
 
 
-def hand_over(paths: list[str], name: str) -> bool:
-    """Let an open window open `paths`; False if there is none that answers."""
+def hand_over(paths: list[str], name: str, compare: bool = False) -> bool:
+    """Let an open window open, or compare, `paths`; False if there is none that answers."""
     connection = QLocalSocket()
     connection.connectToServer(name)
     if not connection.waitForConnected(WAIT_MS):
         return False
-    connection.write(json.dumps(paths).encode() + b"\n")
+    request = {COMPARE: paths} if compare else paths
+    connection.write(json.dumps(request).encode() + b"\n")
     # The answer tells a window that took them from one that is stuck.
     answered = (
         connection.waitForReadyRead(WAIT_MS) and bytes(connection.readAll().data()) == b"ok\n"
@@ -75,15 +77,23 @@ class _Request(QObject):
         if not self._received.endswith(b"\n"):
             return
         try:
-            paths = json.loads(self._received)
+            request = json.loads(self._received)
         except (ValueError, RecursionError):
-            paths = None
+            request = None
+        comparing = isinstance(request, dict) and list(request) == [COMPARE]
+        paths = request[COMPARE] if comparing else request
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            self._connection.abort()
+            return
+        if comparing and len(paths) != 2:
             self._connection.abort()
             return
         self._connection.write(b"ok\n")
         self._connection.flush()
-        self._window.open_paths(paths)
+        if comparing:
+            self._window.compare(*paths)
+        else:
+            self._window.open_paths(paths)
         self._window.showNormal() if self._window.isMinimized() else self._window.show()
         self._window.raise_()
         self._window.activateWindow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEventLoop, QIODevice, QSaveFile, QTimer
 
@@ -14,16 +15,19 @@ from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.windows import application
 
+if TYPE_CHECKING:
+    from inspector_app.ui.compare_tab import CompareTab
 
-def paint_once(paths: list[str], picture: str, size: tuple[int, int]) -> int:
-    """Paint the window with `paths` open into the PNG file `picture`."""
+
+def paint_once(paths: list[str], picture: str, size: tuple[int, int], compare: bool = False) -> int:
+    """Paint the window with `paths` open, or compared, into the PNG file `picture`."""
     app = application()
     remembered = settings.Settings(remember=False)
     theme.apply(theme.SYSTEM)
     app.setWindowIcon(icons.application_icon())
     window = MainWindow(remembered, Collector(app))
     window.resize(*size)
-    tabs = window.open_paths(paths)
+    tabs = [window.compare(*paths)] if compare else window.open_paths(paths)
     window.show()
     loop = QEventLoop()
 
@@ -52,10 +56,11 @@ def paint_once(paths: list[str], picture: str, size: tuple[int, int]) -> int:
     return 2 if failures else 0
 
 
-def _sentence(tab: CheckpointTab) -> str:
+def _sentence(tab: CheckpointTab | CompareTab) -> str:
+    path = plain(tab.path if isinstance(tab, CheckpointTab) else tab.failed_path)
     if isinstance(tab.error, CheckpointError):
-        return f"{plain(tab.path)}: {tab.error.message}"
-    return f"{plain(tab.path)}: {plain(f'{type(tab.error).__name__}: {tab.error}')}"
+        return f"{path}: {tab.error.message}"
+    return f"{path}: {plain(f'{type(tab.error).__name__}: {tab.error}')}"
 
 
 def _trouble(sentence: str) -> int:

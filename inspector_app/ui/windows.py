@@ -28,20 +28,23 @@ def application() -> QApplication:
     return made
 
 
-def show_until_closed(paths: list[str], new_window: bool) -> int:
+def show_until_closed(paths: list[str], new_window: bool, compare: bool = False) -> int:
     """Open a window, or hand `paths` to the one that is open; returns the exit status."""
     app = application()
     name = meeting_place.server_name()
     if not new_window and meeting_place.is_taken(name):
         from inspector_app.ui import one_window
 
-        if one_window.hand_over(paths, name):
+        if one_window.hand_over(paths, name, compare):
             return 0
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
     window = MainWindow(remembered, Collector(app))
     # First the files: the start page is never made if there are any.
-    window.open_paths(paths)
+    if compare:
+        window.compare(*paths)
+    else:
+        window.open_paths(paths)
     window.show()
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QLabel, QMenu, QWidget
 from inspector_app.ui import settings, theme
 from inspector_app.ui.actions import ACTIONS, key_sequences
 from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.compare_tab import CompareTab
 from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.settings import Settings
 
@@ -34,7 +35,8 @@ def test_no_two_actions_share_a_key():
 
 def test_each_action_has_its_slot_and_its_own_mnemonic(window):
     for spec in ACTIONS:
-        assert callable(getattr(CheckpointTree if spec.tree else window, spec.tree or spec.id))
+        owner = CheckpointTree if spec.tree else CompareTab if spec.comparison else window
+        assert callable(getattr(owner, spec.tree or spec.comparison or spec.id))
     for menu in window.menuBar().findChildren(QMenu):
         texts = [action.text() for action in menu.actions() if action.text()]
         letters = [text[text.index("&") + 1].lower() for text in texts if "&" in text]

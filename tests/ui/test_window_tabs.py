@@ -103,13 +103,16 @@ def test_a_file_gets_one_tab(qtbot, window, opened, sample, samples, tmp_path):
 
 
 def test_dropping_files_opens_each(qtbot, window, sample, samples):
-    assert drop(window, [sample, samples / EPOCH_2])
-    assert [tab.path for tab in window.all_tabs()] == [str(sample), str(samples / EPOCH_2)]
+    third = sample.with_name("third.pth")
+    shutil.copy(sample, third)
+    files = [sample, samples / EPOCH_2, third]
+    assert drop(window, files)
+    assert [tab.path for tab in window.all_tabs()] == list(map(str, files))
     for tab in window.all_tabs():
         qtbot.waitUntil(tab.is_settled)
-    assert drop(window, [sample])
-    assert len(window.all_tabs()) == 2
-    assert window.tab().path == str(sample)
+    assert drop(window, [third])
+    assert len(window.all_tabs()) == 3
+    assert window.tab().path == str(third)
 
 
 def test_dropping_something_else_is_refused(window):

@@ -1,0 +1,212 @@
+"""The tabs of the window: files, and comparisons of two files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QPoint, QSize, Qt, Signal
+from PySide6.QtWidgets import QMenu, QTabBar, QTabWidget, QToolButton, QWidget
+
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui import icons, settings
+from inspector_app.ui.checkpoint_tab import CheckpointTab
+from inspector_app.ui.collector import taking_apart
+from inspector_app.ui.tasks import Steps
+from inspector_app.ui.text_widgets import tooltip
+
+if TYPE_CHECKING:
+    from inspector_app.ui.compare_tab import CompareTab
+
+LONGEST_NAME = 60
+
+
+class WindowTabs(QTabWidget):
+    """A tab for each open file and each comparison.
+
+    Args:
+        remembered: where the layout of closed tabs is kept.
+
+    Signals:
+        opened: a tab was made; it has not begun to read.
+        emptied: the last tab was closed.
+        compare_requested: this tab's file is to be compared with one that is yet to be chosen.
+    """
+
+    opened = Signal(object)
+    emptied = Signal()
+    compare_requested = Signal(object)
+
+    def __init__(self, remembered: settings.Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = remembered
+        self.setDocumentMode(True)
+        self.setMovable(True)
+        self.setUsesScrollButtons(True)
+        bar = self.tabBar()
+        bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        bar.customContextMenuRequested.connect(self._show_menu)
+
+    # Which there are
+
+    def all(self) -> list[CheckpointTab | CompareTab]:
+        """The tabs, from left to right."""
+        return [self.widget(index) for index in range(self.count())]
+
+    def current(self) -> CheckpointTab | CompareTab | None:
+        """The tab in front, if any."""
+        return self.currentWidget()
+
+    def files(self) -> list[CheckpointTab]:
+        """The tabs of one file each."""
+        return [tab for tab in self.all() if isinstance(tab, CheckpointTab)]
+
+    def comparisons(self) -> list[CompareTab]:
+        """The tabs of two files each."""
+        return [tab for tab in self.all() if not isinstance(tab, CheckpointTab)]
+
+    # Opening and closing
+
+    def open_files(self, paths: Sequence[str]) -> list[CheckpointTab]:
+        """A tab for each file; one that is open already is raised instead."""
+        tabs = [self._of(path) or self._new(path) for path in paths]
+        if tabs:
+            self.setCurrentWidget(tabs[-1])
+        return tabs
+
+    def compare(self, path: str, path_b: str) -> CompareTab:
+        """A tab that compares two files, the first of which is A; raised if it is there."""
+        wanted = [os.path.realpath(path), os.path.realpath(path_b)]
+        for tab in self.comparisons():
+            if [os.path.realpath(tab.path), os.path.realpath(tab.path_b)] == wanted:
+                self.setCurrentWidget(tab)
+                return tab
+        from inspector_app.ui.compare_tab import CompareTab
+
+        made = CompareTab(path, path_b, self._settings)
+        made.restore_layout(
+            self._settings.read(settings.COMPARE_SPLITTER),
+            self._settings.read(settings.COMPARE_COLUMNS),
+        )
+        self._add(made)
+        made.sides_changed.connect(lambda: self._name(made))
+        self.setCurrentWidget(made)
+        return made
+
+    def close_tab(self, index: int) -> None:
+        """Close a tab and free what it showed."""
+        tab = self.widget(index)
+        if tab is None:
+            return
+        self.remember(tab)
+        shown = tab.stop()
+        self.removeTab(index)
+        tab.deleteLater()
+        left = [shown] if isinstance(shown, Checkpoint) else shown or []
+        if left:
+            tab.destroyed.connect(lambda: [self.take_apart(each) for each in left])
+        if not self.count():
+            self.emptied.emit()
+
+    def take_apart(self, checkpoint: Checkpoint) -> None:
+        """Free a checkpoint that is shown no more, in slices."""
+        steps = Steps(taking_apart(checkpoint), self)
+        steps.finished.connect(steps.deleteLater)
+        steps.start()
+
+    def remember(self, tab: CheckpointTab | CompareTab) -> None:
+        """Keep the layout of a tab for the next one of its kind."""
+        if tab.checkpoint is None:
+            return
+        if isinstance(tab, CheckpointTab):
+            columns, side = tab.save_layout()
+            self._settings.write(settings.SPLITTER, columns)
+            self._settings.write(settings.SIDE_SPLITTER, side)
+            self._settings.write(settings.COLUMNS, tab.tree.column_state())
+        else:
+            splitter, columns = tab.save_layout()
+            self._settings.write(settings.COMPARE_SPLITTER, splitter)
+            self._settings.write(settings.COMPARE_COLUMNS, columns)
+
+    def _of(self, path: str) -> CheckpointTab | None:
+        real = os.path.realpath(path)
+        for tab in self.files():
+            if os.path.realpath(tab.path) == real:
+                return tab
+        return None
+
+    def _new(self, path: str) -> CheckpointTab:
+        tab = CheckpointTab(path)
+        tab.restore_layout(
+            self._settings.read(settings.SPLITTER), self._settings.read(settings.SIDE_SPLITTER)
+        )
+        tab.tree.restore_column_state(self._settings.read(settings.COLUMNS))
+        self._add(tab)
+        return tab
+
+    def _add(self, tab: CheckpointTab | CompareTab) -> None:
+        tab.replaced.connect(self.take_apart)
+        tab.close_requested.connect(lambda: self.close_tab(self.indexOf(tab)))
+        index = self.addTab(tab, "")
+        button = self._close_button(tab)
+        self.tabBar().setTabButton(index, QTabBar.ButtonPosition.RightSide, button)
+        self._name(tab)
+        self.opened.emit(tab)
+        tab.read()
+
+    def _name(self, tab: CheckpointTab | CompareTab) -> None:
+        index = self.indexOf(tab)
+        # The text between two "&" would lose them, and underline what follows.
+        self.setTabText(index, tab.name().replace("&", "&&"))
+        paths = [tab.path] if isinstance(tab, CheckpointTab) else [tab.path, tab.path_b]
+        self.setTabToolTip(index, tooltip("\n".join(paths)))
+        button = self.tabBar().tabButton(index, QTabBar.ButtonPosition.RightSide)
+        if button is not None:
+            button.setAccessibleName(self.tr("Close {name}").format(name=tab.name()))
+
+    def _close_button(self, tab: CheckpointTab | CompareTab) -> QToolButton:
+        # The styles' own is a loud red cross in some, and none at all in others.
+        button = QToolButton()
+        button.setIcon(icons.icon("close"))
+        button.setIconSize(QSize(12, 12))
+        button.setAutoRaise(True)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        button.setToolTip(self.tr("Close this tab"))
+        button.clicked.connect(lambda: self.close_tab(self.indexOf(tab)))
+        return button
+
+    # The menu of a tab
+
+    def menu_of(self, index: int) -> QMenu:
+        """What can be done with a tab. It deletes itself once it was closed."""
+        menu = QMenu(self)
+        menu.aboutToHide.connect(menu.deleteLater)
+        tab = self.widget(index)
+        if isinstance(tab, CheckpointTab):
+            action = menu.addAction(self.tr("Compare &With…"))
+            action.triggered.connect(lambda: self.compare_requested.emit(tab))
+            for other in self.files():
+                if other is not tab:
+                    name = plain(other.name(), LONGEST_NAME).replace("&", "&&")
+                    action = menu.addAction(self.tr("Compare With {name}").format(name=name))
+                    action.triggered.connect(
+                        lambda _checked=False, other=other: self.compare(tab.path, other.path)
+                    )
+        else:
+            menu.addAction(self.tr("&Swap Sides")).triggered.connect(tab.swap_sides)
+            for path in (tab.path, tab.path_b):
+                name = plain(os.path.basename(path), LONGEST_NAME).replace("&", "&&")
+                action = menu.addAction(self.tr("Open {name}").format(name=name))
+                action.triggered.connect(lambda _checked=False, path=path: self.open_files([path]))
+        menu.addSeparator()
+        menu.addAction(self.tr("&Reload")).triggered.connect(tab.read)
+        close = menu.addAction(self.tr("&Close Tab"))
+        close.triggered.connect(lambda: self.close_tab(self.indexOf(tab)))
+        return menu
+
+    def _show_menu(self, point: QPoint) -> None:
+        index = self.tabBar().tabAt(point)
+        if index >= 0:
+            self.menu_of(index).popup(self.tabBar().mapToGlobal(point))
