@@ -238,15 +238,15 @@ def _values(
         return mapping.b_key(key) if isinstance(key, str) and key != METADATA else key
 
     a_root, b_root = comparison.a.root, comparison.b.root
-    walks = []
+    walks = [Walk(a_root, b_root, parts=True)]
     for match in matched:
         a, b = match.a.node, match.b.node
-        if (a, b) == (a_root, b_root):
-            continue
         model = match.a.kind in MODELS or match.main
         renaming = key_of_b if model and mapping.rules + mapping.strip_b else None
-        walks.append(Walk(a, b, model, renaming))
-    walks.insert(0, Walk(a_root, b_root, parts=True))
+        if (a, b) == (a_root, b_root):
+            walks[0] = Walk(a, b, True, walks[0].key_of_b or renaming)
+        else:
+            walks.append(Walk(a, b, model, renaming))
     sections = [part.node for part in (*mine.sections, *theirs.sections)]
     apart = {node for node in sections if node.parent is not None}
     if (comparison.a.format == _SCRIPT) != (comparison.b.format == _SCRIPT):

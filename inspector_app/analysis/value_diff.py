@@ -106,6 +106,9 @@ def _compare(walk: Walk, found: Findings) -> list[Walk] | None:
     if a.kind not in _CONTAINERS or b.kind not in _CONTAINERS:
         _compare_leaves(a, b, found)
         return []
+    if (a.kind == Kind.SEQUENCE) != (b.kind == Kind.SEQUENCE):
+        found.differences.append(ValueDifference(a.path, shown(a), shown(b)))
+        return []
     items, others = _plain_items(a), _plain_items(b)
     if items is not None and others is not None:
         _compare_items(a, b, items, others, found)
