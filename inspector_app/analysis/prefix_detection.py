@@ -16,6 +16,8 @@ _MOST = 8
 _LONGEST = 2_000  # characters of a key that are looked at: a hostile one has a million
 # Keys that end alike in more of the other file's keys than this say nothing.
 _AMBIGUOUS = 4
+# What wraps a model stands before all keys but a counter or two.
+_NEARLY_ALL = 0.8
 _BOUNDARY = re.compile(r"[./:]|_(?=[^_])")
 
 
@@ -57,7 +59,17 @@ def _on_both_sides(a_keys: Sequence[str], b_keys: Sequence[str]) -> list[tuple[s
             if 0 < len(before) <= _AMBIGUOUS:
                 found.update((each, key[:at]) for each in before)
                 break
-    return [pair for pair, _ in found.most_common(_MOST)]
+    return [
+        (a_prefix, b_prefix)
+        for (a_prefix, b_prefix), _ in found.most_common(_MOST)
+        if _is_usual(a_prefix, a_keys) and _is_usual(b_prefix, b_keys)
+    ]
+
+
+def _is_usual(prefix: str, keys: Sequence[str]) -> bool:
+    """Whether nearly all keys begin with `prefix`."""
+    sampled = _sample(keys)
+    return sum(key.startswith(prefix) for key in sampled) >= _NEARLY_ALL * len(sampled)
 
 
 def _sample(keys: Sequence[str]) -> Sequence[str]:

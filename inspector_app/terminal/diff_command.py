@@ -70,7 +70,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     for name, what in (("rtol", "times |a|"), ("atol", "as a number")):
         parser.add_argument(
             f"--{name}",
-            type=_bound,
+            type=_tolerance,
             default=0.0,
             metavar="X",
             help=f"differences up to this, {what}, count as identical; implies --values",
@@ -79,8 +79,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
 
 
-def _bound(text: str) -> float:
-    value = float(text)
+def _tolerance(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
     return value
