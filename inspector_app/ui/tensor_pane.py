@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from importlib import import_module
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -25,6 +23,7 @@ from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.checkpoint.values import ValueReader, stored
+from inspector_app.ui.early_imports import EarlyImports
 from inspector_app.ui.kernel_grid import has_kernels
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.node_view import NodeView
@@ -57,8 +56,8 @@ class TensorPane(QWidget):
         self._pages: dict[int, Any] = {}
         self._presented: tuple[int, ValueSource | None] | None = None
         self._saving = LatestWork(self)
-        self._warming = LatestWork(self)
-        self._warm = False
+        self._imports = EarlyImports(self)
+        self._imports.ready.connect(self._present)
         self._node: Node | None = None
         self._looked_at = False
         self._later = QTimer(self)
@@ -144,6 +143,8 @@ class TensorPane(QWidget):
         if checkpoint is not self._checkpoint:
             self.stop()
         self._checkpoint = checkpoint
+        if checkpoint is not None and checkpoint.tensors:
+            self._imports.expect()
 
     def show_node(self, node: Node | None) -> None:
         """Show another selection. The page in front stays, where the node has values."""
@@ -187,7 +188,7 @@ class TensorPane(QWidget):
     def stop(self) -> None:
         """End all reading, and close the file."""
         self._later.stop()
-        self._warming.stop()
+        self._imports.stop()
         self._saving.stop()
         for page in self._pages.values():
             page.stop()
@@ -224,11 +225,11 @@ class TensorPane(QWidget):
         number, tensor = self.current(), self._tensor
         if tensor is None or self._checkpoint is None:
             return
-        if not self._warm and (self._looked_at or number != DETAILS):
-            self._warm_up()
+        if self._looked_at or number != DETAILS:
+            self._imports.begin()
         if number == DETAILS:
             return
-        if number != VALUES and not self._warm:
+        if number != VALUES and not self._imports.is_ready:
             self._stack.setCurrentWidget(self._preparing)
             return
         page = self.page(number)
@@ -250,16 +251,6 @@ class TensorPane(QWidget):
         if number == VALUES:
             self._status.setText(page.note())
             self.settled.emit()
-
-    def _warm_up(self) -> None:
-        # Who looks at a tensor may want its picture next, for which imports take 0.4 s.
-        if not self._warming.running:
-            self._warming.run(_importing(), lambda _: None, self._warmed, self._warmed)
-
-    def _warmed(self, _: object) -> None:
-        # What could not be imported is told by the page that needs it.
-        self._warm = True
-        self._present()
 
     def _chosen(self, tensor: TensorInfo) -> ValueSource:
         assert self._checkpoint is not None
@@ -367,12 +358,6 @@ class TensorPane(QWidget):
             self._status.setText(self.tr("It was not saved: {reason}.").format(reason=reason))
         else:
             self._status.setText(error_cause(error))
-
-
-def _importing() -> Generator[None, None, None]:
-    for name in ("numpy", "inspector_app.analysis.decimate", "pyqtgraph"):
-        import_module(name)
-        yield
 
 
 def _make(number: int) -> Any:
