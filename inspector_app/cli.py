@@ -42,14 +42,19 @@ def _open(arguments: argparse.Namespace) -> int:
     return _open_files(arguments.files, arguments.screenshot, arguments.new_window)
 
 
-def _open_files(files: list[str], screenshot: str | None = None, new_window: bool = False) -> int:
+def _open_files(
+    files: list[str],
+    screenshot: str | None = None,
+    new_window: bool = False,
+    compare: bool = False,
+) -> int:
     try:
         from inspector_app.ui.app import run as run_window
     except ImportError as error:
         if (error.name or "").startswith("inspector_app"):
             raise
         raise Trouble(f"the window cannot be opened: {error}") from None
-    return run_window(files, screenshot, new_window)
+    return run_window(files, screenshot, new_window, compare)
 
 
 def _declare_show(parser: argparse.ArgumentParser) -> None:
@@ -123,8 +128,11 @@ def _declare_diff(parser: argparse.ArgumentParser) -> None:
 def _diff(arguments: argparse.Namespace) -> int:
     import gc
 
-    from inspector_app.terminal.diff_command import diff
+    from inspector_app.terminal.diff_command import diff, without_other_options
 
+    if arguments.window:
+        without_other_options(arguments)
+        return _open_files([arguments.a, arguments.b], compare=True)
     # Nothing that is built here is garbage before the process ends.
     collecting = gc.isenabled()
     gc.disable()

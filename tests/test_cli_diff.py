@@ -301,6 +301,39 @@ def test_values_that_are_not_in_the_file_are_trouble(tmp_path: Path, capsys: Cap
     assert "could not be compared" in written.err
 
 
+def test_a_page(training: tuple[str, str], tmp_path: Path, capsys: Capture) -> None:
+    page = tmp_path / "page.html"
+    status, found = as_json(capsys, *training, "--html", str(page))
+    assert status == 1
+    assert rows(found)["0.weight"]["max_abs"] > 0
+    text = page.read_text(encoding="utf-8")
+    assert text.lower().startswith("<!doctype html>")
+    assert "0.weight" in text
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
+    nowhere = tmp_path / "no" / "page.html"
+    assert run(["diff", *training, "--html", str(nowhere)]) == 2
+    written = capsys.readouterr()
+    assert (written.out, written.err) == (
+        "",
+        f"checkpoint-inspector: {nowhere}: No such file or directory\n",
+    )
+
+
+def test_the_window(training: tuple[str, str], capsys: Capture, monkeypatch: Any) -> None:
+    asked: list[Any] = []
+
+    def run_window(*arguments: Any) -> int:
+        asked.append(arguments)
+        return 0
+
+    monkeypatch.setattr("inspector_app.ui.app.run", run_window)
+    assert run(["diff", "--window", *training]) == 0
+    assert asked == [([*training], None, False, True)]
+    assert run(["diff", "--window", *training, "--values", "--map", "a=>b"]) == 2
+    said = "--window opens the two files; --values, --map is chosen there"
+    assert capsys.readouterr().err == f"checkpoint-inspector: {said}\n"
+
+
 def test_imports_nothing_heavy_where_checksums_decide(training: tuple[str, str]) -> None:
     code = (
         "import sys; from inspector_app.cli import run; run(['diff', *sys.argv[1:]]);"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from fnmatch import translate
 from typing import TYPE_CHECKING, TypeVar
 
@@ -75,6 +76,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
             metavar="X",
             help=f"differences up to this, {what}, count as identical; implies --values",
         )
+    parser.add_argument(
+        "--html",
+        metavar="OUT",
+        help="also write a page with charts, which needs nothing else; implies --values",
+    )
+    parser.add_argument("--window", action="store_true", help="compare in a window instead")
     parser.add_argument("--quiet", action="store_true", help="the summary only")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
 
@@ -113,13 +120,16 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
         if arguments.select:
             _select(comparison, arguments.select)
         tolerance = arguments.rtol, arguments.atol
-        _compare_bytes(comparison, arguments.values or any(tolerance), tolerance, line)
+        values = arguments.values or any(tolerance) or arguments.html is not None
+        _compare_bytes(comparison, values, tolerance, line)
     finally:
         line.erase()
+    if arguments.html is not None:
+        _write_page(arguments, comparison, mapping)
     if arguments.json:
         from inspector_app.terminal.diff_json import json_parts
 
-        write(json_parts(comparison, hints, arguments.values))
+        write(json_parts(comparison, hints, values))
     else:
         from inspector_app.terminal.diff_text import text_parts
 
@@ -190,6 +200,34 @@ def _compare_bytes(
             if line.due:
                 done = f"{size_text(step.done)} of {size_text(step.total)}"
                 line.show(f"{share_bar(step.done, step.total)}  {done}")
+
+
+def _write_page(arguments: argparse.Namespace, comparison: Comparison, mapping: KeyMapping) -> None:
+    """Write the report; where that fails nothing is left of it, and what was there stays."""
+    from inspector_app.analysis.diff_html import html_report
+    from inspector_app.analysis.diff_report import ReportOptions
+
+    options = ReportOptions(mapping, tuple(arguments.select or ()), arguments.rtol, arguments.atol)
+    target = os.path.abspath(arguments.html)
+    partial = f"{target}.{os.getpid()}.partial"
+    try:
+        # What UTF-8 lacks, as a lone surrogate of a key, is escaped.
+        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(html_report(comparison, options))
+        os.replace(partial, target)
+    except OSError as error:
+        raise Trouble(f"{arguments.html}: {error.strerror}") from None
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+def without_other_options(arguments: argparse.Namespace) -> None:
+    """Raise `Trouble` where an option asks for what the window does in its own way."""
+    others = "json values strip_prefix map select rtol atol html quiet".split()
+    asked = [f"--{name.replace('_', '-')}" for name in others if getattr(arguments, name)]
+    if asked:
+        raise Trouble(f"--window opens the two files; {', '.join(asked)} is chosen there")
 
 
 def _complain_of_errors(comparison: Comparison) -> None:
