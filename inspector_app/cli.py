@@ -60,6 +60,11 @@ def _open_files(
 def _declare_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index or its folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    parser.add_argument(
+        "--textconv",
+        action="store_true",
+        help="a line for each tensor and value, with checksums: what git diff compares",
+    )
     parser.add_argument("--quiet", action="store_true", help="the summary and problems only")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
 
@@ -78,6 +83,10 @@ def _show(arguments: argparse.Namespace) -> int:
             from inspector_app.terminal.show_json import json_parts
 
             _write(json_parts(checkpoint))
+        elif arguments.textconv:
+            from inspector_app.terminal.textconv import textconv_parts
+
+            _write(textconv_parts(checkpoint))
         else:
             from inspector_app.terminal.show_text import text_parts
             from inspector_app.terminal.style import Style
