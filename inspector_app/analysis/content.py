@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from inspector_app.analysis.comparison import Comparison, Evidence, KeyPair, Status
 from inspector_app.analysis.pair_blocks import PairBuffers
-from inspector_app.analysis.pair_measures import EXACT, Tolerance
 from inspector_app.analysis.pair_parts import (
     Part,
     PartOutcome,
@@ -25,6 +24,7 @@ from inspector_app.analysis.pair_parts import (
     view_of,
 )
 from inspector_app.analysis.pair_passes import Comparing, Pass, PassPart
+from inspector_app.analysis.pair_totals import EXACT, Tolerance
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.values import ValueReader, open_values, stored

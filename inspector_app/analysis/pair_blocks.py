@@ -7,13 +7,14 @@ blocks are tiles: wide along the axis that is dense in A, and high along the one
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from inspector_app.checkpoint.dtypes import DType
-from inspector_app.checkpoint.errors import LimitExceeded
+from inspector_app.checkpoint.errors import LimitExceeded, NoValues
 from inspector_app.checkpoint.model import contiguous_stride
 from inspector_app.checkpoint.value_layout import Block, BlockPlan, in_storage_order, span
 from inspector_app.checkpoint.values import BLOCK_BYTES, BlockBuffer, Elements
@@ -58,9 +59,11 @@ class PairBlocks:
 
     Attributes:
         repeats: how often each pair of elements occurs: more than once if both are expanded.
+        axes: of the blocks, those that vary slowest first.
+        in_rows: the blocks and their elements are in row-major order.
 
     Raises:
-        ValueError: the shapes differ.
+        NoValues: the shapes differ.
         LimitExceeded: the views show their elements too often.
     """
 
@@ -70,11 +73,14 @@ class PairBlocks:
         axes, self.repeats = _joined(_axes(a, b), by_channel)
         _check_overlap(axes)
         self._ordered = all(
-            axes[i].b >= axes[i + 1].b or axes[i].size == 1 or axes[i + 1].size == 1
-            for i in range(len(axes) - 1)
+            (wide.a >= dense.a and wide.b >= dense.b) or 1 in (wide.size, dense.size)
+            for wide, dense in pairwise(axes)
         )
         self.axes = axes
         self._steps = {"a": tuple(axis.a for axis in axes), "b": tuple(axis.b for axis in axes)}
+        self.in_rows = self._ordered and all(
+            wide.row >= dense.row for wide, dense in pairwise(axes)
+        )
         nbytes = BLOCK_BYTES // (_CHANNELS_TAKE if by_channel else 1)
         capacity = max(min(nbytes * 8 // elements.bits for elements in (a, b)), 1)
         self._sizes = _whole(axes, capacity) if self._ordered else _tile(axes, capacity)
@@ -139,16 +145,44 @@ class PairBlocks:
             chosen: of each element whether it is, at least one.
         """
         places = np.flatnonzero(chosen)
+        return int(self.row_indices(number, places[:1] if self.in_rows else places).min())
+
+    def row_indices(self, number: int, places: Array) -> Array:
+        """The row-major indices, int64, of elements at `places` of block `number`.
+
+        Of pairs that are repeated it is the first.
+        """
         shape = self.place(number)[1]
-        # The last places have the greatest index where the order is that of the rows.
-        in_rows = all(self.axes[i].row >= self.axes[i + 1].row for i in range(len(self.axes) - 1))
-        if in_rows:
-            places = places[:1]
-        within = np.zeros(len(places), np.int64)
+        found = np.full(len(places), self.first_index(number), np.int64)
         for axis, size in reversed(list(zip(self.axes, shape, strict=True))):
             places, part = np.divmod(places, size)
-            within += part * axis.row
-        return self.first_index(number) + int(within.min())
+            found += part * axis.row
+        return found
+
+
+def differing_codes(a: Array, b: Array) -> Array:
+    """Of each element whether its code differs, flat; of 16 bytes it is both halves."""
+    one, two = a.reshape(-1), b.reshape(-1)
+    if one.itemsize == 16:
+        return (one.view(np.uint64) != two.view(np.uint64)).reshape(-1, 2).any(axis=1)
+    return one != two
+
+
+def bits_of(values: Array) -> Array:
+    """float64 as codes; of complex128 nothing is to be done."""
+    return values if values.itemsize == 16 else values.view(np.uint64)
+
+
+def values_of(
+    elements: Elements, codes: Array, first: tuple[int, ...], shape: tuple[int, ...]
+) -> Array:
+    """The values of codes in the shape of their block, which begins at the index `first`."""
+    values = elements.decode(codes)
+    if elements.channels is None:
+        return values
+    axis = elements.channels.axis
+    part = range(first[axis], first[axis] + shape[axis])
+    return elements.channels.dequantized(values, axis, part)
 
 
 def _axes(a: Elements, b: Elements) -> list[Axis]:
@@ -162,7 +196,8 @@ def _axes(a: Elements, b: Elements) -> list[Axis]:
             shapes[short] = (*shape[:-1], shape[-1] // 2, 2)
             strides[short] = (*stride[:-1], 2 * stride[-1], stride[-1])
     if shapes[0] != shapes[1]:
-        raise ValueError(f"shapes {a.shape} and {b.shape}")
+        # Such as the stored values of sparse tensors.
+        raise NoValues("no-values", reason="the two have other numbers of values")
     return [
         Axis(*each) for each in zip(shapes[0], *strides, contiguous_stride(shapes[0]), strict=True)
     ]

@@ -10,60 +10,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from inspector_app.analysis import distribution
-from inspector_app.analysis.comparison import Metrics
-from inspector_app.analysis.pair_blocks import PairBlocks
-from inspector_app.analysis.pattern_counts import Counts, together
+from inspector_app.analysis.pair_blocks import PairBlocks, bits_of, differing_codes, values_of
+from inspector_app.analysis.pair_counts import Joint
+from inspector_app.analysis.pair_totals import Tolerance, Totals, scales_for
 from inspector_app.checkpoint.values import Elements
 
 Array: TypeAlias = Any
-
-
-class Tolerance(NamedTuple):
-    """By how much an element of B may differ: |b − a| ≤ atol + rtol·|a|.
-
-    Under a tolerance −0 and 0 are equal, and so are NaNs of any bits; an infinity is equal to
-    itself alone.
-    """
-
-    rtol: float = 0.0
-    atol: float = 0.0
-
-
-EXACT = Tolerance()
-
-
-class Totals(NamedTuple):
-    """Sums over the pairs of finite values, and counts over all pairs.
-
-    Attributes:
-        finite: pairs that are finite on both sides.
-        differing, beyond, flips, nans, infinities: as `Metrics` has them.
-        most, absolute: the greatest |b − a| and their sum.
-        apart, a, b, product: sums of (b − a)², a², b² and a·b.
-        largest: the greatest magnitudes of a and b, where their squares may be out of range.
-        scales: powers of two by which b − a, a and b were multiplied for all sums.
-    """
-
-    finite: int
-    differing: int
-    beyond: int
-    flips: int
-    nans: int
-    infinities: int
-    most: float
-    absolute: float
-    apart: float
-    a: float
-    b: float
-    product: float
-    largest: tuple[float, float] = (1.0, 1.0)
-    scales: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 class Measure(Protocol):
@@ -205,122 +161,20 @@ class ByValue:
         x, y = self.values(number, a, b)
         # Two integers may stand for one value.
         codes = differing_codes(a, b) if self._same_dtype else False
-        return differing_codes(_bits(x), _bits(y)) | codes
+        return differing_codes(bits_of(x), bits_of(y)) | codes
 
     def values(self, number: int, a: Array, b: Array) -> tuple[Array, Array]:
         """Both sides of a block, flat, as float64 or complex128."""
         return self._values(self._blocks.a, number, a), self._values(self._blocks.b, number, b)
 
     def _values(self, elements: Elements, number: int, codes: Array) -> Array:
-        values = elements.decode(codes)
-        if elements.channels is not None:
-            first, shape = self._blocks.place(number)
-            axis = elements.channels.axis
-            part = range(first[axis], first[axis] + shape[axis])
-            values = elements.channels.dequantized(values, axis, part)
+        values = values_of(elements, codes, *self._blocks.place(number))
         dtype = np.complex128 if self._complex else np.float64
         with np.errstate(all="ignore"):  # signalling NaNs
             return values.astype(dtype).reshape(-1)
 
     def totals(self, parts: list[SumsPart]) -> Totals:
         return _totals(parts, True)
-
-
-class Joint:
-    """How often each pair of codes occurs, of at most 8 bits each."""
-
-    def __init__(self, a: Elements, b: Elements, plain: bool, tolerance: Tolerance) -> None:
-        self._a, self._b = a, b
-        self._same_dtype = a.dtype.name == b.dtype.name
-        self._plain = plain
-        self._tolerance = tolerance
-
-    def new_part(self) -> Counts:
-        return Counts()
-
-    def take(self, part: Counts, number: int, a: Array, b: Array) -> None:
-        from inspector_app.analysis import pair_kernels as k
-
-        k.joint8(a.reshape(-1), b.reshape(-1), part.tables_for(a.size))
-
-    def differs(self, number: int, a: Array, b: Array) -> Array:
-        one, two = a.reshape(-1), b.reshape(-1)
-        found = one != two if self._same_dtype else np.zeros(len(one), bool)
-        if not self._plain:
-            values = _table(self._a, False)[one], _table(self._b, False)[two]
-            found |= differing_codes(_bits(values[0]), _bits(values[1]))
-        return found
-
-    def totals(self, parts: list[Counts]) -> Totals:
-        with together(parts) as counts:
-            found = np.flatnonzero(counts)
-            often = counts[found]
-        codes = found & 0xFF, found >> 8
-        a = _table(self._a, self._plain)[codes[0]]
-        b = _table(self._b, self._plain)[codes[1]]
-        differs = codes[0] != codes[1] if self._same_dtype else np.zeros(len(found), bool)
-        if not self._plain:
-            differs |= _bits(a) != _bits(b)
-        return _weighted(a, b, often, differs, self._tolerance)
-
-
-def differing_codes(a: Array, b: Array) -> Array:
-    """Of each element whether its code differs, flat; of 16 bytes it is both halves."""
-    one, two = a.reshape(-1), b.reshape(-1)
-    if one.itemsize == 16:
-        return (one.view(np.uint64) != two.view(np.uint64)).reshape(-1, 2).any(axis=1)
-    return one != two
-
-
-def _bits(values: Array) -> Array:
-    """float64 as codes; of complex128 nothing is to be done."""
-    return values if values.itemsize == 16 else values.view(np.uint64)
-
-
-def _table(elements: Elements, plain: bool) -> Array:
-    table = elements.table()
-    # A lazy negative has been resolved, or is on both sides, where it changes nothing.
-    return -table if plain and elements.negative and elements.dtype.kind != "bool" else table
-
-
-def _weighted(a: Array, b: Array, often: Array, differs: Array, tolerance: Tolerance) -> Totals:
-    """The totals of float64 values that occur in pairs, each as often as `often` says."""
-
-    def count(chosen: Array) -> int:
-        return int(often[chosen].sum())
-
-    nans = np.isnan(a) != np.isnan(b)
-    infinities = (np.isinf(a) | np.isinf(b)) & (a != b)
-    flips = ((a > 0) & (b < 0)) | ((a < 0) & (b > 0))
-    finite = np.isfinite(a) & np.isfinite(b)
-    x, y, weights = a[finite], b[finite], often[finite].astype(np.float64)
-    apart = np.abs(y - x)
-    beyond = nans | infinities
-    beyond[finite] = apart > tolerance.atol + tolerance.rtol * np.abs(x)
-    return Totals(
-        count(finite),
-        count(differs),
-        count(beyond),
-        count(flips),
-        count(nans),
-        count(infinities),
-        float(apart.max(initial=0.0)),
-        float(apart @ weights),
-        float(apart * apart @ weights),
-        float(x * x @ weights),
-        float(y * y @ weights),
-        float(x * y @ weights),
-    )
-
-
-def scales_for(totals: Totals) -> tuple[float, float, float]:
-    """The scales that the sums need for b − a, a and b; those they have if these do."""
-    a, b = totals.largest
-    if math.isinf(totals.most):
-        apart = distribution.scale_for(max(a, b)) / 2
-    else:
-        apart = distribution.scale_for(totals.most)
-    return apart, distribution.scale_for(a), distribution.scale_for(b)
 
 
 class Rescaled:
@@ -354,36 +208,3 @@ class Rescaled:
             product=sums.product,
             scales=self._scales,
         )
-
-
-def metrics_of(
-    totals: Totals, count: int, repeats: int, tolerance: Tolerance, first: int
-) -> Metrics:
-    """The figures of `count` elements, of which the totals have each `repeats` times."""
-    most = mean = rel_l2 = cosine = None
-    if totals.finite:
-        apart_scale, a_scale, _ = totals.scales
-        most = totals.most
-        mean = totals.absolute / totals.finite / apart_scale
-        if totals.a:
-            # The quotient of two scales may leave the range where the figure does not.
-            rel_l2 = math.sqrt(totals.apart) / math.sqrt(totals.a) * a_scale / apart_scale
-        elif not totals.b:
-            rel_l2 = 0.0
-        if totals.a and totals.b:
-            cosine = totals.product / (math.sqrt(totals.a) * math.sqrt(totals.b))
-            cosine = max(-1.0, min(1.0, cosine))
-    beyond = totals.differing if tolerance == EXACT else totals.beyond
-    return Metrics(
-        count,
-        most,
-        mean,
-        rel_l2,
-        cosine,
-        totals.differing * repeats,
-        beyond * repeats,
-        totals.flips * repeats,
-        totals.nans * repeats,
-        totals.infinities * repeats,
-        first,
-    )

@@ -12,17 +12,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from inspector_app.analysis.pair_blocks import PairBlocks, PairBuffers, resolved
-from inspector_app.analysis.pair_measures import (
-    EXACT,
-    ByValue,
-    Measure,
-    Rescaled,
-    Tolerance,
-    measure_for,
-    metrics_of,
-    scales_for,
-)
+from inspector_app.analysis.pair_measures import ByValue, Measure, Rescaled, measure_for
 from inspector_app.analysis.pair_parts import Part, PartOutcome
+from inspector_app.analysis.pair_totals import EXACT, Tolerance, metrics_of, scales_for
 from inspector_app.checkpoint.values import Elements, ValueReader, stored
 
 Array: TypeAlias = Any
@@ -136,6 +128,15 @@ class Comparing:
             if chosen.any():
                 index = self.pairs.least_index(number, chosen)
                 part.first = index if part.first < 0 else min(index, part.first)
+
+    def differing(self, number: int, buffers: PairBuffers) -> Array | None:
+        """Of each element of block `number`, flat, whether it differs; None if none does."""
+        assert self.measure is not None
+        a, b = self.side("a", number, buffers), self.side("b", number, buffers)
+        if self._alike and equal_bits(a, b):
+            return None
+        chosen = self.measure.differs(number, a, b)
+        return chosen if chosen.any() else None
 
     def finish(self, parts: list[PassPart]) -> PartOutcome | Pass:
         if not any(part.differs for part in parts):
