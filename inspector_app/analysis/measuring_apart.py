@@ -14,9 +14,11 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 
 if TYPE_CHECKING:
     from inspector_app.analysis.figures import Figures
+    from inspector_app.analysis.other_process import OtherProcess
     from inspector_app.analysis.stats import StatsProgress
     from inspector_app.checkpoint.values import ValueReader
 
+WAIT = 0.03  # seconds between two reports
 # Within these the values of sparse, nested and quantized tensors lie, scales included.
 _INNER_LEVELS = 4
 _INNER_TENSORS = 8
@@ -87,13 +89,21 @@ def finding_figures(
         yield FiguresFound(progress.done, progress.total, found)
 
 
-def measuring_exactly(
+def finding_all(
     file: FileStamp, tensor: TensorInfo, threads: int, wait: float
 ) -> Generator[StatsProgress, None, None]:
-    """All that `stats` finds out about one tensor."""
+    """All that `stats` finds out about one tensor, exactly."""
     from inspector_app.analysis.stats import measuring
 
     yield from measuring(_reader(file), [tensor], threads=threads, wait=wait, exact=True)
+
+
+def measuring_apart(
+    process: OtherProcess, checkpoint: Checkpoint, tensor: TensorInfo, threads: int = 2
+) -> Generator[StatsProgress, None, None]:
+    """`stats.measuring` of one tensor, exactly, in `process`."""
+    number = process.ask(finding_all, stamp_of(checkpoint), detached(tensor), threads, WAIT)
+    yield from process.answers(number)
 
 
 _readers: dict[FileStamp, ValueReader] = {}

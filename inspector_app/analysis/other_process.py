@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, BinaryIO, NoReturn
@@ -47,13 +48,16 @@ class ProcessEnded(Exception):
 
 
 class OtherProcess:
-    """Starts with the first question. One thread asks and reads; any thread may end it."""
+    """Starts with the first question. Threads may share it, and any of them may end it."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
         self._asked = 0
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._reading = threading.Lock()
+        self._kept: dict[int, deque[tuple[int, Any]]] = {}
 
     def ask(self, function: Callable[..., Generator[Any, None, Any]], *arguments: Any) -> int:
         """Let `function` run there; the number of this question.
@@ -61,30 +65,34 @@ class OtherProcess:
         Raises:
             OSError: no process can be started.
         """
-        self._asked += 1
-        self._send((self._asked, function, arguments))
-        return self._asked
+        with self._sending:
+            self._asked += 1
+            self._kept[self._asked] = deque()
+            self._send((self._asked, function, arguments))
+            return self._asked
 
     def answers(self, number: int) -> Generator[Any, None, Any]:
         """What the function of question `number` yields and returns, or its exception.
 
-        Answers to earlier questions that nobody took are dropped; so is the rest of these
-        when the generator is closed, which stops the function. Where the process was ended
-        by `end`, so is this.
+        Closing the generator stops the function; what it says meanwhile is dropped. Where the
+        process was ended by `end`, so is this. It begins when the answers to another question,
+        if a thread takes them, have been taken or closed.
 
         Raises:
             ProcessEnded: it ended by itself.
         """
+        with self._reading:
+            return (yield from self._answers(number))
+
+    def _answers(self, number: int) -> Generator[Any, None, Any]:
         over = False
         try:
             while True:
-                said = self._receive()
+                said = self._next(number)
                 if said is None:
                     over = True
                     return None
-                about, what, value = said
-                if about != number:
-                    continue
+                what, value = said
                 if what != YIELDED:
                     over = True
                     if what == RAISED:
@@ -92,8 +100,22 @@ class OtherProcess:
                     return value
                 yield value
         finally:
-            if not over:
-                self._send((number, None, ()))
+            with self._sending:
+                self._kept.pop(number, None)
+                if not over:
+                    self._send((number, None, ()))
+
+    def _next(self, number: int) -> tuple[int, Any] | None:
+        """The next answer to question `number`; those to others are kept for who asked."""
+        mine = self._kept[number]
+        while not mine:
+            said = self._receive()
+            if said is None:
+                return None
+            about, what, value = said
+            if about in self._kept:
+                self._kept[about].append((what, value))
+        return mine.popleft()
 
     def end(self) -> None:
         """Kill it, whatever it is doing. Nothing can be asked afterwards."""

@@ -265,6 +265,7 @@ class ValueReader:
     """
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits = DEFAULT) -> None:
+        self.checkpoint = checkpoint
         self._limits = limits
         self._bytes = StorageBytes(checkpoint, limits, _varints)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.analysis.measuring_apart import (
+    WAIT,
     FileStamp,
     detached,
     finding_figures,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 BATCH_BYTES = 64 << 20
 BATCH_TENSORS = 32
 MOST_THREADS = 4
-WAIT = 0.03  # seconds between two reports
 PAINT_MS = 100
 _TENSORS_A_STEP = 500
 

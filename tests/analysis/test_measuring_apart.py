@@ -14,7 +14,6 @@ from inspector_app.analysis.figures import figures_of
 from inspector_app.analysis.measuring_apart import (
     detached,
     finding_figures,
-    measuring_exactly,
     stamp_of,
 )
 from inspector_app.analysis.other_process import OtherProcess
@@ -90,8 +89,8 @@ def test_all_that_is_known_of_one_tensor_arrives(process, checkpoint):
     tensor = checkpoint.find(("per channel",))
     with open_values(checkpoint) as reader:
         (here,) = [s for p in measuring(reader, [tensor], exact=True) for s in p.finished]
-    number = process.ask(measuring_exactly, stamp_of(checkpoint), detached(tensor), 2, 0.03)
-    (there,) = [s for p in process.answers(number) for s in p.finished]
+    steps = measuring_apart.measuring_apart(process, checkpoint, tensor)
+    (there,) = [s for p in steps for s in p.finished]
     for mine, its in ((here.values, there.values), (here.raw, there.raw)):
         assert mine.quantiles == its.quantiles
         assert np.array_equal(mine.edges, its.edges)

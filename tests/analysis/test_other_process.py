@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -118,9 +119,11 @@ def test_closing_stops_the_function_and_the_next_question_is_answered(process, t
     assert (tmp_path / "said").read_text() == "closed"
 
 
-def test_answers_that_nobody_took_are_dropped(process):
-    process.ask(counting, 50)
+def test_answers_are_kept_for_who_asked(process):
+    first = process.ask(counting, 50)
     assert taken(process, counting, 2)[0] == [0, 1]
+    assert list(process.answers(first)) == list(range(50))
+    assert process._kept == {}
 
 
 def test_prints_do_not_come_between_the_answers(process, capfd):
@@ -196,3 +199,17 @@ def test_the_program_answers_questions(process, monkeypatch):
     monkeypatch.setattr(other_process, "_command", lambda: command)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     assert taken(process, counting, 2)[0] == [0, 1]
+
+
+def test_threads_take_their_answers_one_after_the_other(process):
+    found = {}
+
+    def take(count):
+        found[count] = taken(process, counting, count)[0]
+
+    threads = [threading.Thread(target=take, args=(count,)) for count in range(100, 110)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {count: list(range(count)) for count in range(100, 110)}
