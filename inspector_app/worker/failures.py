@@ -42,8 +42,12 @@ FAILURES: dict[str, tuple[str, str]] = {
         "Install it there: {pip}",
     ),
     "worker-killed": (
-        "The process that ran the model was killed ({signal}){reason}",
-        "If memory ran out, close other programs or use smaller inputs.",
+        "The process that ran the model was killed from outside",
+        "Start it again; if memory was short, use smaller inputs or close other programs.",
+    ),
+    "worker-out-of-memory": (
+        "Memory ran out, and the system killed the process that ran the model",
+        "Close other programs, or use a smaller batch or smaller inputs.",
     ),
     "worker-crashed": (
         "The process that ran the model crashed ({signal}): {last}",

@@ -355,14 +355,12 @@ class Probed:
         executable: the interpreter, as it calls itself.
         python: its version.
         packages: the version of each of `interpreters.PACKAGES`, None where it is missing.
-        cuda: whether torch sees a GPU.
     """
 
     kind: ClassVar[str] = "probed"
     executable: str
     python: str
     packages: Mapping[str, str | None]
-    cuda: bool = False
 
 
 @dataclass(frozen=True, slots=True)
