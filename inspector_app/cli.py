@@ -43,10 +43,7 @@ def _open(arguments: argparse.Namespace) -> int:
 
 
 def _open_files(
-    files: list[str],
-    screenshot: str | None = None,
-    new_window: bool = False,
-    compare: bool = False,
+    files: list[str], screenshot: str | None = None, new_window: bool = False, **others: bool
 ) -> int:
     try:
         from inspector_app.ui.app import run as run_window
@@ -54,7 +51,7 @@ def _open_files(
         if (error.name or "").startswith("inspector_app"):
             raise
         raise Trouble(f"the window cannot be opened: {error}") from None
-    return run_window(files, screenshot, new_window, compare)
+    return run_window(files, screenshot, new_window, **others)
 
 
 def _declare_show(parser: argparse.ArgumentParser) -> None:

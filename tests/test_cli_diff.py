@@ -322,13 +322,13 @@ def test_a_page(training: tuple[str, str], tmp_path: Path, capsys: Capture) -> N
 def test_the_window(training: tuple[str, str], capsys: Capture, monkeypatch: Any) -> None:
     asked: list[Any] = []
 
-    def run_window(*arguments: Any) -> int:
-        asked.append(arguments)
+    def run_window(*arguments: Any, **others: Any) -> int:
+        asked.append((arguments, others))
         return 0
 
     monkeypatch.setattr("inspector_app.ui.app.run", run_window)
     assert run(["diff", "--window", *training]) == 0
-    assert asked == [([*training], None, False, True)]
+    assert asked == [(([*training], None, False), {"compare": True})]
     assert run(["diff", "--window", *training, "--values", "--map", "a=>b"]) == 2
     said = "--window opens the two files; --values, --map is chosen there"
     assert capsys.readouterr().err == f"checkpoint-inspector: {said}\n"
