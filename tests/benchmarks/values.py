@@ -116,7 +116,7 @@ def ours(path: str, exact: bool) -> dict[str, float]:
                 values += result.values.count
         took = time.perf_counter() - begin
     assert values == sum(tensor.numel for tensor in checkpoint.tensors)
-    return {"seconds": took, "bytes": _bytes(checkpoint), "peak": _peak()}
+    return {"seconds": took, "bytes": _bytes(checkpoint), "peak": peak()}
 
 
 def idle(path: str) -> dict[str, float]:
@@ -131,7 +131,7 @@ def idle(path: str) -> dict[str, float]:
     checkpoint = open_checkpoint(path)
     with open_values(checkpoint) as reader:
         list(measuring(reader, checkpoint.tensors[:1], threads=THREADS))
-    return {"peak": _peak()}
+    return {"peak": peak()}
 
 
 def cancel(path: str) -> dict[str, float]:
@@ -197,7 +197,7 @@ def _bytes(checkpoint: object) -> int:
     return sum(tensor.nbytes for tensor in checkpoint.tensors)
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most memory that this process had, without that of the one which began it."""
     try:
         status = Path("/proc/self/status").read_text()
