@@ -3,67 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from inspector_app.analysis.comparison import Comparison, KeyPair, Status
+from inspector_app.analysis.comparison import Comparison, KeyPair
+from inspector_app.analysis.layer_changes import LayerChange, layers_of
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.depth_chart import DepthChart, Point
-from inspector_app.ui.diff_figures import relative
 from inspector_app.ui.statistics_columns import figure_text
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_blocks import Facts
 from inspector_app.ui.text_widgets import Heading, MutedLabel
 
-PAIRS_A_STEP = 2_000
-REDRAW_MS = 300
+REDRAW_MS = 1_000
 # A chart has no room for more; of those side by side the one that moved most is shown.
-MOST_POINTS = 1_000
+MOST_POINTS = 400
 MOST_NAMED = 3
-
-
-class Layer:
-    """Pairs whose keys differ in their last part alone."""
-
-    __slots__ = ("name", "pairs")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.pairs: list[KeyPair] = []
-
-    def moved(self) -> tuple[float | None, KeyPair]:
-        """The largest relative change, and whose it is; None while one is not known."""
-        most, which = 0.0, self.pairs[0]
-        for pair in self.pairs:
-            if pair.status == Status.IDENTICAL:
-                continue
-            value = relative(pair.metrics) if pair.metrics is not None else None
-            if value is None:
-                return None, pair
-            if value > most:
-                most, which = value, pair
-        return most, which
-
-
-def layers_of(comparison: Comparison) -> Generator[None, None, list[Layer]]:
-    """The layers of the compared models, in A's order, of pairs with equal shapes."""
-    layers: dict[str, Layer] = {}
-    for number, pair in enumerate(comparison.pairs):
-        if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
-            yield
-        if pair.a is None or pair.b is None or "shape" in pair.reasons:
-            continue
-        if pair.part not in {"model", "ema", ""}:
-            continue
-        name = pair.key.rpartition(".")[0] or pair.key
-        layer = layers.get(name)
-        if layer is None:
-            layer = layers[name] = Layer(name)
-        layer.pairs.append(pair)
-    return list(layers.values())
 
 
 class ChangesPage(QScrollArea):
@@ -81,13 +38,12 @@ class ChangesPage(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self._comparison: Comparison | None = None
-        self._layers: list[Layer] = []
         self._chosen: list[KeyPair] = []
         self._steps: Steps | None = None
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(REDRAW_MS)
-        self._redraw.timeout.connect(self._draw)
+        self._redraw.timeout.connect(self._look)
         title = Heading(self.tr("Relative change by layer"))
         self.chart = DepthChart(
             self.tr("Largest relative L2 change of each layer, from input to output"),
@@ -114,9 +70,7 @@ class ChangesPage(QScrollArea):
         self.forget()
         self._comparison = comparison
         self._facts.set_rows(self._rows(comparison))
-        steps = self._steps = Steps(layers_of(comparison), self)
-        steps.finished.connect(self._layered)
-        steps.start()
+        self._look()
 
     def compared(self, pairs: list[KeyPair]) -> None:
         """More metrics are known."""
@@ -126,12 +80,8 @@ class ChangesPage(QScrollArea):
     def forget(self) -> None:
         """Another comparison is about to come."""
         self._redraw.stop()
-        if self._steps is not None:
-            self._steps.cancel()
-            self._steps.deleteLater()
-            self._steps = None
+        self._drop_steps()
         self._comparison = None
-        self._layers = []
 
     def facts(self) -> dict[str, str]:
         """What is said besides the chart."""
@@ -141,40 +91,38 @@ class ChangesPage(QScrollArea):
         """What the chart does not show, in words."""
         return self._state.text()
 
-    def _layered(self, layers: list[Layer]) -> None:
-        self._layers = layers
+    def _look(self) -> None:
+        if self._comparison is None:
+            return
         if self._steps is not None:
+            self._redraw.start()
+            return
+        steps = self._steps = Steps(layers_of(self._comparison), self)
+        steps.finished.connect(self._draw)
+        steps.start()
+
+    def _drop_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
             self._steps.deleteLater()
             self._steps = None
-        self._draw()
 
-    def _draw(self) -> None:
+    def _draw(self, layers: list[LayerChange]) -> None:
+        self._drop_steps()
         points, self._chosen = [], []
-        layers = self._layers
         together = -(-len(layers) // MOST_POINTS) or 1
-        waiting = infinite = 0
         for first in range(0, len(layers), together):
-            best: tuple[float, Layer, KeyPair] | None = None
-            for layer in layers[first : first + together]:
-                value, pair = layer.moved()
-                if value is None:
-                    waiting += 1
-                elif best is None or value > best[0]:
-                    best = value, layer, pair
-            if best is None:
-                points.append(Point(layers[first].name, None))
-                self._chosen.append(layers[first].pairs[0])
-                continue
-            value, layer, pair = best
-            endless = math.isinf(value)
-            infinite += endless
-            points.append(Point(layer.name, 1.0 if endless else value, broken=endless))
-            self._chosen.append(pair)
+            layer = max(layers[first : first + together], key=_moved)
+            self._chosen.append(layer.pair)
+            endless = layer.change == math.inf
+            points.append(Point(layer.name, 1.0 if endless else layer.change, broken=endless))
         self.chart.set_points(points)
         self.chart.setVisible(any(point.value is not None for point in points))
+        waiting = sum(layer.change is None for layer in layers)
+        infinite = any(layer.change == math.inf for layer in layers)
         self._state.setText(self._words(len(layers), waiting, infinite))
 
-    def _words(self, layers: int, waiting: int, infinite: int) -> str:
+    def _words(self, layers: int, waiting: int, infinite: bool) -> str:
         if not layers:
             return self.tr("No layer is in both files with equal shapes.")
         words = []
@@ -230,3 +178,8 @@ class ChangesPage(QScrollArea):
     def _layer_chosen(self, place: int) -> None:
         if place < len(self._chosen):
             self.pair_chosen.emit(self._chosen[place])
+
+
+def _moved(layer: LayerChange) -> float:
+    """By what a layer is chosen among those that share a place."""
+    return -1.0 if layer.change is None else layer.change

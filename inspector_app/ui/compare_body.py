@@ -11,13 +11,15 @@ from inspector_app.analysis.comparison import Comparison, KeyPair, Status, Value
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint
-from inspector_app.ui import compare_reading, diff_status
+from inspector_app.ui import diff_status
 from inspector_app.ui.banner import Banner
 from inspector_app.ui.compare_header import CompareHeader
+from inspector_app.ui.compare_reading import Plan, planning
 from inspector_app.ui.compare_run import CompareRun
 from inspector_app.ui.compare_totals import toggled_identical
 from inspector_app.ui.diff_tree import DiffTree
 from inspector_app.ui.line_splitter import LineSplitter
+from inspector_app.ui.tasks import Steps
 
 if TYPE_CHECKING:
     from inspector_app.ui.compare_side import CompareSide
@@ -53,6 +55,7 @@ class CompareBody(QWidget):
         self.mapping: KeyMapping = NO_MAPPING
         self.selected: KeyPair | ValueDifference | None = None
         self.is_building = False
+        self._planning: Steps | None = None
         self.header = CompareHeader()
         self.tree = DiffTree()
         self.tree.setMinimumWidth(380)
@@ -94,6 +97,7 @@ class CompareBody(QWidget):
         Returns what is shown no more after that.
         """
         self.mapping = mapping
+        self._drop_planning()
         self.run.stop()
         old, self.comparison = self.comparison, comparison
         left = [self.tree.checkpoint]
@@ -109,6 +113,7 @@ class CompareBody(QWidget):
 
     def stop(self) -> list[Checkpoint]:
         """End everything; returns what was shown."""
+        self._drop_planning()
         self.run.stop()
         if self.side is not None:
             self.side.stop()
@@ -134,12 +139,7 @@ class CompareBody(QWidget):
         self.side.show_comparison(comparison, self.mapping)
         self.side.show_selected(self.selected)
         self.painted.emit()
-        pairs = compare_reading.pairs_to_read(comparison, self.tree.pairs_on_screen())
-        if pairs and compare_reading.bytes_of(pairs) <= READ_AT_ONCE:
-            self.run.start(comparison, pairs)
-            self._show_totals()
-        else:
-            self.settled.emit()
+        self._plan(False, most=READ_AT_ONCE)
 
     def _make_side(self) -> None:
         from inspector_app.ui.compare_side import CompareSide
@@ -154,16 +154,41 @@ class CompareBody(QWidget):
         if placeholder is not None:
             placeholder.deleteLater()
 
+    @property
+    def is_busy(self) -> bool:
+        """Something is going on."""
+        return self.is_building or self._planning is not None or self.run.is_running
+
     # Values
 
     def compare_values(self, every: bool = False) -> None:
         """Compare the bytes that have not been; with `every` also what checksums decided."""
         if self.comparison is None or self.is_building or self.run.is_running:
             return
+        self._plan(every)
+
+    def _plan(self, every: bool, most: int | None = None) -> None:
+        assert self.comparison is not None
+        self._drop_planning()
         first = self.tree.pairs_on_screen()
-        pairs = compare_reading.pairs_to_read(self.comparison, first, every)
-        self.run.start(self.comparison, pairs)
-        self._show_totals()
+        steps = self._planning = Steps(planning(self.comparison, first, every), self)
+        steps.finished.connect(lambda plan: self._planned(plan, most))
+        steps.start()
+
+    def _planned(self, plan: Plan, most: int | None) -> None:
+        self._drop_planning()
+        assert self.comparison is not None
+        if plan.pairs and (most is None or plan.nbytes <= most):
+            self.run.start(self.comparison, plan)
+            self._show_totals()
+        else:
+            self.settled.emit()
+
+    def _drop_planning(self) -> None:
+        if self._planning is not None:
+            self._planning.cancel()
+            self._planning.deleteLater()
+            self._planning = None
 
     def _compared(self, pairs: list[KeyPair]) -> None:
         differences = self.tree.differences

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from inspector_app.analysis.comparison import Comparison, Evidence, KeyPair, Status
 from inspector_app.analysis.key_mapping import KeyMapping
 from inspector_app.analysis.rename_detection import own_key
 from inspector_app.checkpoint import reading
 from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.ui.diff_figures import needs_bytes
 
-PAIRS_A_STEP = 2_000
+PAIRS_A_STEP = 500
+# Of what is compared without looking whether the window has something to do.
+BATCH_BYTES = 64 << 20
+BATCH_PAIRS = 32
 
 
 class UnreadableSideError(Exception):
@@ -95,15 +100,29 @@ def swapped_mapping(mapping: KeyMapping, comparison: Comparison) -> KeyMapping:
     return KeyMapping(renames=tuple(renames))
 
 
-def pairs_to_read(
+class Plan(NamedTuple):
+    """Whose bytes to read.
+
+    Attributes:
+        batches: pairs, those of the screen first; what shares storages is in one batch.
+        pairs: how many there are.
+        nbytes: of both files, what is shared once.
+    """
+
+    batches: list[list[KeyPair]]
+    pairs: int
+    nbytes: int
+
+
+def planning(
     comparison: Comparison, first: Iterable[KeyPair], every: bool = False
-) -> list[KeyPair]:
-    """The pairs whose bytes would say more, those of `first` before all others.
+) -> Generator[None, None, Plan]:
+    """Which pairs' bytes would say more.
 
     Args:
+        first: those to begin with.
         every: also those that checksums call identical.
     """
-    from inspector_app.ui.diff_figures import needs_bytes
 
     def wanted(pair: KeyPair) -> bool:
         if every and pair.status == Status.IDENTICAL:
@@ -113,11 +132,32 @@ def pairs_to_read(
             return pair.reasons == ("dtype",) and pair.metrics is None and not pair.error
         return needs_bytes(pair)
 
-    ordered = [pair for pair in first if wanted(pair)]
-    taken = set(map(id, ordered))
-    return ordered + [pair for pair in comparison.pairs if id(pair) not in taken and wanted(pair)]
-
-
-def bytes_of(pairs: Iterable[KeyPair]) -> int:
-    """How much is to be read of both files."""
-    return sum(tensor.nbytes for pair in pairs for tensor in (pair.a, pair.b) if tensor is not None)
+    groups: dict[tuple[int, int], list[KeyPair]] = {}
+    sizes: dict[tuple[int, int], int] = {}
+    known: set[int] = set()
+    total = count = 0
+    for number, pair in enumerate(chain(first, comparison.pairs)):
+        if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
+            yield
+        a, b = pair.a, pair.b
+        if a is None or b is None or not wanted(pair) or id(pair) in known:
+            continue
+        known.add(id(pair))
+        count += 1
+        key = (id(a.storage or a), id(b.storage or b))
+        groups.setdefault(key, []).append(pair)
+        size = a.nbytes + b.nbytes
+        if size > sizes.get(key, 0):
+            total += size - sizes.get(key, 0)
+            sizes[key] = size
+    batches: list[list[KeyPair]] = []
+    room = 0
+    for number, (key, group) in enumerate(groups.items()):
+        if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
+            yield
+        if room <= 0 or len(batches[-1]) >= BATCH_PAIRS:
+            batches.append([])
+            room = BATCH_BYTES
+        batches[-1] += group
+        room -= sizes[key]
+    return Plan(batches, count, total)

@@ -16,8 +16,9 @@ from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.background import Background
+from inspector_app.ui.compare_reading import Plan
 
-PAINT_MS = 150
+PAINT_MS = 250
 # After so much work the window comes first; small tensors hold Python's lock for most of it.
 BURST_SECONDS = 0.01
 
@@ -49,6 +50,7 @@ class CompareRun(QObject):
         super().__init__(parent)
         self._work: Background | None = None
         self._done = self._all = 0
+        self._told = 0.0
         self._new: list[KeyPair] = []
         self._hand_out = QTimer(self)
         self._hand_out.setSingleShot(True)
@@ -60,15 +62,15 @@ class CompareRun(QObject):
         """Something is being compared."""
         return self._work is not None
 
-    def start(self, comparison: Comparison, pairs: Sequence[KeyPair]) -> None:
-        """Compare the bytes of these pairs, in this order."""
+    def start(self, comparison: Comparison, plan: Plan) -> None:
+        """Compare the bytes of some pairs."""
         self.stop()
-        self._done, self._all = 0, len(pairs)
-        if not pairs:
+        self._done, self._all = 0, plan.pairs
+        if not plan.pairs:
             self.ended.emit()
             return
         self.activity_changed.emit(Activity(self._text()))
-        work = self._work = Background(_measuring(comparison, pairs), self)
+        work = self._work = Background(_measuring(comparison, plan), self)
         work.progress.connect(self._further)
         work.finished.connect(self._complete)
         work.failed.connect(self._failed)
@@ -100,7 +102,10 @@ class CompareRun(QObject):
 
     def _further(self, progress: Compared) -> None:
         self._take(progress.pairs)
-        self.activity_changed.emit(Activity(self._text(), progress.done, progress.total))
+        # A progress bar paints at once, and all that waits to be painted with it.
+        if perf_counter() - self._told > PAINT_MS / 1_000:
+            self._told = perf_counter()
+            self.activity_changed.emit(Activity(self._text(), progress.done, progress.total))
 
     def _take(self, pairs: Sequence[KeyPair]) -> None:
         self._new += pairs
@@ -134,19 +139,21 @@ class CompareRun(QObject):
         self.activity_changed.emit(None)
 
 
-def _measuring(comparison: Comparison, pairs: Sequence[KeyPair]) -> Generator[Compared, None, None]:
+def _measuring(comparison: Comparison, plan: Plan) -> Generator[Compared, None, None]:
     # Within the thread: importing the kernels takes a while.
     from inspector_app.analysis.content import measuring
 
     found: list[KeyPair] = []
-    done = total = 0
+    before = batch_bytes = 0
     reported = perf_counter()
-    for measured in measuring(comparison, pairs, wait=BURST_SECONDS):
-        done, total = measured.done, measured.total
-        if measured.pair is not None:
-            found.append(measured.pair)
-        if perf_counter() - reported > BURST_SECONDS:
-            yield Compared(found, done, total)
-            found = []
-            reported = perf_counter()
-    yield Compared(found, done, total)
+    for batch in plan.batches:
+        for measured in measuring(comparison, batch, wait=BURST_SECONDS):
+            batch_bytes = measured.total
+            if measured.pair is not None:
+                found.append(measured.pair)
+            if perf_counter() - reported > BURST_SECONDS:
+                yield Compared(found, min(before + measured.done, plan.nbytes), plan.nbytes)
+                found = []
+                reported = perf_counter()
+        before += batch_bytes
+    yield Compared(found, plan.nbytes, plan.nbytes)

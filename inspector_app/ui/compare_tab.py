@@ -144,8 +144,7 @@ class CompareTab(QWidget):
 
     def is_settled(self) -> bool:
         """Nothing is going on."""
-        body = self.body
-        return self._steps is None and not body.is_building and not body.run.is_running
+        return self._steps is None and not self.body.is_busy
 
     def cancel(self) -> bool:
         """Stop what is going on; what is shown stays. False if it was nothing."""

@@ -34,6 +34,8 @@ class StatusChip(QAbstractButton):
 
     def set_count(self, count: int) -> None:
         """Show another count; a chip for none is not shown."""
+        if count == self.count and self.accessibleName():
+            return
         self.count = count
         self.setVisible(count > 0)
         self.setAccessibleName(self.words())

@@ -9,11 +9,12 @@ from typing import Any
 from PySide6.QtCore import QCoreApplication
 
 from inspector_app.analysis.comparison import ABSENT, Evidence, KeyPair, Metrics, Status
+from inspector_app.analysis.layer_changes import relative_change
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import diff_status
-from inspector_app.ui.diff_figures import Moved, relative
+from inspector_app.ui.diff_figures import Moved
 from inspector_app.ui.diff_nodes import PairNode, ValueNode
 from inspector_app.ui.statistics_columns import figure_text, share_text
 from inspector_app.ui.tree_columns import LONGEST_VALUE, cell, label, shape_text
@@ -241,7 +242,7 @@ def moved_text(moved: Moved | None, column: int) -> str:
 def _measure(source: Metrics | Moved, column: int) -> float | None:
     match column:
         case DiffColumn.REL_L2:
-            return relative(source) if isinstance(source, Metrics) else source.rel_l2
+            return relative_change(source) if isinstance(source, Metrics) else source.rel_l2
         case DiffColumn.MAX_ABS:
             return source.max_abs
         case DiffColumn.COSINE:

@@ -5,12 +5,12 @@ A row with pairs below it has the counts of all of them, and of each metric the 
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections import Counter
 from collections.abc import Generator
 
 from inspector_app.analysis.comparison import Evidence, KeyPair, Metrics, Status
+from inspector_app.analysis.layer_changes import relative_change
 from inspector_app.ui.diff_nodes import PairNode, ValueNode
 from inspector_app.ui.diff_status import SHOWN_STATUSES, VALUE
 from inspector_app.ui.tree_nodes import TreeRows
@@ -59,7 +59,7 @@ class Moved:
 
     def add(self, metrics: Metrics) -> None:
         """Take a pair in."""
-        self.rel_l2 = _worse(self.rel_l2, relative(metrics))
+        self.rel_l2 = _worse(self.rel_l2, relative_change(metrics))
         self.max_abs = _worse(self.max_abs, metrics.max_abs)
         self.mean_abs = _worse(self.mean_abs, metrics.mean_abs)
         if metrics.cosine is not None:
@@ -70,13 +70,6 @@ class Moved:
         self.sign_flips += metrics.sign_flips
         self.nan_changes += metrics.nan_changes
         self.beyond += metrics.beyond
-
-
-def relative(metrics: Metrics) -> float | None:
-    """The relative L2 change; infinite where A is all zero and B is not."""
-    if metrics.rel_l2 is None and metrics.max_abs:
-        return math.inf
-    return metrics.rel_l2
 
 
 def _worse(one: float | None, other: float | None) -> float | None:

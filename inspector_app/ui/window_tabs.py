@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import QMenu, QTabBar, QTabWidget, QToolButton, QWidget
+from shiboken6 import isValid
 
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
@@ -112,6 +113,8 @@ class WindowTabs(QTabWidget):
 
     def take_apart(self, checkpoint: Checkpoint) -> None:
         """Free a checkpoint that is shown no more, in slices."""
+        if not isValid(self):
+            return  # The program ends, and with it everything.
         steps = Steps(taking_apart(checkpoint), self)
         steps.finished.connect(steps.deleteLater)
         steps.start()
