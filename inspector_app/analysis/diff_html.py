@@ -150,8 +150,8 @@ def _layers(layers: Sequence[LayerChange]) -> Iterator[str]:
     moved = most_moved(layers, _MOST_MOVED)
     if not known:
         yield (
-            "<p>Nobody has measured how far the values moved: that takes reading them "
-            f"({_code('--values')}).</p></section>\n"
+            "<p>Nobody has measured how far the values moved: that takes reading them.</p>"
+            "</section>\n"
         )
         return
     yield (
@@ -175,7 +175,7 @@ def _remarks(layers: Sequence[LayerChange], known: Sequence[LayerChange]) -> str
     if unknown:
         remarks.append(
             f"{count_text(unknown)} of {words.counted(len(layers), 'layer')} "
-            "are not known: their values were not measured (--values)."
+            "are not known: their values were not measured."
         )
     still = sum(layer.change == 0 for layer in known)
     if still:

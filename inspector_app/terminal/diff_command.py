@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
+from dataclasses import replace
 from fnmatch import translate
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +21,7 @@ from inspector_app.analysis.key_mapping import (
     RenameSuggestion,
     Rule,
     stripping,
-    suggest_prefixes,
+    suggesting_prefixes,
     suggesting_renames,
 )
 from inspector_app.analysis.quantities import size_text
@@ -81,6 +81,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="also write a page with charts, which needs nothing else; implies --values",
     )
+    parser.add_argument(
+        "--markdown",
+        metavar="OUT",
+        help="also write a report as Markdown; implies --values",
+    )
     parser.add_argument("--window", action="store_true", help="compare in a window instead")
     parser.add_argument("--quiet", action="store_true", help="the summary only")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
@@ -112,6 +117,7 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
     a, b = drive(arguments.a, visible), drive(arguments.b, visible)
     try:
         mapping = KeyMapping(rules=rules)
+        _refuse_sources(arguments, Comparison(a, b))
         comparison = _finished(comparing(a, b, mapping), line)
         if arguments.strip_prefix:
             mapping = stripping(arguments.strip_prefix, *model_keys(comparison), mapping)
@@ -120,12 +126,11 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
         if arguments.select:
             _select(comparison, arguments.select)
         tolerance = arguments.rtol, arguments.atol
-        values = arguments.values or any(tolerance) or arguments.html is not None
+        values = arguments.values or any(tolerance) or bool(_reports(arguments))
         _compare_bytes(comparison, values, tolerance, line)
     finally:
         line.erase()
-    if arguments.html is not None:
-        _write_page(arguments, comparison, mapping)
+    _write_reports(arguments, comparison, mapping)
     if arguments.json:
         from inspector_app.terminal.diff_json import json_parts
 
@@ -158,10 +163,11 @@ def _hints(comparison: Comparison, mapping: KeyMapping, line: ProgressLine) -> H
     if not (found[Status.MISSING] and found[Status.UNEXPECTED]):
         return [], []
     mine, theirs = model_keys(comparison)
-    prefixes = suggest_prefixes(
-        [mapping.a_key(key) for key in mine], [mapping.b_key(key) for key in theirs]
-    )
-    return prefixes, _finished(suggesting_renames(comparison, mapping), line)
+    keys = [mapping.a_key(key) for key in mine], [mapping.b_key(key) for key in theirs]
+    prefixes = _finished(suggesting_prefixes(*keys), line)
+    if prefixes:
+        return prefixes, []  # Until it is dropped each key would look renamed.
+    return [], _finished(suggesting_renames(comparison, mapping), line)
 
 
 def _select(comparison: Comparison, patterns: Sequence[str]) -> None:
@@ -202,29 +208,49 @@ def _compare_bytes(
                 line.show(f"{share_bar(step.done, step.total)}  {done}")
 
 
-def _write_page(arguments: argparse.Namespace, comparison: Comparison, mapping: KeyMapping) -> None:
-    """Write the report; where that fails nothing is left of it, and what was there stays."""
-    from inspector_app.analysis.diff_html import html_report
-    from inspector_app.analysis.diff_report import ReportOptions
+def _reports(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """The kinds of report that are to be written, and where to."""
+    given = (("html", arguments.html), ("markdown", arguments.markdown))
+    return [(kind, path) for kind, path in given if path is not None]
 
-    options = ReportOptions(mapping, tuple(arguments.select or ()), arguments.rtol, arguments.atol)
-    target = os.path.abspath(arguments.html)
-    partial = f"{target}.{os.getpid()}.partial"
-    try:
-        # What UTF-8 lacks, as a lone surrogate of a key, is escaped.
-        with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(html_report(comparison, options))
-        os.replace(partial, target)
-    except OSError as error:
-        raise Trouble(f"{arguments.html}: {error.strerror}") from None
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(partial)
+
+def _refuse_sources(arguments: argparse.Namespace, comparison: Comparison) -> None:
+    """Before anything is compared, which may take long."""
+    from inspector_app.analysis.report_file import refuse_sources
+
+    for _, path in _reports(arguments):
+        try:
+            refuse_sources(path, comparison)
+        except OSError as error:
+            raise Trouble(f"{path}: {error.strerror}") from None
+
+
+def _write_reports(
+    arguments: argparse.Namespace, comparison: Comparison, mapping: KeyMapping
+) -> None:
+    """Write the reports; where that fails nothing is left of one, and what was there stays."""
+    for kind, path in _reports(arguments):
+        from inspector_app.analysis.diff_html import html_report
+        from inspector_app.analysis.diff_markdown import MOST_KEYS, markdown_report
+        from inspector_app.analysis.diff_report import ReportOptions
+        from inspector_app.analysis.report_file import writing_report
+
+        select = tuple(arguments.select or ())
+        options = ReportOptions(mapping, select, arguments.rtol, arguments.atol)
+        if kind == "html":
+            parts = html_report(comparison, options)
+        else:
+            parts = markdown_report(comparison, replace(options, most_keys=MOST_KEYS))
+        try:
+            for _ in writing_report(path, parts, comparison):
+                pass
+        except OSError as error:
+            raise Trouble(f"{path}: {error.strerror}") from None
 
 
 def without_other_options(arguments: argparse.Namespace) -> None:
     """Raise `Trouble` where an option asks for what the window does in its own way."""
-    others = "json values strip_prefix map select rtol atol html quiet".split()
+    others = "json values strip_prefix map select rtol atol html markdown quiet".split()
     asked = [f"--{name.replace('_', '-')}" for name in others if getattr(arguments, name)]
     if asked:
         raise Trouble(f"--window opens the two files; {', '.join(asked)} is chosen there")
