@@ -25,7 +25,7 @@ MILLION = 1_000_000
 SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "structure": lambda report, repeats: structure.many_tensors(report, repeats, MANY),
     "large": structure.large_file,
-    "values": values.statistics,
+    "values": values.measured,
     "keys": lambda report, repeats: diff_structure.many_keys(report, repeats, MANY),
     "renames": diff_structure.renamed_keys,
     "window": window.first_paint,

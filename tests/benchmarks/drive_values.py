@@ -43,15 +43,19 @@ def computed(tab: CheckpointTab, heart: Heartbeat) -> dict:
     took = time.perf_counter() - begin
     assert run.is_complete
     assert not any(figures.error for figures in run.figures.values())
+    longest, work = heart.longest, heart.most_work
+    heavy = [name for name in HEAVY if name in sys.modules]
+    # Memory is compared with all imports done.
+    wait(lambda: tab.side.tensor._imports.is_ready)
     return {
         "seconds": took,
         "first": first[0],
-        "longest": heart.longest,
-        "work": heart.most_work,
-        "before": before,
-        "after": memory(),
+        "longest": longest,
+        "work": work,
+        "before": before["rss"],
+        **memory(),
         "child": largest_child(),
-        "heavy": [name for name in HEAVY if name in sys.modules],
+        "heavy": heavy,
     }
 
 

@@ -42,6 +42,11 @@ def one_tensor() -> Path:
     return _made("bf16-one-500mb", "one")
 
 
+def few_values() -> Path:
+    """Two tensors, just large enough that they are counted by the compiled loops."""
+    return _made("few-values", "few")
+
+
 def warm(path: Path) -> None:
     """Bring the file into the page cache, so that no run pays for the disk."""
     with path.open("rb", buffering=0) as file:
@@ -112,10 +117,20 @@ def _save_one(path: str) -> None:
     torch.save({"bias": torch.zeros(16), "weight": weight}, path)
 
 
+def _save_few(path: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    single = torch.empty(200, 100).normal_(std=0.02)
+    torch.save({"single": single, "half": single.bfloat16()}, path)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "many":
         _save_many(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1] == "one":
         _save_one(sys.argv[2])
+    elif sys.argv[1] == "few":
+        _save_few(sys.argv[2])
     else:
         _save_large(*sys.argv[2:])

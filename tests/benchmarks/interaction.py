@@ -1,4 +1,4 @@
-"""Typing into the search field and scrolling, with 100,000 and with 1,000,000 tensors."""
+"""Typing, scrolling, and looking at values: how long the window keeps somebody waiting."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from typing import Any
 
 from tests.benchmarks import files
 from tests.benchmarks.display import display
-from tests.benchmarks.measure import Figure, Report, answer, megabytes, milliseconds, run, seconds
+from tests.benchmarks.measure import (
+    Figure,
+    Report,
+    answer,
+    interleaved,
+    median_answer,
+    megabytes,
+    milliseconds,
+    run,
+    seconds,
+)
 from tests.benchmarks.window import BASE_BYTES, TENSOR_BYTES, settings_in
 
 # With a million tensors nothing is promised in figures but that the window never freezes:
 # people notice what takes longer than this.
 NOTICEABLE = 0.1
+LONGEST_STALL = 0.05
+FIRST_PICTURE = 0.3
+MOST_MEMORY = 64e6
+AT_REST = "3"  # seconds after the tree was painted: people look at it before they click
 
 
 def drive(count: int) -> tuple[str, dict[str, Any]]:
@@ -80,3 +94,66 @@ def million(report: Report, count: int) -> None:
     report.add(Figure(f"{what}: a step of scrolling, median", milliseconds(said["scroll_median"])))
     bound = BASE_BYTES + TENSOR_BYTES * count
     report.at_most(f"{what}: memory with the file open", said["rss"], bound, megabytes)
+
+
+def values(report: Report, repeats: int) -> None:
+    """Computing statistics of 1.2 GB, and the picture of 537 MB."""
+    subjects = {"bf16": files.large_file(), "f32": files.large_float32_file()}
+    few, one = files.few_values(), files.one_tensor()
+    for path in (*subjects.values(), few, one):
+        files.warm(path)
+    drive = ["-m", "tests.benchmarks.drive_values"]
+    commands = {name: [*drive, "statistics", str(path)] for name, path in subjects.items()}
+    commands["few"] = [*drive, "statistics", str(few)]
+    commands["at rest"] = [*drive, "picture", str(one), AT_REST]
+    commands["at once"] = [*drive, "picture", str(one), "0"]
+    with display() as (name, environment), tempfile.TemporaryDirectory() as home:
+        runs = interleaved(commands, repeats, environment | settings_in(home))
+    for dtype in subjects:
+        said = [answer(done) for done in runs[dtype]]
+        # numpy is there for pictures, perhaps, after a while at rest.
+        assert not any("numba" in each["heavy"] for each in said), "numba is in the window"
+        what = f"{dtype}, 1.2 GB: statistics in the window ({name})"
+        took, first = (median_answer(runs[dtype], key) for key in ("seconds", "first"))
+        report.add(
+            Figure(f"{what}: the first figures, and all", f"{seconds(first)}, {seconds(took)}")
+        )
+        report.at_most(
+            f"{what}: the window's longest stall, median of {len(said)}",
+            median_answer(runs[dtype], "longest"),
+            LONGEST_STALL,
+            milliseconds,
+        )
+        for key, who in (("peak", "the window"), ("child", "the process that computes")):
+            above(report, f"{what}: peak memory of {who}", runs[dtype], runs["few"], key)
+    what = "537 MB of bf16: from a click to the first picture"
+    at_rest = median_answer(runs["at rest"], "first")
+    report.at_most(
+        f"{what}, {AT_REST} s after the tree was painted, nothing clicked before ({name})",
+        at_rest,
+        FIRST_PICTURE,
+        milliseconds,
+    )
+    at_once, whole = (
+        median_answer(runs["at once"], "first"),
+        median_answer(runs["at rest"], "whole"),
+    )
+    report.add(Figure(f"{what}, as soon as the tree was painted", milliseconds(at_once)))
+    report.add(Figure("537 MB of bf16: from a click to the whole picture", milliseconds(whole)))
+    stall = median_answer(runs["at rest"], "idle_longest")
+    report.add(Figure("longest stall while importing what pictures need", milliseconds(stall)))
+
+
+def above(report: Report, what: str, runs: list, few: list, key: str) -> None:
+    """Memory with a large file, above that with two tensors of 20,000 values."""
+    large, small = median_answer(runs, key), median_answer(few, key)
+    report.add(
+        Figure(
+            f"{what}, against the same with two tensors of 20,000 values",
+            megabytes(large),
+            megabytes(small),
+            f"{(large - small) / 1e6:.1f} MB more",
+            f"≤ {megabytes(MOST_MEMORY)} more",
+            large - small <= MOST_MEMORY,
+        )
+    )
