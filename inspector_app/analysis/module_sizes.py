@@ -34,6 +34,8 @@ class Part:
         name: text from the file, not yet made plain.
         first, last: of its tensors.
         tensors, elements, nbytes: what they add up to, the same bytes once.
+        inside: of numbered layers the parts that each of them has, added up over the layers
+            and named with ``*`` for the number; the most parameters first.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Part:
     tensors: int = 0
     elements: int = 0
     nbytes: int = 0
+    inside: list[Part] = field(default_factory=list)
 
     def add(self, tensor: TensorInfo) -> None:
         """Count one more tensor."""
@@ -164,7 +167,25 @@ def _upper(modules: dict[tuple[str, ...], Part]) -> list[Part]:
         if (numbered > 1 and not alone) or len(finer) + len(groups) > _MOST_PARTS:
             break
         groups = {**{key: found for key, found in groups.items() if key != largest}, **finer}
-    return [_joined(key, [modules[m] for m in members]) for key, members in groups.items()]
+    return [_with_inside(key, members, modules) for key, members in groups.items()]
+
+
+def _with_inside(
+    key: tuple[str, ...], members: list[tuple[str, ...]], modules: dict[tuple[str, ...], Part]
+) -> Part:
+    part = _joined(key, [modules[m] for m in members])
+    at = len(key)
+    numbers = {m[at] for m in members if len(m) > at and m[at].isdecimal()}
+    if len(numbers) < 2:
+        return part
+    inside: dict[tuple[str, ...], list[Part]] = {}
+    for member in members:
+        if len(member) > at + 1 and member[at].isdecimal():
+            inside.setdefault((*key, "*", member[at + 1]), []).append(modules[member])
+    if len(inside) > 1:
+        joined = [_joined(name, parts) for name, parts in inside.items()]
+        part.inside = sorted(joined, key=lambda each: (-each.elements, each.name))
+    return part
 
 
 def _by_next(

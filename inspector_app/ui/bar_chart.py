@@ -16,6 +16,7 @@ from inspector_app.ui.chart import NOWHERE, Chart
 AIR = 7
 GAP = 8
 BAR_HEIGHT = 8
+INDENT = 14
 SHORTEST_BAR = 2.0
 MOST_OF_NAME = 0.42
 
@@ -27,8 +28,10 @@ class Bar(NamedTuple):
         name: text from the file, made plain when it is shown.
         length: its share of the longest, at least 0.
         figure: what it stands for, in words.
+        share: the same as a share of the whole, in words, in a column of its own.
         hint: more of that.
         colour: a place in the theme's series.
+        level: how far its name stands in: it is part of the bar before it with a lower one.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Bar(NamedTuple):
     figure: str
     hint: str = ""
     colour: int = 0
+    share: str = ""
+    level: int = 0
 
 
 class BarChart(Chart):
@@ -71,12 +76,18 @@ class BarChart(Chart):
         tones = theme.tones(palette)
         metrics = self.fontMetrics()
         named = max(
-            (metrics.horizontalAdvance(plain(bar.name, 80)) for bar in self._bars), default=0
+            (
+                metrics.horizontalAdvance(plain(bar.name, 80)) + bar.level * INDENT
+                for bar in self._bars
+            ),
+            default=0,
         )
         figured = max((metrics.horizontalAdvance(bar.figure) for bar in self._bars), default=0)
+        shared = max((metrics.horizontalAdvance(bar.share) for bar in self._bars), default=0)
+        shared += GAP if shared else 0
         inner = self.width() - 2 * GAP
         named = min(named + 2, int(inner * MOST_OF_NAME))
-        room = max(inner - named - figured - 2 * GAP, 12)
+        room = max(inner - named - figured - shared - 2 * GAP, 12)
         longest = max((bar.length for bar in self._bars), default=0.0)
         for place, bar in enumerate(self._bars):
             row = self.row_rect(place)
@@ -84,10 +95,13 @@ class BarChart(Chart):
                 continue
             self._paint_panel(painter, place, row, palette)
             text = plain(bar.name, 80)
-            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, named)
+            indent = bar.level * INDENT
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, named - indent)
             middle = Qt.AlignmentFlag.AlignVCenter
-            painter.setPen(palette.color(QPalette.ColorRole.WindowText))
-            name_rect = QRect(GAP, row.top(), named, row.height())
+            painter.setPen(
+                QColor(tones.muted) if bar.level else palette.color(QPalette.ColorRole.WindowText)
+            )
+            name_rect = QRect(GAP + indent, row.top(), named - indent, row.height())
             painter.drawText(name_rect, Qt.AlignmentFlag.AlignLeft | middle, text)
             left = GAP + named + GAP
             top = row.center().y() - BAR_HEIGHT / 2 + 1
@@ -97,11 +111,16 @@ class BarChart(Chart):
             if bar.length > 0 and longest > 0:
                 width = max(room * bar.length / longest, SHORTEST_BAR)
                 series = tones.series
-                painter.setBrush(QColor(series[bar.colour % len(series)]))
+                colour = QColor(series[bar.colour % len(series)])
+                if bar.level:
+                    colour.setAlphaF(0.6)
+                painter.setBrush(colour)
                 painter.drawRoundedRect(QRectF(left, top, width, BAR_HEIGHT), 3, 3)
             painter.setPen(QColor(tones.muted))
             figure_rect = QRect(left + room, row.top(), figured + GAP, row.height())
             painter.drawText(figure_rect, Qt.AlignmentFlag.AlignRight | middle, bar.figure)
+            share_rect = QRect(figure_rect.right() + 1, row.top(), shared, row.height())
+            painter.drawText(share_rect, Qt.AlignmentFlag.AlignRight | middle, bar.share)
         painter.end()
 
     def _paint_panel(self, painter: QPainter, place: int, row: QRect, palette: QPalette) -> None:

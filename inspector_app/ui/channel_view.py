@@ -43,7 +43,7 @@ class ChannelView(QWidget):
         self._words.setWordWrap(True)
         self._readout = QLabel()
         self._readout.setTextFormat(Qt.TextFormat.PlainText)
-        self.frame = plot_style.PlotFrame(self.tr("Norm of each channel"))
+        self.frame = plot_style.PlotFrame(self.tr("Norm of each channel"), counts="bottom")
         self.frame.restyled.connect(self._paint)
         row = QHBoxLayout()
         row.addWidget(self._axis)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidg
 
 from inspector_app.analysis.slices import Plane
 from inspector_app.ui import plot_style
+from inspector_app.ui.colour_scale import ColourScale
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.value_source import ValueSource, figure
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from inspector_app.analysis.decimate import Picture
 
 HEIGHT, WIDTH, LINE_POINTS = 400, 600, 1_500
+MOST_DOTS = 200
 DETAIL_MS = 180
 
 
@@ -54,16 +56,19 @@ class HeatmapView(QWidget):
         self._readout = QLabel()
         self._readout.setTextFormat(Qt.TextFormat.PlainText)
         self._readout.setWordWrap(True)
+        self._legend = ColourScale()
         self._scale = MutedLabel()
         self._scale.setWordWrap(True)
-        self.frame = plot_style.PlotFrame(self.tr("Picture of the values"))
+        self.frame = plot_style.PlotFrame(self.tr("Picture of the values"), counts="bottom left")
         self.frame.restyled.connect(self._paint)
         self._zoomed = QTimer(self)
         self._zoomed.setSingleShot(True)
         self._zoomed.setInterval(DETAIL_MS)
         self._zoomed.timeout.connect(self._read_detail)
         row = QHBoxLayout()
+        row.setSpacing(10)
         row.addWidget(self._how)
+        row.addWidget(self._legend)
         row.addWidget(self._scale, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -92,7 +97,7 @@ class HeatmapView(QWidget):
         from inspector_app.analysis.decimate import decimating
 
         self._plane = _lying(plane)
-        self._how.setEnabled(not self._is_line)
+        self._how.setVisible(not self._is_line)
         height, width = (1, LINE_POINTS) if self._is_line else (HEIGHT, WIDTH)
         how = "max-abs" if self._is_line else self._how.currentData()
         self._fresh = True
@@ -134,13 +139,27 @@ class HeatmapView(QWidget):
         box = self.frame.plot.getViewBox()
         rows, columns = len(self._plane.rows), len(self._plane.columns)
         if self._is_line:
-            box.setLimits(xMin=-0.5, xMax=columns - 0.5, yMin=None, yMax=None, minXRange=3)
-            box.setXRange(-0.5, columns - 0.5, padding=0)
-            box.enableAutoRange(axis="y")
+            self._name_places("left", None)
+            self._name_places("bottom", self._plane.columns, shift=0.0)
+            box.setLimits(
+                xMin=-0.5, xMax=columns - 0.5, yMin=None, yMax=None, minXRange=3, minYRange=None
+            )
+            assert self._whole is not None
+            heights = plot_style.heights(self._whole.least, self._whole.most)
+            box.setRange(xRange=(-0.5, columns - 0.5), yRange=heights, padding=0)
         else:
+            self._name_places("left", self._plane.rows)
+            self._name_places("bottom", self._plane.columns)
             box.setLimits(xMin=0, xMax=columns, yMin=0, yMax=rows, minXRange=2, minYRange=2)
             box.disableAutoRange()
             box.setRange(QRectF(0, 0, columns, rows), padding=0)
+
+    def _name_places(self, side: str, names: range | None, shift: float = 0.5) -> None:
+        """Let an axis count what is called so; without names it shows values."""
+        axis = self.frame.plot.getPlotItem().getAxis(side)
+        axis.counts, axis.names, axis.shift = names is not None, names, shift
+        axis.picture = None
+        axis.update()
 
     # --- detail
 
@@ -224,8 +243,9 @@ class HeatmapView(QWidget):
         least, most = pyqtgraph.PlotCurveItem(), pyqtgraph.PlotCurveItem()
         band = pyqtgraph.FillBetweenItem(least, most)
         zero = pyqtgraph.InfiniteLine(0, angle=0)
-        self._items |= {"least": least, "most": most, "band": band, "zero": zero}
-        for item in (zero, least, most, band):
+        dots = pyqtgraph.ScatterPlotItem(size=5, pen=None)
+        self._items |= {"least": least, "most": most, "band": band, "zero": zero, "dots": dots}
+        for item in (zero, least, most, band, dots):
             plot.addItem(item)
 
     def _paint_image(self) -> None:
@@ -263,6 +283,8 @@ class HeatmapView(QWidget):
         fill.setAlpha(90)
         self._items["band"].setBrush(fill)
         self._items["zero"].setPen(tones.line)
+        few = places if len(places) == len(self._plane.columns) <= MOST_DOTS else places[:0]
+        self._items["dots"].setData(few, picture.most[0][: len(few)], brush=tones.series[0])
         self._describe(picture)
 
     def _describe(self, picture: Picture) -> None:
@@ -272,12 +294,9 @@ class HeatmapView(QWidget):
         words = []
         if picture.done < 1:
             words.append(self.tr("{share} % read").format(share=int(picture.done * 100)))
-        if not self._is_line:
-            words.append(
-                self.tr("blue −{level} … orange +{level}").format(level=figure(self._level, 3))
-                if self._level
-                else self.tr("all 0")
-            )
+        self._legend.set_level(0.0 if self._is_line else self._level)
+        if not self._is_line and not self._level and bad < picture.values.size:
+            words.append(self.tr("all 0"))
         if bad and picture.done == 1:
             words.append(self.tr("pink NaN or Inf ({count})").format(count=bad))
         self._scale.setText(" · ".join(words))

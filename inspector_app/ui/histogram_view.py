@@ -1,12 +1,27 @@
-"""How a tensor's values are distributed: the exact histogram and the figures below it."""
+"""How a tensor's values are distributed: the exact histogram and the figures below it.
+
+They are found by a process of its own, which is kept while one tensor after the other is
+looked at.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QPointF, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QPalette, QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QCheckBox,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
+from inspector_app.analysis.measuring_apart import measuring_apart
+from inspector_app.analysis.other_process import OtherProcess
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
 from inspector_app.ui.latest_work import LatestWork
@@ -17,7 +32,10 @@ if TYPE_CHECKING:
     from inspector_app.analysis.distribution import Distribution
     from inspector_app.analysis.stats import StatsProgress, TensorStats
 
+WIDE = 56  # characters: two tables have room
+LABELS_SHARE = 0.24  # of the height, above the bars
 KEPT = 256  # results, so that going back and forth reads nothing again
+REST_MS = 20_000  # after which the process ends: starting another takes half a second
 
 
 class HistogramView(QScrollArea):
@@ -41,6 +59,11 @@ class HistogramView(QScrollArea):
         self._known: dict[int, TensorStats] = {}
         self._items: list[Any] = []
         self._work = LatestWork(self)
+        self._process = OtherProcess()
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._end_process)
         self._logarithmic = QCheckBox(self.tr("&Logarithmic"))
         self._logarithmic.setToolTip(self.tr("Count on a logarithmic scale"))
         self._logarithmic.toggled.connect(self._paint)
@@ -51,21 +74,33 @@ class HistogramView(QScrollArea):
         self._words = QLabel()
         self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._words.setWordWrap(True)
+        # The colour of the zeros' part of a bar.
+        self._swatch = QWidget()
+        self._swatch.setAutoFillBackground(True)
+        self._swatch.setFixedSize(10, 10)
+        self._swatch.hide()
         self.frame = plot_style.PlotFrame(self.tr("Histogram of the values"))
         self.frame.setMinimumHeight(150)
         self.frame.restyled.connect(self._paint)
-        self._facts = Facts()
+        # Side by side where there is room, so that the plot has more of it.
+        self._facts, self._more_facts = Facts(), Facts()
+        self._tables = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._tables.setSpacing(5)
+        for facts in (self._facts, self._more_facts):
+            self._tables.addWidget(facts, 1, Qt.AlignmentFlag.AlignTop)
         content = QWidget()
         row = QHBoxLayout()
         row.addWidget(self._logarithmic)
         row.addWidget(self._quantiles)
+        row.addSpacing(8)
+        row.addWidget(self._swatch)
         row.addWidget(self._words, 1)
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 6, 0)
         layout.setSpacing(6)
         layout.addLayout(row)
         layout.addWidget(self.frame, 1)
-        layout.addWidget(self._facts)
+        layout.addLayout(self._tables)
         self.setWidget(content)
 
     def show_source(self, source: ValueSource | None) -> None:
@@ -74,18 +109,17 @@ class HistogramView(QScrollArea):
         self._source = source
         if source is None:
             return
+        self._rest.stop()
         known = self._known.get(id(source.tensor))
         if known is not None:
             self._show(known)
             return
-        from inspector_app.analysis.stats import measuring
-
         self._words.setText(self.tr("Reading…"))
         self._work.run(
-            measuring(source.reader, [source.tensor], exact=True),
+            measuring_apart(self._process, source.reader.checkpoint, source.tensor),
             self._further,
-            lambda _: None,
-            self.failed.emit,
+            lambda _: self._rest.start(),
+            self._broken_off,
         )
 
     def forget(self) -> None:
@@ -96,15 +130,33 @@ class HistogramView(QScrollArea):
     def cancel(self) -> None:
         """Stop reading; what is shown stays."""
         self._work.cancel()
+        self._rest.start()
 
     def stop(self) -> None:
         """End all reading before the reader is closed."""
+        self._end_process()
         self._work.stop()
         self.forget()
 
+    def _end_process(self) -> None:
+        self._rest.stop()
+        self._process.end()
+        self._process = OtherProcess()
+
+    def _broken_off(self, error: Exception) -> None:
+        # The next tensor shall find another.
+        self._end_process()
+        self.failed.emit(error)
+
     def figures(self) -> dict[str, str]:
         """The table below the histogram, by name."""
-        return self._facts.rows()
+        return self._facts.rows() | self._more_facts.rows()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        wide = self.viewport().width() > WIDE * self.fontMetrics().averageCharWidth()
+        ways = QBoxLayout.Direction
+        self._tables.setDirection(ways.LeftToRight if wide else ways.TopToBottom)
 
     def words(self) -> str:
         """What the histogram cannot show, in words."""
@@ -114,7 +166,8 @@ class HistogramView(QScrollArea):
         for found in progress.finished:
             if len(self._known) >= KEPT:
                 self._known.clear()
-            self._known[id(found.tensor)] = found
+            assert self._source is not None
+            self._known[id(self._source.tensor)] = found
             self._show(found)
             return
         share = 100 * progress.done // max(progress.total, 1)
@@ -127,40 +180,49 @@ class HistogramView(QScrollArea):
             self.failed.emit(found.error)
             return
         self._shown = values
-        self._facts.set_rows(self._rows(values))
+        moments, counts, quantiles = self._rows(values)
+        self._facts.set_rows(moments + counts[:3])
+        self._more_facts.set_rows(counts[3:] + quantiles)
         self._words.setText(self._summary(values))
         self._paint()
         self.finished.emit()
 
     def _summary(self, values: Distribution) -> str:
         total = values.count + values.nans + values.infinities
-        words = [self.tr("0: {share}").format(share=_share(values.zeros, total))]
+        words = [self.tr("Zeros: {share}").format(share=_share(values.zeros, total))]
         if values.nans:
             words.append(self.tr("NaN: {count}").format(count=count_text(values.nans)))
         if values.infinities:
             words.append(self.tr("Inf: {count}").format(count=count_text(values.infinities)))
         return " · ".join(words)
 
-    def _rows(self, values: Distribution) -> list[tuple[str, str]]:
+    def _rows(self, values: Distribution) -> tuple[list[tuple[str, str]], ...]:
+        """Names and figures: moments, counts (what is not finite first), quantiles."""
         total = values.count + values.nans + values.infinities
-        rows = [
+        moments = [
             (self.tr("Minimum"), figure(values.least, 7)),
             (self.tr("Maximum"), figure(values.most, 7)),
             (self.tr("Mean"), figure(values.mean, 7)),
             (self.tr("Std"), figure(values.std, 7)),
             (self.tr("L2 norm"), figure(values.l2, 7)),
             (self.tr("L1 norm"), figure(values.l1, 7)),
+        ]
+        counts = [
             (self.tr("Finite"), count_text(values.count)),
-            (self.tr("Zeros"), _counted(values.zeros, total)),
-            (self.tr("Near zero"), _counted(values.near_zeros, total)),
             (self.tr("NaN"), _counted(values.nans, total)),
             (self.tr("Inf"), _counted(values.infinities, total)),
+            (self.tr("Zeros"), _counted(values.zeros, total)),
+            (self.tr("Near zero"), _counted(values.near_zeros, total)),
         ]
         about = "" if values.exact else "≈ "
-        for fraction, value in values.quantiles.items():
-            name = self.tr("Median") if fraction == 0.5 else f"{fraction * 100:g} %"
-            rows.append((name, about + figure(value, 7)))
-        return rows
+        quantiles = [
+            (
+                self.tr("Median") if fraction == 0.5 else f"{fraction * 100:g} %",
+                about + figure(value, 7),
+            )
+            for fraction, value in values.quantiles.items()
+        ]
+        return moments, counts, quantiles
 
     def _paint(self) -> None:
         values = self._shown
@@ -174,6 +236,8 @@ class HistogramView(QScrollArea):
             plot.removeItem(item)
         self._items = []
         tones = plot_style.tones()
+        self._swatch.setPalette(QPalette(QColor(tones.series[2])))
+        self._swatch.setVisible(bool(values.zeros))
         counts = np.array(values.counts, float)
         edges = values.edges
         if not len(counts):
@@ -183,32 +247,48 @@ class HistogramView(QScrollArea):
             half = abs(float(edges[0])) * 0.05 or 0.5
             edges = np.array([edges[0] - half, edges[0] + half])
         logarithmic = self._logarithmic.isChecked()
-        # One value is a bar too, where its logarithm would be 0.
-        heights = np.log10(np.maximum(counts, 0.5)) - np.log10(0.5) if logarithmic else counts
-        fill = pyqtgraph.mkColor(tones.series[0])
         # Bins as wide as the range of float64 are no numbers for Qt.
         with np.errstate(all="ignore"):
             widths = np.diff(edges)
         if not (np.isfinite(widths).all() and np.abs(edges).max() < 1e300):
             self._words.setText(self.tr("The values are too far apart for a picture."))
             return
-        bars = pyqtgraph.BarGraphItem(
-            x0=edges[:-1], width=widths, y0=0, height=heights, brush=fill, pen=None
-        )
-        self._add(plot, bars)
+
+        def bars(counts: Any, colour: str, left: Any, width: Any) -> None:
+            # One value is a bar too, where its logarithm would be 0.
+            heights = np.log10(np.maximum(counts, 0.5)) - np.log10(0.5) if logarithmic else counts
+            item = pyqtgraph.BarGraphItem(
+                x0=left,
+                width=width,
+                y0=0,
+                height=heights,
+                brush=pyqtgraph.mkColor(colour),
+                pen=None,
+            )
+            self._add(plot, item)
+
+        bars(counts, tones.series[0], edges[:-1], widths)
+        if values.zeros:
+            # Of the bar that has the zeros, as much as they are.
+            place = min(int(np.searchsorted(edges, 0.0, side="right")) - 1, len(widths) - 1)
+            part = slice(place, place + 1)
+            bars(np.array([float(values.zeros)]), tones.series[2], edges[part], widths[part])
         zero = pyqtgraph.InfiniteLine(
             0, pen=pyqtgraph.mkPen(tones.muted, style=Qt.PenStyle.DotLine)
         )
         if edges[0] <= 0 <= edges[-1]:
             self._add(plot, zero)
+        top = float(counts.max())
+        if logarithmic:
+            top = float(np.log10(max(top, 0.5)) - np.log10(0.5))
         if self._quantiles.isChecked():
             self._mark_quantiles(plot, values, tones)
+            top /= 1 - LABELS_SHARE
         axis = plot.getPlotItem().getAxis("left")
         axis.setTicks(_log_ticks(float(counts.max())) if logarithmic else None)
         box = plot.getViewBox()
         box.setLimits(yMin=0)
-        top = float(heights.max())
-        box.setRange(xRange=(float(edges[0]), float(edges[-1])), yRange=(0, top * 1.08), padding=0)
+        box.setRange(xRange=(float(edges[0]), float(edges[-1])), yRange=(0, top * 1.04), padding=0)
 
     def _add(self, plot: Any, item: Any) -> None:
         plot.addItem(item)
@@ -224,9 +304,14 @@ class HistogramView(QScrollArea):
             line = pyqtgraph.InfiniteLine(
                 value,
                 pen=pyqtgraph.mkPen(colour, width=2 if middle else 1, style=style),
-                label=f"{fraction * 100:g}",
-                # In steps, since quantiles stand close together.
-                labelOpts={"position": 0.93 - 0.08 * (number % 4), "color": tones.muted},
+                label=self.tr("median") if middle else f"{fraction * 100:g} %",
+                # Above the bars, and in steps, since quantiles stand close together.
+                labelOpts={
+                    "position": 0.96 - LABELS_SHARE / 3 * (number % 3),
+                    "color": self.palette().color(QPalette.ColorRole.Text),
+                    "fill": self.palette().color(QPalette.ColorRole.Base),
+                    "anchors": [(0.5, 0.5), (0.5, 0.5)],
+                },
             )
             self._add(plot, line)
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from inspector_app.ui import plot_style
+from inspector_app.ui.colour_scale import ColourScale
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.value_source import ValueSource, figure
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST_KERNEL = 64
 SHOWN_OUTPUTS, SHOWN_INPUTS = 64, 64
-_ASPECT = 1.6  # width to height
+ASPECT = 1.6  # width to height
 
 
 def has_kernels(shape: tuple[int, ...]) -> bool:
@@ -36,18 +37,27 @@ class Mosaic:
 
     Args:
         kernels: values of the shape (outputs, inputs, height, width).
+        aspect: width to height of the room for it.
     """
 
-    def __init__(self, kernels: Any) -> None:
+    def __init__(self, kernels: Any, aspect: float = ASPECT) -> None:
         outputs, inputs, self.height, self.width = kernels.shape
         self._kernels = kernels
         self._inputs = inputs
         self._gap = 2 if inputs > 1 else 0
         self._group = inputs * (self.width + 1) + self._gap
         # Several outputs in a row where one would make a long narrow column.
-        wanted = math.sqrt(_ASPECT * outputs * (self.height + 1) / self._group)
-        self._across = min(max(round(wanted), 1), outputs)
+        self._aspect = aspect
+        wanted = math.sqrt(aspect * outputs * (self.height + 1) / self._group)
+        self._outputs = outputs
+        near = {min(max(way(wanted), 1), outputs) for way in (math.floor, math.ceil)}
+        self._across = min(near, key=self._height_in_room)
         self._down = -(-outputs // self._across)
+
+    def _height_in_room(self, across: int) -> float:
+        """How tall the room would have to be for so many outputs in a row."""
+        down = -(-self._outputs // across)
+        return max(down * (self.height + 1), across * self._group / self._aspect)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,7 +80,9 @@ class Mosaic:
                 scaled = np.nan_to_num(kernels / np.where(most > 0, most, 1)) * 127.5 + 127.5
             colours = np.moveaxis(scaled, 1, -1).clip(0, 255).astype(np.uint8)
             opaque = np.full((*colours.shape[:-1], 1), 255, np.uint8)
-            return Mosaic(kernels[:, :1])._laid(np.concatenate([colours, opaque], -1)[:, None])
+            return Mosaic(kernels[:, :1], self._aspect)._laid(
+                np.concatenate([colours, opaque], -1)[:, None]
+            )
         return self._laid(plot_style.coloured(kernels, level))
 
     def _laid(self, cells: Any) -> Any:
@@ -113,6 +125,7 @@ class KernelGrid(QWidget):
         self._source: ValueSource | None = None
         self._kernels: Any = None
         self._start = 0
+        self._aspect = ASPECT
         self._image: Any = None
         self._work = LatestWork(self)
         self._first = QSpinBox()
@@ -123,15 +136,19 @@ class KernelGrid(QWidget):
         self._rgb = QCheckBox(self.tr("&RGB"))
         self._rgb.setToolTip(self.tr("Show three inputs as the colours of one picture"))
         self._rgb.toggled.connect(self._paint)
+        self._legend = ColourScale()
         self._words = MutedLabel()
         self._words.setWordWrap(True)
         self._readout = QLabel()
         self._readout.setTextFormat(Qt.TextFormat.PlainText)
         self.frame = plot_style.PlotFrame(self.tr("Convolution kernels"))
         self.frame.restyled.connect(self._paint)
+        self.frame.resized.connect(self._lay_anew)
         row = QHBoxLayout()
+        row.setSpacing(10)
         row.addWidget(self._first)
         row.addWidget(self._rgb)
+        row.addWidget(self._legend)
         row.addWidget(self._words, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -180,7 +197,26 @@ class KernelGrid(QWidget):
     def _arrived(self, kernels: Any, first: int) -> None:
         self._kernels, self._start = kernels, first
         self._readout.setText(self.tr("Point at the picture to read a value."))
+        self._aspect = self._room()
         self._paint()
+        self._show_all()
+
+    def _room(self) -> float:
+        """Width to height of what there is for the mosaic."""
+        size = self.frame.size()
+        return min(max(size.width() / max(size.height(), 1), 0.4), 4.0)
+
+    def _lay_anew(self) -> None:
+        """In another size another number of outputs may fit side by side."""
+        if self._kernels is None:
+            return
+        before = self._mosaic().size
+        self._aspect = self._room()
+        if self._mosaic().size != before:
+            self._paint()
+            self._show_all()
+
+    def _show_all(self) -> None:
         box = self.frame.plot.getViewBox()
         height, width = self._mosaic().size
         box.setLimits(minXRange=3, minYRange=3)
@@ -190,7 +226,8 @@ class KernelGrid(QWidget):
         return bool(self._kernels.shape[1] == 3 and self._rgb.isChecked())
 
     def _mosaic(self) -> Mosaic:
-        return Mosaic(self._kernels[:, :1] if self._is_rgb() else self._kernels)
+        shown = self._kernels[:, :1] if self._is_rgb() else self._kernels
+        return Mosaic(shown, self._aspect)
 
     def _paint(self) -> None:
         if self._kernels is None:
@@ -207,7 +244,7 @@ class KernelGrid(QWidget):
             plot.getViewBox().setAspectLocked(True)
             plot.scene().sigMouseMoved.connect(self._mouse_moved)
         level = plot_style.level_of(self._kernels)
-        picture = Mosaic(self._kernels).picture(level, self._is_rgb())
+        picture = Mosaic(self._kernels, self._aspect).picture(level, self._is_rgb())
         self._image.setImage(picture, levels=None)
         self._describe(level)
 
@@ -226,8 +263,13 @@ class KernelGrid(QWidget):
                     inputs=inputs,
                 )
             )
-        if not self._is_rgb():
-            words.append(self.tr("blue −{level} … orange +{level}").format(level=figure(level, 3)))
+        elif inputs > 1:
+            words.append(
+                self.tr("a row of {inputs} for each of {outputs} outputs").format(
+                    inputs=inputs, outputs=outputs
+                )
+            )
+        self._legend.set_level(0.0 if self._is_rgb() else level)
         self._words.setText(" · ".join(words))
 
     def _mouse_moved(self, position: QPointF) -> None:

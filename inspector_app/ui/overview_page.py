@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -34,6 +35,10 @@ from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import Heading, MutedLabel
 
 MOST_BARS = 16
+# A part of layers that has so much of the whole is shown with what the layers are made of.
+LEAST_OPENED = 0.2
+MOST_INSIDE = 6
+_SEARCHABLE = re.compile(r"[\w.*-]+")
 TAKEN_AT_ONCE = 2_000
 REDRAW_MS = 300
 PARAMETERS, BYTES = range(2)
@@ -62,6 +67,7 @@ class OverviewPage(QScrollArea):
         self._checkpoint: Checkpoint | None = None
         self._steps: list[Steps] = []
         self._parts: list[Part] = []
+        self._listed: list[Part] = []
         self._dtypes: list[str] = []
         self._norms = LayerNorms([])
         self._numbers: list[int] = []
@@ -124,6 +130,7 @@ class OverviewPage(QScrollArea):
         self.cancel()
         self._checkpoint = checkpoint
         self._parts = []
+        self._listed = []
         self._duplicates = []
         self._roles = Roles(checkpoint)
         self._unmoved = 0
@@ -189,14 +196,23 @@ class OverviewPage(QScrollArea):
 
     def _show_sizes(self) -> None:
         by_bytes = self.measure.currentIndex() == BYTES
-        parts = sorted(self._parts, key=lambda part: -_size(part, by_bytes))
-        self._parts = parts
-        whole = sum(_size(part, by_bytes) for part in parts) or 1
+        self._parts.sort(key=lambda part: -_size(part, by_bytes))
+        whole = sum(_size(part, by_bytes) for part in self._parts) or 1
+        self._listed = []
         bars = []
-        for part in parts[:MOST_BARS]:
-            size = _size(part, by_bytes)
-            bars.append(self._bar(part.name, size, whole, by_bytes, part.tensors))
-        rest = parts[MOST_BARS:]
+        for part in self._parts[:MOST_BARS]:
+            self._listed.append(part)
+            bars.append(self._bar(part.name, _size(part, by_bytes), whole, by_bytes, part.tensors))
+            if _size(part, by_bytes) < LEAST_OPENED * whole:
+                continue
+            inside = sorted(part.inside, key=lambda each: -_size(each, by_bytes))
+            for each in inside[:MOST_INSIDE]:
+                self._listed.append(each)
+                size = _size(each, by_bytes)
+                name = each.name.removeprefix(f"{part.name}.*.")
+                bar = self._bar(name, size, whole, by_bytes, each.tensors)
+                bars.append(bar._replace(level=1))
+        rest = self._parts[MOST_BARS:]
         if rest:
             name = self.tr("{n} others").format(n=count_text(len(rest)))
             size = sum(_size(part, by_bytes) for part in rest)
@@ -209,21 +225,20 @@ class OverviewPage(QScrollArea):
             whole = sum(sizes) or 1
             self.dtypes.set_bars(
                 [
-                    self._bar(name, size, whole, by_bytes, share.tensors, place)
+                    self._bar(name, size, whole, by_bytes, share.tensors)._replace(colour=place)
                     for place, ((name, share), size) in enumerate(
                         zip(shares[:MOST_BARS], sizes, strict=False)
                     )
                 ]
             )
 
-    def _bar(
-        self, name: str, size: int, whole: int, by_bytes: bool, tensors: int, colour: int = 0
-    ) -> Bar:
+    def _bar(self, name: str, size: int, whole: int, by_bytes: bool, tensors: int) -> Bar:
         share = size / whole
         short = size_text(size) if by_bytes else short_count(size)
         full = size_text(size) if by_bytes else count_text(size)
         hint = f"{full} ({share:.1%}), {tensors_text(tensors)}"
-        return Bar(name, share, f"{short}  {share:.0%}", hint, colour)
+        percent = "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+        return Bar(name, share, short, hint, share=percent)
 
     # What the values say
 
@@ -269,12 +284,10 @@ class OverviewPage(QScrollArea):
         )
         self._fresh.setVisible(bool(self._unmoved))
         if self._unmoved == 1:
-            fresh = self.tr(
-                "1 tensor is what such tensors begin as: a bias of 0, a norm's scale of 1"
-            )
+            fresh = self.tr("Not listed: 1 with initial values (a bias of 0, a norm's scale of 1)")
         else:
             fresh = self.tr(
-                "{n} tensors are what such tensors begin as: biases of 0, norms' scales of 1"
+                "Not listed: {n} with initial values (biases of 0, norms' scales of 1)"
             ).format(n=count_text(self._unmoved))
         self._fresh.setText(fresh)
         listed, found = len(self.suspicious), self.suspicious.total()
@@ -302,8 +315,12 @@ class OverviewPage(QScrollArea):
     # Where clicks lead
 
     def _part_chosen(self, place: int) -> None:
-        if place < min(len(self._parts), MOST_BARS):
-            part = self._parts[place]
+        if place >= len(self._listed):
+            return
+        part = self._listed[place]
+        if "*" in part.name and _SEARCHABLE.fullmatch(part.name):
+            self.search_chosen.emit(f"{part.name}.*")
+        else:
             self.span_chosen.emit(part.first, part.last)
 
     def _dtype_chosen(self, place: int) -> None:

@@ -6,11 +6,11 @@ pyqtgraph is imported with the first plot that is shown.
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPalette
+from PySide6.QtGui import QColor, QPainter, QPalette, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.ui import theme
@@ -31,13 +31,22 @@ class PlotFrame(QWidget):
 
     Signals:
         restyled: the colours changed; items that have their own take new ones.
+        resized: it has another size.
     """
 
     restyled = Signal()
+    resized = Signal()
 
-    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, parent: QWidget | None = None, counts: str = "") -> None:
+        """Make room.
+
+        Args:
+            name: for those who do not see it.
+            counts: the axes that count places, of ``bottom left``: `counting_axis`.
+        """
         super().__init__(parent)
         self._name = name
+        self._counts = counts.split()
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.setMinimumHeight(90)
@@ -47,7 +56,9 @@ class PlotFrame(QWidget):
         """The `pyqtgraph.PlotWidget`."""
         import pyqtgraph
 
-        made = pyqtgraph.PlotWidget(self)
+        made = pyqtgraph.PlotWidget(
+            self, axisItems={side: counting_axis(side) for side in self._counts}
+        )
         made.setAccessibleName(self._name)
         made.setMenuEnabled(False)
         made.hideButtons()
@@ -58,6 +69,10 @@ class PlotFrame(QWidget):
         self.__dict__["plot"] = made
         self._restyle()
         return made
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -79,19 +94,64 @@ class PlotFrame(QWidget):
             axis.enableAutoSIPrefix(False)
 
 
+@cache
+def _counting_axis() -> Any:
+    import pyqtgraph
+
+    class CountingAxis(pyqtgraph.AxisItem):
+        """Whole numbers only.
+
+        Attributes:
+            counts: it does; else it is any axis.
+            shift: where a place's mark stands: 0.5 is the middle of its cell.
+            names: what each place is called, or None: by its number.
+        """
+
+        counts = True
+        shift = 0.0
+        names: range | None = None
+
+        def tickSpacing(self, least: float, most: float, size: float) -> Any:
+            levels = super().tickSpacing(least, most, size)
+            if not self.counts:
+                return levels
+            whole = [(step, self.shift) for step, _ in levels if step >= 1]
+            return whole or [(1, self.shift)]
+
+        def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:
+            if not self.counts:
+                return super().tickStrings(values, scale, spacing)
+            places = [round(value - self.shift) for value in values]
+            if self.names is None:
+                return list(map(str, places))
+            names, count = self.names, len(self.names)
+            return [str(names[place]) if 0 <= place < count else "" for place in places]
+
+    return CountingAxis
+
+
+def counting_axis(side: str) -> Any:
+    """An axis that counts rows, columns or channels, which have no halves."""
+    return _counting_axis()(side)
+
+
 def tones() -> theme.Tones:
     """The colours in force."""
     return theme.tones(QPalette())
+
+
+def stops() -> tuple[str, ...]:
+    """Colours from the most negative over 0 to the most positive, equally far apart."""
+    return _DARK if theme.is_dark(QPalette()) else _LIGHT
 
 
 def diverging() -> Any:
     """`COLOURS` rows of red, green, blue, alpha: from negative over 0 to positive."""
     import numpy as np
 
-    stops = _DARK if theme.is_dark(QPalette()) else _LIGHT
-    colours = np.array([QColor(stop).getRgb() for stop in stops], float)
-    places = np.linspace(0, len(stops) - 1, COLOURS)
-    channels = [np.interp(places, range(len(stops)), colours[:, part]) for part in range(4)]
+    colours = np.array([QColor(stop).getRgb() for stop in stops()], float)
+    places = np.linspace(0, len(colours) - 1, COLOURS)
+    channels = [np.interp(places, range(len(colours)), colours[:, part]) for part in range(4)]
     return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
@@ -121,6 +181,26 @@ def level_of(values: Any) -> float:
     most = float(magnitudes.max())
     usual = float(np.quantile(magnitudes, 0.99))
     return min(most, 1.5 * usual) if usual else most
+
+
+def heights(least: Any, most: Any) -> tuple[float, float]:
+    """From below the least finite value of a line to above the greatest; 0 is among them
+    unless it is far.
+    """
+    import numpy as np
+
+    low = np.min(least, where=np.isfinite(least), initial=np.inf)
+    high = np.max(most, where=np.isfinite(most), initial=-np.inf)
+    if low > high:
+        return -1.0, 1.0
+    # Half of each: the difference of the greatest float64 would be none.
+    low, high = float(low) / 2, float(high) / 2
+    if 0 < low < high / 2:
+        low = 0.0
+    elif low / 2 < high < 0:
+        high = 0.0
+    room = 0.06 * (high - low) or 0.1 * abs(high) or 0.5
+    return 2 * (low - room), 2 * (high + room)
 
 
 def save_picture(plot: Any, path: str) -> None:

@@ -130,6 +130,7 @@ class SliceField(QWidget):
                 control.setValue(place)
                 control.blockSignals(False)
                 control.setAccessibleName(name)
+            spin.setSuffix(self.tr(" of {size}").format(size=len(indices)))
 
     def _add_slider(self) -> None:
         label, spin, slider = MutedLabel(), QSpinBox(), QSlider(Qt.Orientation.Horizontal)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFileDialog,
-    QHBoxLayout,
-    QMenu,
     QStackedWidget,
     QTabBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
-from inspector_app.checkpoint.text import plain
 from inspector_app.checkpoint.values import ValueReader, stored
 from inspector_app.ui.early_imports import EarlyImports
 from inspector_app.ui.kernel_grid import has_kernels
-from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.node_view import NodeView
 from inspector_app.ui.problem_text import error_cause
+from inspector_app.ui.save_bar import SaveBar
 from inspector_app.ui.slice_field import SliceField
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.value_source import ValueSource
@@ -55,7 +48,6 @@ class TensorPane(QWidget):
         self._source: ValueSource | None = None
         self._pages: dict[int, Any] = {}
         self._presented: tuple[int, ValueSource | None] | None = None
-        self._saving = LatestWork(self)
         self._imports = EarlyImports(self)
         self._imports.ready.connect(self._present)
         self._node: Node | None = None
@@ -91,13 +83,8 @@ class TensorPane(QWidget):
         self._preparing = MutedLabel(self.tr("Preparing…"))
         self._preparing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._stack.addWidget(self._preparing)
-        self._status = MutedLabel()
-        self._status.setWordWrap(True)
-        self._save = QToolButton()
-        self._save.setText(self.tr("Save"))
-        self._save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._save.setAccessibleName(self.tr("Save or copy what is shown"))
-        self._fill_menu()
+        self._bar = SaveBar(lambda: self.page(self.current()))
+        self._bar.message.connect(self.message)
 
         body = QVBoxLayout()
         body.setContentsMargins(16, 8, 16, 8)
@@ -106,35 +93,14 @@ class TensorPane(QWidget):
         body.addWidget(self.raw)
         self._body = QWidget()
         self._body.setLayout(body)
-        bottom = QHBoxLayout()
-        bottom.setContentsMargins(16, 0, 16, 8)
-        bottom.addWidget(self._status, 1)
-        bottom.addWidget(self._save)
-        self._bottom = QWidget()
-        self._bottom.setLayout(bottom)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.tabs)
         layout.addWidget(self._body)
         layout.addWidget(self._stack, 1)
-        layout.addWidget(self._bottom)
+        layout.addWidget(self._bar)
         self._show_controls()
-
-    def _fill_menu(self) -> None:
-        menu = QMenu(self._save)
-        self.copy_action = QAction(self.tr("&Copy selected values"), self)
-        self.copy_action.triggered.connect(self._copy)
-        self.picture_action = QAction(self.tr("Save &picture…"), self)
-        self.picture_action.triggered.connect(self._ask_picture)
-        self.npy_action = QAction(self.tr("Save tensor as .&npy…"), self)
-        self.npy_action.triggered.connect(self._ask_npy)
-        self.cancel_action = QAction(self.tr("Cancel &saving"), self)
-        self.cancel_action.triggered.connect(self._cancel_saving)
-        for action in (self.copy_action, self.picture_action, self.npy_action, self.cancel_action):
-            menu.addAction(action)
-        menu.aboutToShow.connect(self._update_menu)
-        self._save.setMenu(menu)
 
     # --- what is shown
 
@@ -156,6 +122,7 @@ class TensorPane(QWidget):
         if tensor is not self._tensor:
             self._cancel_pages()
             self._tensor, self._source = tensor, None
+            self._bar.source = None
         self._show_controls()
         self._later.start()
 
@@ -172,7 +139,7 @@ class TensorPane(QWidget):
             self._stack.addWidget(holder)
             made.failed.connect(self._failed)
             if number == VALUES:
-                made.message.connect(self._say)
+                made.message.connect(self._bar.say)
             else:
                 made.finished.connect(self.settled)
         return self._pages[number]
@@ -183,13 +150,13 @@ class TensorPane(QWidget):
 
     def status(self) -> str:
         """The sentence below the page, or ""."""
-        return self._status.text()
+        return self._bar.status()
 
     def stop(self) -> None:
         """End all reading, and close the file."""
         self._later.stop()
         self._imports.stop()
-        self._saving.stop()
+        self._bar.stop()
         for page in self._pages.values():
             page.stop()
         self._node = self._tensor = self._source = self._presented = None
@@ -216,7 +183,10 @@ class TensorPane(QWidget):
         self.slice_field.setVisible(sliced)
         self.raw.setVisible(quantized and number != DETAILS)
         self._body.setVisible(sliced or not self.raw.isHidden())
-        self._bottom.setVisible(number != DETAILS)
+        self._bar.setVisible(number != DETAILS)
+        # Without anything above it, a page would touch the tabs.
+        top = 8 if number != DETAILS and self._body.isHidden() else 0
+        self._stack.setContentsMargins(0, top, 0, 0)
         if number == DETAILS:
             self._stack.setCurrentWidget(self.details)
 
@@ -234,7 +204,7 @@ class TensorPane(QWidget):
             return
         page = self.page(number)
         self._stack.setCurrentWidget(page.parentWidget())
-        self._status.clear()
+        self._bar.show_status("")
         try:
             source = self._chosen(tensor)
         except CheckpointError as error:
@@ -249,7 +219,7 @@ class TensorPane(QWidget):
                 made.cancel() if other != VALUES else made.show_source(None)
         page.show_source(source)
         if number == VALUES:
-            self._status.setText(page.note())
+            self._bar.show_status(page.note())
             self.settled.emit()
 
     def _chosen(self, tensor: TensorInfo) -> ValueSource:
@@ -263,101 +233,22 @@ class TensorPane(QWidget):
         else:
             shape = self._source.shape
         self._source = ValueSource(self._reader, tensor, shape, self.slice_field.plane, raw)
+        self._bar.source = self._source
+        self._bar.call_tensor(str(tensor.key))
         return self._source
 
     def _failed(self, error: Exception | None) -> None:
         if error is not None:
-            self._status.setText(error_cause(error))
+            self._bar.show_status(error_cause(error))
         self.settled.emit()
-
-    # --- copying and saving
-
-    def _update_menu(self) -> None:
-        number = self.current()
-        self.copy_action.setVisible(number == VALUES)
-        self.picture_action.setVisible(number not in (DETAILS, VALUES))
-        self.npy_action.setEnabled(self._source is not None and not self._saving.running)
-        self.cancel_action.setVisible(self._saving.running)
-
-    def _copy(self) -> None:
-        self.page(VALUES).copy()
-
-    def _ask_picture(self) -> None:
-        filters = [self.tr("PNG picture") + " (*.png)", self.tr("SVG drawing") + " (*.svg)"]
-        self._ask(self.tr("Save Picture"), filters, self.save_picture)
-
-    def _ask_npy(self) -> None:
-        filters = [self.tr("NumPy array") + " (*.npy)"]
-        self._ask(self.tr("Save Tensor"), filters, self.save_npy)
-
-    def _ask(self, title: str, filters: list[str], save: Any) -> None:
-        if self._tensor is None:
-            return
-        dialog = QFileDialog(self, title)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(filters)
-        dialog.setDefaultSuffix(filters[0].rpartition("*.")[2].rstrip(")"))
-        dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix(chosen.rpartition("*.")[2].rstrip(")"))
-        )
-        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in str(self._tensor.key))
-        dialog.selectFile(safe[:100].lstrip(".") or "tensor")
-        dialog.fileSelected.connect(save)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     def save_picture(self, path: str) -> None:
         """Write the plot in front to a .png or .svg file."""
-        from inspector_app.ui.plot_style import save_picture
-
-        try:
-            save_picture(self.page(self.current()).frame.plot, path)
-        except OSError as error:
-            self._not_saved(error)
-            return
-        self._saved(path)
+        self._bar.save_picture(path)
 
     def save_npy(self, path: str) -> None:
         """Write the whole tensor to a .npy file, in the background."""
-        if self._source is None:
-            return
-        from inspector_app.analysis.npy_file import saving_npy
-
-        source = self._source
-        self._saving.run(
-            saving_npy(source.reader, source.tensor, path, source.raw),
-            self._saving_further,
-            lambda dtype: self._npy_saved(path, dtype, source.tensor.dtype),
-            self._not_saved,
-        )
-
-    def _cancel_saving(self) -> None:
-        self._saving.cancel()
-        self._status.setText(self.tr("Saving was cancelled."))
-
-    def _saving_further(self, share: float) -> None:
-        self._status.setText(self.tr("Saving: {share} %").format(share=int(share * 100)))
-
-    def _npy_saved(self, path: str, dtype: str, own: str) -> None:
-        self._saved(path)
-        if dtype != own:
-            said = self.tr("Saved as {dtype}: .npy files have no {own}.")
-            self._status.setText(said.format(dtype=dtype, own=plain(own)))
-
-    def _saved(self, path: str) -> None:
-        name = plain(os.path.basename(path))
-        self._say(self.tr("{name} was saved.").format(name=name))
-
-    def _say(self, sentence: str) -> None:
-        self._status.setText(sentence)
-        self.message.emit(sentence)
-
-    def _not_saved(self, error: Exception) -> None:
-        if isinstance(error, OSError):
-            reason = plain(error.strerror or str(error))
-            self._status.setText(self.tr("It was not saved: {reason}.").format(reason=reason))
-        else:
-            self._status.setText(error_cause(error))
+        self._bar.save_npy(path)
 
 
 def _make(number: int) -> Any:

@@ -120,7 +120,7 @@ class ValueGrid(QTableView):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(self.tr("Values"))
-        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setFont(fixed_font())
         self.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
         self.setTabKeyNavigation(False)
@@ -142,6 +142,9 @@ class ValueGrid(QTableView):
             header.setDefaultSectionSize(size)
             header.setHighlightSections(True)
             header.setFont(self.font())
+        # Room beside a bold number of one digit.
+        self.verticalHeader().setMinimumWidth(4 * metrics.averageCharWidth())
+        self.verticalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignCenter)
 
     def show_source(self, source: ValueSource | None) -> None:
         """Show other values."""

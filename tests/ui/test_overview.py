@@ -64,7 +64,7 @@ def compute(qtbot, tab) -> None:
 
 def test_sizes_need_no_statistics(qtbot, opened, model_file):
     page = overview(qtbot, opened(model_file))
-    bars = {bar.name: bar.figure.split()[0] for bar in page.modules.bars()}
+    bars = {bar.name: bar.figure.split()[0] for bar in page.modules.bars() if not bar.level}
     assert bars == {
         "layers": "6,240",
         "embed": "2,048",
@@ -98,7 +98,7 @@ def test_statistics_bring_norms_and_suspicions(qtbot, opened, model_file):
     assert texts[2].endswith("same bytes as model/copy.weight (by checksum)")
     # A norm's scale begins as 1, and an optimizer's constant says nothing about the model.
     assert page._fresh.isVisible()
-    assert page._fresh.text().startswith("1 tensor is what such tensors begin as")
+    assert page._fresh.text().startswith("Not listed: 1 with initial values")
     qtbot.waitUntil(page.depth.isVisible)
     points = {point.name: point for point in page.depth.points()}
     assert list(points) == ["embed", "layers.0", "layers.1", "layers.2", "copy"]
@@ -158,6 +158,30 @@ def test_a_click_on_a_bar_selects_the_group(qtbot, opened, model_file):
     qtbot.waitUntil(lambda: "layers" in name_of(tab))
     rows = tab.tree._model.rows
     assert rows.totals[tab.tree.view.current_row()].tensors == 6
+
+
+def test_layers_show_what_they_are_made_of(qtbot, opened, tmp_path):
+    state = {"embed.weight": torch.ones(10, 4)}
+    for layer in range(3):
+        state[f"layers.{layer}.attn.q.weight"] = torch.ones(8, 4)
+        state[f"layers.{layer}.mlp.up.weight"] = torch.ones(16, 4)
+        state[f"layers.{layer}.norm.weight"] = torch.ones(4)
+    torch.save(state, tmp_path / "x.pth")
+    tab = opened(tmp_path / "x.pth")
+    page = overview(qtbot, tab)
+    bars = [(bar.name, bar.figure, bar.level) for bar in page.modules.bars()]
+    assert bars == [
+        ("layers", "300", 0),
+        ("mlp", "192", 1),
+        ("attn", "96", 1),
+        ("norm", "12", 1),
+        ("embed", "40", 0),
+    ]
+    page.grab()
+    qtbot.mouseClick(page.modules, LEFT, pos=page.modules.row_rect(2).center())
+    assert tab.tree.search_field.text() == "layers.*.attn.*"
+    qtbot.mouseClick(page.modules, LEFT, pos=page.modules.row_rect(4).center())
+    selected(qtbot, tab, "embed.weight")
 
 
 def test_a_click_on_a_dtype_searches_for_it(qtbot, opened, model_file):

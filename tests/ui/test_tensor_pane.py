@@ -216,6 +216,9 @@ def test_one_dimension_is_a_line(qtbot, shown):
     pane = shown(torch.linspace(-1, 1, 50_000), PICTURE)
     view = pane.page(PICTURE)
     least, most = view._whole.least[0], view._whole.most[0]
+    low, high = view.frame.plot.getViewBox().viewRange()[1]
+    assert -1.2 < low < -1
+    assert 1 < high < 1.2
     assert least[0] == -1
     assert most[-1] == 1
     assert (least <= most).all()
@@ -293,10 +296,12 @@ def test_the_histogram_and_its_figures(qtbot, shown):
     assert figures["Zeros"] == "25 (25.00%)"
     assert figures["NaN"] == "1 (1.00%)"
     assert figures["Median"] == "2"
-    assert view.words() == "0: 25.00% · NaN: 1"
+    assert view.words() == "Zeros: 25.00% · NaN: 1"
     view._logarithmic.click()
     view._quantiles.click()
-    assert len(view._items) == 2
+    # The bars, the zeros' part of one, and the line at 0.
+    assert len(view._items) == 3
+    assert not view._swatch.isHidden()
 
 
 @pytest.mark.parametrize(
