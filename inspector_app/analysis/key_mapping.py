@@ -7,12 +7,13 @@ A mapping is what the user chose; what could be chosen is found by `suggest_pref
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from inspector_app.analysis.prefix_detection import common_prefixes
 from inspector_app.analysis.rename_detection import RenameSuggestion, suggesting_renames
+from inspector_app.checkpoint.model import Progress
 
 __all__ = [
     "NO_MAPPING",
@@ -23,10 +24,12 @@ __all__ = [
     "Rule",
     "stripping",
     "suggest_prefixes",
+    "suggesting_prefixes",
     "suggesting_renames",
 ]
 
 _ARROW = "=>"
+_SLICE = 4_000
 # Parts of a model that were wrapped put these within its keys, not before them.
 _INNER_WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "module.")
 
@@ -179,28 +182,63 @@ class PrefixSuggestion(NamedTuple):
 
 
 def suggest_prefixes(a_keys: Sequence[str], b_keys: Sequence[str]) -> list[PrefixSuggestion]:
-    """What to drop so that more keys match, the best first.
+    """What `suggesting_prefixes` finds, in one call."""
+    steps = suggesting_prefixes(a_keys, b_keys)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: list[PrefixSuggestion] = end.value
+            return found
+
+
+def suggesting_prefixes(
+    a_keys: Sequence[str], b_keys: Sequence[str]
+) -> Generator[Progress, None, list[PrefixSuggestion]]:
+    """Find what to drop so that more keys match, the best first.
 
     The keys are those that are matched now: with what the mapping in force makes of them.
     Nothing is suggested that does not make at least a tenth of the smaller file match anew.
     """
-    a_set, b_set = set(a_keys), set(b_keys)
+    a_set = set(a_keys)
+    yield Progress("prefixes", 0)
+    b_set = set(b_keys)
+    yield Progress("prefixes", 0)
     now = len(a_set & b_set)
     least = now + max(1, min(len(a_set), len(b_set)) // 10)
-    found = []
-    for a_prefix, b_prefix in common_prefixes(a_keys, b_keys):
-        mine = {key.removeprefix(a_prefix) for key in a_set} if a_prefix else a_set
-        theirs = {key.removeprefix(b_prefix) for key in b_set} if b_prefix else b_set
-        found.append(PrefixSuggestion(a_prefix, b_prefix, (), len(mine & theirs), len(a_set)))
+    candidates: list[tuple[tuple[str, str], tuple[Rule, ...]]] = [
+        (pair, ()) for pair in (yield from common_prefixes(a_keys, b_keys, a_set, b_set))
+    ]
     for wrapper in _INNER_WRAPPERS:
-        rule = Rule(rf"(^|\.){re.escape(wrapper)}", r"\1")
-        wrapped = {key for key in b_set if wrapper in key}
-        if wrapped:
-            theirs = (b_set - wrapped) | {rule.apply(key) for key in wrapped}
-            found.append(PrefixSuggestion("", "", (rule,), len(a_set & theirs), len(a_set)))
-    found = [each for each in found if each.matched >= least]
-    # Of suggestions that match the same, the one that changes least comes first.
+        yield Progress("prefixes", 0)
+        if any(wrapper in key for key in b_set):
+            rule = Rule(rf"(^|\.){re.escape(wrapper)}", r"\1")
+            candidates.append((("", ""), (rule,)))
+    found = []
+    for (a_prefix, b_prefix), rules in candidates:
+        mapping = KeyMapping((a_prefix,), (b_prefix,), rules)
+        mine: set[str] = a_set
+        if a_prefix:
+            mine = yield from _mapped(a_keys, mapping.a_key)
+        theirs = yield from _mapped(b_keys, mapping.b_key)
+        matched = len(mine & theirs)
+        if matched >= least:
+            found.append(PrefixSuggestion(a_prefix, b_prefix, rules, matched, len(a_set)))
+    # Of suggestions that match the same, the one that changes least comes first; a rule that
+    # does no more than a prefix does is none.
+    best = max((each.matched for each in found if not each.rules), default=0)
+    found = [each for each in found if not each.rules or each.matched > best]
     found.sort(
         key=lambda each: (-each.matched, len(each.rules), len(each.a_prefix + each.b_prefix))
     )
     return found
+
+
+def _mapped(
+    keys: Sequence[str], mapped: Callable[[str], str]
+) -> Generator[Progress, None, set[str]]:
+    made: set[str] = set()
+    for start in range(0, len(keys), _SLICE):
+        made.update(map(mapped, keys[start : start + _SLICE]))
+        yield Progress("prefixes", start, len(keys))
+    return made

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence, Set
+
+from inspector_app.checkpoint.model import Progress
 
 _SAMPLE = 400
+_SLICE = 1_000
 _MOST = 8
 _LONGEST = 2_000  # characters of a key that are looked at: a hostile one has a million
 # Keys that end alike in more of the other file's keys than this say nothing.
@@ -21,30 +24,38 @@ _NEARLY_ALL = 0.8
 _BOUNDARY = re.compile(r"[./:]|_(?=[^_])")
 
 
-def common_prefixes(a_keys: Sequence[str], b_keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of prefixes, of A's and of B's keys, one of them mostly ""; likely ones first."""
-    a_set, b_set = set(a_keys), set(b_keys)
+def common_prefixes(
+    a_keys: Sequence[str], b_keys: Sequence[str], a_set: Set[str], b_set: Set[str]
+) -> Generator[Progress, None, list[tuple[str, str]]]:
+    """Pairs of prefixes, of A's and of B's keys, one of them mostly ""; likely ones first.
+
+    `a_set` and `b_set` have the same keys.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for key in _sample(b_keys):
         if key not in a_set:
             found.update(("", key[:at]) for at in _starts(key) if key[at:] in a_set)
+    yield Progress("prefixes", 0)
     for key in _sample(a_keys):
         if key not in b_set:
             found.update((key[:at], "") for at in _starts(key) if key[at:] in b_set)
     best = [pair for pair, _ in found.most_common(_MOST)]
     # Both may be wrapped, each in its own way; that one file alone is tells less costly.
     if not found or found.most_common(1)[0][1] < _SAMPLE // 8:
-        best += _on_both_sides(a_keys, b_keys)
+        sampled = [key for key in _sample(b_keys) if key not in a_set]
+        best += yield from _on_both_sides(a_keys, b_keys, sampled)
     return list(dict.fromkeys(best))
 
 
-def _on_both_sides(a_keys: Sequence[str], b_keys: Sequence[str]) -> list[tuple[str, str]]:
+def _on_both_sides(
+    a_keys: Sequence[str], b_keys: Sequence[str], sampled: Sequence[str]
+) -> Generator[Progress, None, list[tuple[str, str]]]:
     """Prefixes where each file has its own before what is the same."""
-    a_set = set(a_keys)
     wanted: dict[str, list[str]] = {}
-    sampled = [key for key in _sample(b_keys) if key not in a_set]
     endings = {key[at:] for key in sampled for at in _starts(key)}
-    for key in a_keys:
+    for number, key in enumerate(a_keys):
+        if number % _SLICE == 0:
+            yield Progress("prefixes", number, len(a_keys))
         for at in _starts(key):
             ending = key[at:]
             if ending in endings:

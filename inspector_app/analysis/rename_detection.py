@@ -27,8 +27,11 @@ _CHOOSING = 0.3
 # How far the best has to be ahead of the second best.
 _AHEAD = 0.05
 _MOST_PAIRS = 4_000  # of one bucket: more keys with one shape are ambiguous
+# Of all: two files with as many other keys are two other models.
+_MOST_COMPARED = 20_000
 _LONGEST = 200
-_SLICE = 200
+_SLICE = 100
+_PAIRS_A_STEP = 1_000
 # Less than this can be equal by chance, and so can what is nothing but zeros or ones.
 _TELLING_BYTES = 64
 _FILLED_BYTES = 1 << 20
@@ -55,7 +58,7 @@ class RenameSuggestion(NamedTuple):
         a_key, b_key: as each file names it, within its model; `KeyMapping.renames` takes
             ``(b_key, a_key)``.
         evidence: ``content`` or ``name``.
-        score: how similar the names are, from 0 to 1.
+        score: how similar the names are, from 0 to 1; 1 where equal content decides alone.
     """
 
     a_key: str
@@ -69,12 +72,20 @@ class RenameSuggestion(NamedTuple):
         return self.b_key, self.a_key
 
 
-class _Key(NamedTuple):
-    """A key without a partner."""
+class _Key:
+    """A key without a partner. Compared by identity, which is what is fast.
 
-    own: str
-    tensor: TensorInfo
-    name: str  # as it is matched, so that prefixes do not count as differences
+    Attributes:
+        own: as its file has it.
+        name: as it is matched, so that prefixes do not count as differences.
+    """
+
+    __slots__ = ("name", "own", "tensor")
+
+    def __init__(self, own: str, tensor: TensorInfo, name: str) -> None:
+        self.own = own
+        self.tensor = tensor
+        self.name = name
 
 
 def suggesting_renames(
@@ -85,19 +96,7 @@ def suggesting_renames(
     Args:
         comparison: made with `mapping`.
     """
-    a_section, b_section = comparison.sections
-    missing = [
-        _Key(own, pair.a, mapping.a_key(own))
-        for pair in comparison.pairs
-        if pair.status == Status.MISSING and pair.a is not None
-        for own in own_key(pair.a, a_section)
-    ]
-    unexpected = [
-        _Key(own, pair.b, mapping.b_key(own))
-        for pair in comparison.pairs
-        if pair.status == Status.UNEXPECTED and pair.b is not None
-        for own in own_key(pair.b, b_section)
-    ]
+    missing, unexpected = yield from _without_partner(comparison, mapping)
     search = _Search(missing, unexpected)
     if missing and unexpected:
         if checksums_count(comparison.a) and checksums_count(comparison.b):
@@ -105,6 +104,25 @@ def suggesting_renames(
         yield from search.by_name()
     order = {key.own: place for place, key in enumerate(missing)}
     return sorted(search.found, key=lambda each: order[each.a_key])
+
+
+def _without_partner(
+    comparison: Comparison, mapping: KeyMapping
+) -> Generator[Progress, None, tuple[list[_Key], list[_Key]]]:
+    """The missing and the unexpected keys of the two models."""
+    a_section, b_section = comparison.sections
+    missing: list[_Key] = []
+    unexpected: list[_Key] = []
+    for number, pair in enumerate(comparison.pairs):
+        if number % _PAIRS_A_STEP == 0:
+            yield Progress("renames", number, len(comparison.pairs))
+        if pair.status == Status.MISSING and pair.a is not None:
+            for own in own_key(pair.a, a_section):
+                missing.append(_Key(own, pair.a, mapping.a_key(own)))
+        elif pair.status == Status.UNEXPECTED and pair.b is not None:
+            for own in own_key(pair.b, b_section):
+                unexpected.append(_Key(own, pair.b, mapping.b_key(own)))
+    return missing, unexpected
 
 
 def own_key(tensor: TensorInfo, section: TreePath) -> Iterable[str]:
@@ -127,19 +145,19 @@ class _Search:
 
     def by_content(self, pairs: Sequence[KeyPair]) -> _Steps:
         """Take what has the same bytes, if they occur once, or if the names choose one."""
-        mine = _by(self._missing, lambda key: content_of(key.tensor))
-        theirs = _by(self._unexpected, lambda key: content_of(key.tensor))
+        mine = yield from _by(self._missing, lambda key: content_of(key.tensor))
+        theirs = yield from _by(self._unexpected, lambda key: content_of(key.tensor))
         common = mine.keys() & theirs.keys()
-        yield Progress("renames", 0)
         held = yield from _storages_with(common, pairs)
-        for content in mine:
+        for number, content in enumerate(mine):
+            if number % _PAIRS_A_STEP == 0:
+                yield Progress("renames", number, len(mine))
             if content not in common:
                 continue
             ours, others = mine[content], theirs[content]
             alone = len(ours) == len(others) == 1 and max(held.get(content, (1, 1))) <= 1
             if alone and _tells(content):
-                score = similarity(ours[0].name, others[0].name)
-                self._accept(ours[0], others[0], "content", score)
+                self._accept(ours[0], others[0], "content", 1.0)
             else:
                 yield from self._choose(ours, others, "content", _CHOOSING)
 
@@ -150,7 +168,8 @@ class _Search:
         yield from self._by_buckets(lambda key: key.tensor.shape, other_words=True)
 
     def _by_buckets(self, bucket: Callable[[_Key], Hashable], other_words: bool = False) -> _Steps:
-        mine, theirs = _by(self._missing, bucket), _by(self._unexpected, bucket)
+        mine = yield from _by(self._missing, bucket)
+        theirs = yield from _by(self._unexpected, bucket)
         for where, ours in mine.items():
             if where in theirs:
                 yield from self._choose(ours, theirs[where], "name", _SIMILAR, other_words)
@@ -164,7 +183,8 @@ class _Search:
         other_words: bool = False,
     ) -> _Steps:
         """Take those of whom each is the other's best by name, clearly ahead of the next."""
-        if len(ours) * len(others) > _MOST_PAIRS:
+        count = len(ours) * len(others)
+        if count > _MOST_PAIRS or self._compared + count > _MOST_COMPARED:
             return
         best_of_a: dict[_Key, list[tuple[float, _Key]]] = defaultdict(list)
         best_of_b: dict[_Key, list[tuple[float, _Key]]] = defaultdict(list)
@@ -194,9 +214,11 @@ def _clear_best(scored: list[tuple[float, _Key]]) -> tuple[float, _Key | None]:
 
 def _by(
     keys: Iterable[_Key], signature: Callable[[_Key], Hashable | None]
-) -> dict[Hashable, list[_Key]]:
+) -> Generator[Progress, None, dict[Hashable, list[_Key]]]:
     found: dict[Hashable, list[_Key]] = defaultdict(list)
-    for key in keys:
+    for number, key in enumerate(list(keys)):
+        if number % _PAIRS_A_STEP == 0:
+            yield Progress("renames", number)
         where = signature(key)
         if where is not None:
             found[where].append(key)
@@ -210,8 +232,8 @@ def _storages_with(
     wanted = set(contents)
     storages: dict[Hashable, tuple[set[int], set[int]]] = {}
     for number, pair in enumerate(pairs):
-        if number % 2_000 == 0:
-            yield Progress("renames", 0)
+        if number % _PAIRS_A_STEP == 0:
+            yield Progress("renames", number, len(pairs))
         for side, tensor in enumerate((pair.a, pair.b)):
             content = None if tensor is None else content_of(tensor)
             if tensor is not None and content in wanted:
