@@ -32,6 +32,7 @@ MOST_PARTS = 100
 # Of what torch would print: keys in each list, which it does not limit.
 MOST_IN_MESSAGE = 500
 _MOST_RENAMES = 20
+_CALL = "A.load_state_dict(B), of the two models,"
 _PAIRS_A_STEP = 2_000
 
 
@@ -189,14 +190,14 @@ def load_verdict(report: Report) -> str:
     """One sentence: whether B would load into A."""
     missing, unexpected, mismatched = report.load_counts
     if not (missing or unexpected or mismatched):
-        return "A.load_state_dict(B) raises nothing."
+        return f"{_CALL} raises nothing."
     counts = (
         (missing, counted(missing, "missing key")),
         (unexpected, counted(unexpected, "unexpected key")),
         (mismatched, f"{counted(mismatched, 'tensor')} that {_do(mismatched)} not fit"),
     )
     words = ", ".join(text for count, text in counts if count)
-    return f"A.load_state_dict(B) raises a RuntimeError: {words}."
+    return f"{_CALL} raises a RuntimeError: {words}."
 
 
 def _do(count: int) -> str:

@@ -44,7 +44,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 28px 24px 48px; }
+main { max-width: 1320px; margin: 0 auto; padding: 28px 24px 48px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 16px; letter-spacing: -.01em; }
 h2 { font-size: 17px; line-height: 1.3; margin: 0 0 10px; }
 p { margin: 0 0 10px; }
@@ -74,7 +74,7 @@ pre { margin: 0; padding: 12px 14px; background: var(--soft); border-radius: 8px
   border-radius: 8px; background: var(--soft); }
 .totals .count { font-size: 20px; line-height: 1.2; font-weight: 650;
   font-variant-numeric: tabular-nums; }
-.totals .none { opacity: .65; }
+.totals .none { color: var(--muted); } .none .badge { opacity: .55; }
 .badge { display: inline-grid; place-items: center; width: 18px; height: 18px; border-radius: 4px;
   font-size: 12px; line-height: 1; font-weight: 700; color: var(--card); vertical-align: 1px;
   -webkit-print-color-adjust: exact; print-color-adjust: exact; }
@@ -109,7 +109,7 @@ th:first-child, td:first-child { padding-left: 4px; } th:last-child, td:last-chi
   padding-right: 4px; }
 .n { text-align: end; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .key { min-width: 220px; } .key code i { font-style: normal; color: var(--muted); }
-.status { white-space: nowrap; } .note { color: var(--muted); font-size: 13px; }
+.status { white-space: nowrap; } .note { color: var(--muted); font-size: 13px; min-width: 130px; }
 .from { color: var(--muted); }
 .bar { width: 30%; min-width: 90px; } .meter { height: 8px; border-radius: 2px; }
 .meter .room { fill: var(--soft); } .meter .fill { fill: var(--accent); }
@@ -147,13 +147,17 @@ footer { color: var(--muted); font-size: 13px; margin: 18px 4px 0; }
   .into b { display: inline-block; transform: rotate(90deg); margin-right: 6px; }
   dl { grid-template-columns: 1fr; } dd { margin: 0 0 6px; }
 }
+@page wide { size: landscape; }
 @media print {
   :root { --page: #ffffff; --soft: #f3f4f6; }
   body { font-size: 10pt; } main { max-width: none; padding: 0; }
   section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 10pt 0 0; }
   h2, caption { break-after: avoid; } tr, .file, svg { break-inside: avoid; }
   fieldset, .live { display: none !important; }
-  table, code, pre { font-size: 8.5pt; } th, td { padding: 2pt 4pt; } .key { min-width: 0; }
+  table, code, pre { font-size: 8.5pt; } th, td { padding: 2pt 4pt; }
+  .keys { page: wide; } .keys table, .keys code, .keys thead th, .note { font-size: 7.5pt; }
+  .keys .status { font-size: 0; } .keys .status .badge { font-size: 7.5pt; }
+  .badge { width: 13pt; height: 13pt; font-size: 8pt; } .key { min-width: 170pt; }
   pre { max-height: none; } .wide { overflow: visible; } .chart { min-width: 0; }
   .keys thead th { position: static; }
 }
@@ -173,8 +177,9 @@ SCRIPT = """
     if (given === undefined) return cell.classList.contains("n") ? null : cell.textContent;
     return Number(given);
   };
-  const compare = (one, other) => typeof one === "number"
-    ? one - other : one < other ? -1 : one > other ? 1 : 0;
+  const texts = new Intl.Collator("en", { numeric: true });
+  const compare = (one, other) => typeof one !== "number" ? texts.compare(one, other)
+    : one < other ? -1 : one > other ? 1 : 0;
   heads.forEach((head, column) => {
     const button = document.createElement("button");
     button.type = "button";

@@ -67,7 +67,7 @@ def depth_chart(points: Sequence[Point], title: str, first: str, last: str) -> I
         if y is not None and y < base
     )
     if stems:
-        yield f'<path class="stem" stroke-width="{min(max(step * 0.5, 1), 5):.1f}" d="{stems}"/>'
+        yield f'<path class="stem" stroke-width="{min(max(step * 0.5, 0.5), 5):.1f}" d="{stems}"/>'
     radius = 3.5 if len(points) <= _MOST_DOTS // 3 else 2.5 if len(points) <= _MOST_DOTS else 1.5
     for x, height, point in zip(places, heights, points, strict=True):
         if height is None or point.value is None:
@@ -158,7 +158,7 @@ def share_bar(shares: Sequence[Share], title: str) -> str:
     least, gap = 5.0, 2.0
     room = WIDTH - gap * (len(shown) - 1)
     total = sum(share.keys for share in shown)
-    small = {share for share in shown if room * share.keys < least * total}
+    small = [share for share in shown if room * share.keys < least * total]
     rest = sum(share.keys for share in shown if share not in small)
     wide = room - least * len(small)
     parts, x = [], 0.0

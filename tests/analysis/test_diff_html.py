@@ -141,7 +141,7 @@ def test_nothing_differs() -> None:
     is_inert(page)
     assert page.texts["pre"] == ["<All keys matched successfully>"]
     assert "Keys that differ" not in page.texts["h2"]
-    assert "A.load_state_dict(B) raises nothing." in page.texts["p"]
+    assert "A.load_state_dict(B), of the two models, raises nothing." in page.texts["p"]
     assert page_of(comparison([])).texts["h2"][0] == "0 keys"
 
 
