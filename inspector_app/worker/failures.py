@@ -41,6 +41,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "{interpreter} has no {package}, which {purpose} needs",
         "Install it there: {pip}",
     ),
+    "package-broken": (
+        "{package} cannot be imported: {error}",
+        "Repair that environment or choose another one.",
+    ),
     "worker-killed": (
         "The process that ran the model was killed from outside",
         "Start it again; if memory was short, use smaller inputs or close other programs.",
@@ -118,6 +122,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "{file} cannot be loaded: {error}",
         "Look at its problems in the inspector.",
     ),
+    "device": (
+        "The model cannot be moved to {device}: {error}",
+        "Choose the device cpu.",
+    ),
     # weights
     "no-weights": (
         "{file} has no state_dict at {section}",
@@ -127,6 +135,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "The weights do not fit the model: {missing} missing, {unexpected} unexpected, "
         "{mismatched} mismatched; first {first}",
         "Check the arguments, the section and the prefixes, or load what fits without strict.",
+    ),
+    "load": (
+        "The model refuses the weights: {error}",
+        "Choose the section that belongs to this model.",
     ),
     "weights-not-read": (
         "{key} cannot be read: {reason}",
@@ -161,6 +173,14 @@ FAILURES: dict[str, tuple[str, str]] = {
     "script-fails": (
         "The model cannot be scripted: {error}",
         "TorchScript knows a part of Python only; use trace or torch.export instead.",
+    ),
+    "torchscript-pass": (
+        "torch.jit.{what} fails on the model: {error}",
+        "Export without that option.",
+    ),
+    "not-plain": (
+        "{key} is {found}, for which this format has no place",
+        "Choose another format.",
     ),
     "trace-fails": (
         "The model cannot be traced: {error}",

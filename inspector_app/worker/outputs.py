@@ -1,78 +1,61 @@
-"""The tensors in what `forward` returns, flat and named: in torch.export's own order.
-
-A tensor's name is its path: ``0`` in a tuple, ``logits`` in a dictionary or an output class
-of transformers, ``hidden_states.2`` further down; ``output`` where there is but one tensor
-and nothing around it.
-"""
+"""The tensors among whatever a model returns, each with its path."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils import _pytree as pytree
-
+from inspector_app.worker.failures import Failure
 from inspector_app.worker.protocol import OutputInfo
 
-ALONE = "output"
+_DEEPEST = 20
 
 
-def named_tensors(value: object) -> list[tuple[str, Tensor]]:
-    """Each tensor in `value` with its name; names are unique."""
-    found: list[tuple[str, Tensor]] = []
-    taken: set[str] = set()
-    for path, tensor in _leaves(value):
-        name = unique(path or ALONE, taken)
-        found.append((name, tensor))
+def flat(value: Any) -> list[tuple[str, Any]]:
+    """Each tensor with its path, such as ``0``, ``logits`` or ``aux.1``, in order.
+
+    A single tensor is called ``output``. What is no tensor is left out.
+
+    Raises:
+        Failure: there is none at all.
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return [("output", value)]
+    found: list[tuple[str, Any]] = []
+    _collect(value, "", found, 0)
+    if not found:
+        raise Failure("no-output", found=type(value).__name__)
     return found
 
 
-def output_infos(value: object) -> tuple[OutputInfo, ...]:
-    """The names, shapes and dtypes of the tensors in `value`."""
-    return tuple(
-        OutputInfo(name, tuple(tensor.shape), dtype_name(tensor.dtype))
-        for name, tensor in named_tensors(value)
-    )
+def infos(value: Any) -> tuple[OutputInfo, ...]:
+    """Shapes and dtypes of `flat`."""
+    return tuple(info(name, tensor) for name, tensor in flat(value))
 
 
-def graph_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """`names` as names of a graph's values: ``output_0`` for ``0``, none of them in `taken`."""
-    used = set(taken)
-    return [unique(f"{ALONE}_{name}" if name[:1].isdigit() else name, used) for name in names]
+def info(name: str, tensor: Any) -> OutputInfo:
+    return OutputInfo(name, tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """`name`, or with a number behind it, not in `taken`, to which it is added."""
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    taken.add(candidate)
-    return candidate
+def _collect(value: Any, path: str, found: list[tuple[str, Any]], depth: int) -> None:
+    import torch
 
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """``float32``."""
-    return str(dtype).removeprefix("torch.")
-
-
-def _leaves(value: object) -> Iterator[tuple[str, Tensor]]:
-    for path, leaf in pytree.tree_flatten_with_path(value)[0]:
-        name = ".".join(_part(key) for key in path)
-        if isinstance(leaf, Tensor):
-            yield name, leaf
-        elif dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
-            # pytree knows classes that were registered alone.
-            for field in dataclasses.fields(leaf):
-                for inner, tensor in _leaves(getattr(leaf, field.name)):
-                    yield ".".join(filter(None, (name, field.name, inner))), tensor
-
-
-def _part(key: Any) -> str:
-    for attribute in ("key", "idx", "name"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    return str(key).strip("[].'\"")
+    if isinstance(value, torch.Tensor):
+        found.append((path, value))
+        return
+    if depth > _DEEPEST:
+        return
+    parts: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        parts = list(value.items())
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        parts = list(zip(value._fields, value, strict=True))
+    elif isinstance(value, (tuple, list)):
+        parts = list(enumerate(value))
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [(each.name, getattr(value, each.name)) for each in fields(value)]
+    for name, each in parts:
+        _collect(each, f"{path}.{name}" if path else str(name), found, depth + 1)

@@ -1,0 +1,158 @@
+"""A model's class or factory: ``path/to/model.py:Net`` or ``package.module:create``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from inspector_app.worker.failures import Failure
+from inspector_app.worker.user_errors import failure_of
+
+_KNOWN = 8
+
+
+def build(spec: str, arguments: Mapping[str, object]) -> Any:
+    """What the class or factory that `spec` names gives for the keyword arguments.
+
+    Raises:
+        Failure: it is not found, cannot be imported, or does not take the arguments.
+    """
+    source, name = split_spec(spec)
+    module = load_source(source)
+    target = _attribute(module, source, name)
+    if not callable(target):
+        return target
+    signature = _signature(target)
+    if signature is not None:
+        try:
+            signature.bind(**arguments)
+        except TypeError as error:
+            raise Failure("constructor", name=name, error=str(error), signature=signature) from None
+    try:
+        return target(**arguments)
+    except Exception as error:
+        raise failure_of(
+            "constructor", error, name=name, signature=signature or "unknown"
+        ) from error
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Source and name. A drive's colon, as in ``C:\\model.py:Net``, belongs to the source."""
+    source, colon, name = spec.rpartition(":")
+    if not colon or not source or not name:
+        raise Failure("spec", spec=spec, reason="there is no name after a colon")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Failure("spec", spec=spec, reason=f"{name} is no Python name")
+    return source, name
+
+
+def load_source(source: str) -> ModuleType:
+    """Import a Python file, or a module by its dotted name.
+
+    Raises:
+        Failure: there is none, or importing it fails.
+    """
+    if source.endswith(".py") or os.sep in source or os.path.isfile(source):
+        return _load_file(source)
+    if not all(part.isidentifier() for part in source.split(".")):
+        raise Failure("spec", spec=source, reason="it is neither a Python file nor a module's name")
+    _put_first(os.getcwd())
+    return _imported(source, source)
+
+
+def _load_file(source: str) -> ModuleType:
+    path = Path(source).absolute()
+    if not path.is_file():
+        raise Failure("source-not-found", file=source)
+    root, name = _package_of(path)
+    # As Python does for a script: what lies beside it can be imported.
+    _put_first(str(root))
+    if "." in name:
+        return _imported(name, source)
+    if name in sys.modules or not name.isidentifier():
+        name = f"model_source_{abs(hash(str(path)))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise Failure("source-not-found", file=source)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _import_failure(source, error) from error
+    return module
+
+
+def _package_of(path: Path) -> tuple[Path, str]:
+    """The folder from which it is imported, and its dotted name: a file within a package may
+    import its neighbours relatively."""
+    parts = [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if parts[-1] == "__init__" and len(parts) > 1:
+        del parts[-1]
+    return folder, ".".join(parts)
+
+
+def _imported(name: str, source: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _import_failure(source, error) from error
+
+
+def _import_failure(source: str, error: Exception) -> Failure:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return failure_of("module-not-found", error, source=source, module=error.name)
+    return failure_of("source-fails", error, source=source)
+
+
+def _attribute(module: ModuleType, source: str, name: str) -> Any:
+    target: Any = module
+    for part in name.split("."):
+        try:
+            target = getattr(target, part)
+        except AttributeError:
+            known = _models_of(module)
+            near = difflib.get_close_matches(name, known, 1, 0.5)
+            names = near + [each for each in known if each not in near]
+            shown = ", ".join(names[:_KNOWN]) or "no class derived from nn.Module"
+            raise Failure("class-not-found", source=source, name=name, known=shown) from None
+    return target
+
+
+def _models_of(module: ModuleType) -> list[str]:
+    """Names of what could be meant: module classes, and functions that it defines."""
+    import torch
+
+    own, functions = [], []
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if isinstance(value, type) and issubclass(value, torch.nn.Module):
+            own.append(name)
+        elif inspect.isfunction(value):
+            functions.append(name)
+    return own + functions
+
+
+def _signature(target: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(target)
+    except (TypeError, ValueError):
+        return None
+
+
+def _put_first(folder: str) -> None:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)

@@ -1,0 +1,140 @@
+"""TorchScript, by trace or by script.
+
+A trace records what the model did for one input. Whether that holds for others is checked
+here, on values that are mirrored and random anew and on other sizes of dynamic axes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from inspector_app.worker.export import Prepared, Writing, Written
+from inspector_app.worker.failures import Failure
+from inspector_app.worker.outputs import flat
+from inspector_app.worker.protocol import Progress, TorchScriptOptions
+from inspector_app.worker.trial import forward
+from inspector_app.worker.user_errors import failure_of
+
+DEPRECATED = (
+    "TorchScript is in maintenance and deprecated since torch 2.10: torch.export's .pt2, ONNX, "
+    "or a state_dict with the model's code last longer"
+)
+
+
+def writing(prepared: Prepared, options: TorchScriptOptions, path: str) -> Writing:
+    """Write a TorchScript archive."""
+    import torch
+
+    notes = [DEPRECATED]
+    with warnings.catch_warnings():
+        # torch says of every call that it is deprecated; so does our note.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        if options.way == "script":
+            yield Progress("script the model")
+            script = _scripted(prepared)
+        else:
+            yield Progress("trace the model")
+            script = _traced(prepared)
+        if options.freeze or options.optimize:
+            yield Progress("freeze the graph")
+            script = _changed("freeze", torch.jit.freeze, script)
+        if options.optimize:
+            yield Progress("optimize the graph")
+            script = _changed("optimize", torch.jit.optimize_for_inference, script)
+            notes.append("optimized for the kind of processor that it was exported on")
+        for name, tensors in _others(prepared, options.check_inputs):
+            yield Progress(f"check {name}")
+            _check(prepared, script, tensors, name)
+        yield Progress("write the file")
+        torch.jit.save(script, path)
+    return Written(_operators(script), notes)
+
+
+def _traced(prepared: Prepared) -> Any:
+    import torch
+
+    # Without strict the outputs may be dictionaries and lists too.
+    outputs = [info.name for info in prepared.outputs]
+    strict = outputs == ["output"] or all(name.isdecimal() for name in outputs)
+    positional = prepared.call.args(prepared.tensors)
+    keywords = prepared.call.kwargs(prepared.tensors)
+    inputs: dict[str, Any] = {"example_inputs": positional}
+    if keywords:
+        # torch takes either positions or names.
+        inputs = {"example_kwarg_inputs": {**_by_name(prepared), **keywords}}
+    try:
+        with torch.no_grad():
+            # Its own check is for non-determinism on the same input; ours is on others.
+            return torch.jit.trace(prepared.module, **inputs, check_trace=False, strict=strict)
+    except Exception as error:
+        raise failure_of("trace-fails", error) from error
+
+
+def _by_name(prepared: Prepared) -> dict[str, Any]:
+    return {name: prepared.tensors[name] for name in prepared.call.positional}
+
+
+def _scripted(prepared: Prepared) -> Any:
+    import torch
+
+    if isinstance(prepared.module, torch.jit.ScriptModule):
+        return prepared.module
+    try:
+        return torch.jit.script(prepared.module)
+    except Exception as error:
+        raise failure_of("script-fails", error) from error
+
+
+def _changed(what: str, function: Any, script: Any) -> Any:
+    try:
+        return function(script)
+    except Exception as error:
+        raise failure_of("torchscript-pass", error, what=what) from error
+
+
+def _others(prepared: Prepared, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Inputs that the model was not traced with, each with a name."""
+    sizes = prepared.example.traced_sizes()
+    for variant in range(1, count + 1):
+        yield f"on other values ({variant})", prepared.example.tensors(variant, sizes)
+    if count and prepared.example.inputs.dynamic:
+        bounds: dict[str, int] = {}
+        for each in prepared.example.inputs.dynamic:
+            larger = sizes[each.name] + 1
+            fits = each.most is None or larger <= each.most
+            bounds[each.name] = larger if fits else sizes[each.name]
+        yield "on other sizes", prepared.example.tensors(1, bounds)
+
+
+def _check(prepared: Prepared, script: Any, tensors: dict[str, Any], name: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    wanted = flat(forward(prepared.module, prepared.call, tensors))
+    torch.manual_seed(0)
+    try:
+        with torch.no_grad():
+            found = flat(prepared.call(script, tensors))
+    except Exception as error:
+        raise failure_of("trace-departs", error, reason=f"{name} it fails: {error}") from error
+    if len(found) != len(wanted):
+        reason = f"{name} it gives {len(found)} tensors instead of {len(wanted)}"
+        raise Failure("trace-departs", reason=reason)
+    for (output, expected), (_, actual) in zip(wanted, found, strict=True):
+        try:
+            torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-4, equal_nan=True)
+        except AssertionError as error:
+            first = " ".join(str(error).split())
+            raise Failure("trace-departs", reason=f"{name}, {output}: {first}") from None
+
+
+def _operators(script: Any) -> dict[str, int]:
+    """Operators of the graph, with those of the functions and modules that it calls."""
+    counts: dict[str, int] = {}
+    for node in script.inlined_graph.nodes():
+        kind = node.kind()
+        if not kind.startswith("prim::"):
+            counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
