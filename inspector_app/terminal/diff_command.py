@@ -132,7 +132,7 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
         line.erase()
     _write_reports(arguments, comparison, mapping)
     if arguments.json:
-        from inspector_app.terminal.diff_json import json_parts
+        from inspector_app.analysis.diff_json import json_parts
 
         write(json_parts(comparison, hints, values))
     else:
