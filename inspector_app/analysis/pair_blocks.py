@@ -70,13 +70,18 @@ class PairBlocks:
     def __init__(self, a: Elements, b: Elements) -> None:
         self.a, self.b = a, b
         by_channel = a.channels is not None or b.channels is not None
-        axes, self.repeats = _joined(_axes(a, b), by_channel)
-        _check_overlap(axes)
+        if not by_channel and _is_dense(a) and a.shape == b.shape and a.stride == b.stride:
+            # Nearly all are.
+            axes: tuple[Axis, ...] = (Axis(prod(a.shape), 1, 1, 1),)
+            self.repeats = 1
+        else:
+            axes, self.repeats = _joined(_axes(a, b), by_channel)
+            _check_overlap(axes)
+        self.axes = axes
         self._ordered = all(
             (wide.a >= dense.a and wide.b >= dense.b) or 1 in (wide.size, dense.size)
             for wide, dense in pairwise(axes)
         )
-        self.axes = axes
         self._steps = {"a": tuple(axis.a for axis in axes), "b": tuple(axis.b for axis in axes)}
         self.in_rows = self._ordered and all(
             wide.row >= dense.row for wide, dense in pairwise(axes)
@@ -124,6 +129,9 @@ class PairBlocks:
 
     def place(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The index of the first element of block `number` in `axes`, and its shape."""
+        if len(self.axes) == 1:
+            start = number * self._sizes[0]
+            return (start,), (min(self._sizes[0], self.axes[0].size - start),)
         first, shape = [], []
         for axis, size, parts in reversed(
             list(zip(self.axes, self._sizes, self._parts, strict=True))
@@ -144,16 +152,19 @@ class PairBlocks:
         Args:
             chosen: of each element whether it is, at least one.
         """
-        places = np.flatnonzero(chosen)
-        return int(self.row_indices(number, places[:1] if self.in_rows else places).min())
+        places = chosen.argmax()[None] if self.in_rows else np.flatnonzero(chosen)
+        return int(self.row_indices(number, places).min())
 
     def row_indices(self, number: int, places: Array) -> Array:
         """The row-major indices, int64, of elements at `places` of block `number`.
 
         Of pairs that are repeated it is the first.
         """
+        first = self.first_index(number)
+        if len(self.axes) == 1:
+            return first + places * self.axes[0].row
         shape = self.place(number)[1]
-        found = np.full(len(places), self.first_index(number), np.int64)
+        found = np.full(len(places), first, np.int64)
         for axis, size in reversed(list(zip(self.axes, shape, strict=True))):
             places, part = np.divmod(places, size)
             found += part * axis.row
@@ -183,6 +194,10 @@ def values_of(
     axis = elements.channels.axis
     part = range(first[axis], first[axis] + shape[axis])
     return elements.channels.dequantized(values, axis, part)
+
+
+def _is_dense(elements: Elements) -> bool:
+    return elements.stride == contiguous_stride(elements.shape)
 
 
 def _axes(a: Elements, b: Elements) -> list[Axis]:

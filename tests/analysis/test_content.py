@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -380,7 +382,7 @@ def test_elements_of_equal_index_are_paired_whatever_the_strides(
                 b = b.narrow(axis, 0, 1).expand(shape)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("inspector_app.analysis.pair_blocks.BLOCK_BYTES", block)
-        patch.setattr("inspector_app.analysis.content._SMALL", 100 if seed % 2 else 1 << 19)
+        patch.setattr("inspector_app.analysis.pair_work._SMALL", 100 if seed % 2 else 1 << 19)
         check(compare_one(folder, a, b), a, b)
 
 
@@ -684,3 +686,30 @@ def test_packed_entries_are_read_in_order(folder: Path) -> None:
         paths.append(packed)
     found = compare_files(paths[0], paths[1])["x"]
     check(found, a, b)
+
+
+def test_after_warming_up_nothing_is_compiled(tmp_path: Path) -> None:
+    """Every kernel has been called with the very types that comparing uses."""
+    a = {dtype: moderate(dtype, 20_000, 1) for dtype in DTYPES}
+    b = {dtype: spoiled(tensor, 0.5, 2) for dtype, tensor in a.items()}
+    a["huge"], b["huge"] = torch.ones(9).double() * 1e200, torch.ones(9).double()
+    a["mixed"], b["mixed"] = torch.randn(999), torch.randn(999).half()
+    paths = torch_files.write(a, tmp_path / "a.pth"), torch_files.write(b, tmp_path / "b.pth")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from inspector_app.analysis import pair_kernels\n"
+        "from inspector_app.analysis.pair_warm_up import warm_up_pairs\n"
+        "from tests.analysis.test_content import compare_files\n"
+        "def forms():\n"
+        "    return {name: len(kernel.signatures) for name, kernel in vars(pair_kernels).items()\n"
+        "            if hasattr(kernel, 'signatures')}\n"
+        "warm_up_pairs()\n"
+        "before = forms()\n"
+        "found = compare_files(*map(Path, sys.argv[1:]))\n"
+        "assert all(pair.metrics for pair in found.values())\n"
+        "assert before == forms(), (before, forms())\n"
+        "assert all(count for name, count in before.items() if name[0] != '_'), before\n"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script, *map(str, paths)], check=True, cwd=root)
