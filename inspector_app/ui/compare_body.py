@@ -15,6 +15,7 @@ from inspector_app.ui import diff_status
 from inspector_app.ui.banner import Banner
 from inspector_app.ui.compare_header import CompareHeader
 from inspector_app.ui.compare_reading import Plan, planning
+from inspector_app.ui.compare_report import CompareReports
 from inspector_app.ui.compare_run import CompareRun
 from inspector_app.ui.compare_totals import toggled_identical
 from inspector_app.ui.diff_tree import DiffTree
@@ -77,6 +78,9 @@ class CompareBody(QWidget):
         layout.addWidget(self.header)
         layout.addWidget(self.splitter, 1)
 
+        self.reports = CompareReports(lambda: (self.comparison, self.mapping), self)
+        self.reports.message.connect(self.message)
+        self.header.report_button.setMenu(self.reports.menu())
         self.run = CompareRun(self)
         self.run.activity_changed.connect(self.activity_changed)
         self.run.compared.connect(self._compared)
@@ -99,6 +103,7 @@ class CompareBody(QWidget):
         self.mapping = mapping
         self._drop_planning()
         self.run.stop()
+        self.reports.stop()
         old, self.comparison = self.comparison, comparison
         left = [self.tree.checkpoint]
         if old is not None:
@@ -114,6 +119,7 @@ class CompareBody(QWidget):
     def stop(self) -> list[Checkpoint]:
         """End everything; returns what was shown."""
         self._drop_planning()
+        self.reports.stop()
         self.run.stop()
         if self.side is not None:
             self.side.stop()

@@ -6,6 +6,7 @@ looked at.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, Qt, QTimer, Signal
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from inspector_app.analysis.stats import StatsProgress, TensorStats
 
 WIDE = 56  # characters: two tables have room
+CLOSE = 0.015  # of the width: such quantiles have one mark
 LABELS_SHARE = 0.24  # of the height, above the bars
 KEPT = 256  # results, so that going back and forth reads nothing again
 REST_MS = 20_000  # after which the process ends: starting another takes half a second
@@ -200,10 +202,10 @@ class HistogramView(QScrollArea):
         """Names and figures: moments, counts (what is not finite first), quantiles."""
         total = values.count + values.nans + values.infinities
         moments = [
-            (self.tr("Minimum"), figure(values.least, 7)),
-            (self.tr("Maximum"), figure(values.most, 7)),
-            (self.tr("Mean"), figure(values.mean, 7)),
-            (self.tr("Std"), figure(values.std, 7)),
+            (self.tr("Minimum"), _defined(values.least)),
+            (self.tr("Maximum"), _defined(values.most)),
+            (self.tr("Mean"), _defined(values.mean)),
+            (self.tr("Std"), _defined(values.std)),
             (self.tr("L2 norm"), figure(values.l2, 7)),
             (self.tr("L1 norm"), figure(values.l1, 7)),
         ]
@@ -218,7 +220,7 @@ class HistogramView(QScrollArea):
         quantiles = [
             (
                 self.tr("Median") if fraction == 0.5 else f"{fraction * 100:g} %",
-                about + figure(value, 7),
+                about + _defined(value),
             )
             for fraction, value in values.quantiles.items()
         ]
@@ -240,6 +242,7 @@ class HistogramView(QScrollArea):
         self._swatch.setVisible(bool(values.zeros))
         counts = np.array(values.counts, float)
         edges = values.edges
+        self.frame.setVisible(bool(len(counts)))
         if not len(counts):
             return
         if edges[0] == edges[-1]:
@@ -285,7 +288,7 @@ class HistogramView(QScrollArea):
             self._mark_quantiles(plot, values, tones)
             top /= 1 - LABELS_SHARE
         axis = plot.getPlotItem().getAxis("left")
-        axis.setTicks(_log_ticks(float(counts.max())) if logarithmic else None)
+        axis.setTicks(log_ticks(float(counts.max())) if logarithmic else None)
         box = plot.getViewBox()
         box.setLimits(yMin=0)
         box.setRange(xRange=(float(edges[0]), float(edges[-1])), yRange=(0, top * 1.04), padding=0)
@@ -297,14 +300,24 @@ class HistogramView(QScrollArea):
     def _mark_quantiles(self, plot: Any, values: Distribution, tones: Any) -> None:
         import pyqtgraph
 
-        for number, (fraction, value) in enumerate(values.quantiles.items()):
-            middle = fraction == 0.5
-            style = Qt.PenStyle.SolidLine if middle else Qt.PenStyle.DashLine
-            colour = tones.series[1]
+        near = CLOSE * (float(values.edges[-1]) - float(values.edges[0]))
+        groups: list[list[float]] = []
+        last = 0.0
+        for fraction, value in values.quantiles.items():
+            if not groups or value - last > near:
+                groups.append([])
+            groups[-1].append(fraction)
+            last = value
+        for number, fractions in enumerate(groups):
+            middle = 0.5 in fractions
             line = pyqtgraph.InfiniteLine(
-                value,
-                pen=pyqtgraph.mkPen(colour, width=2 if middle else 1, style=style),
-                label=self.tr("median") if middle else f"{fraction * 100:g} %",
+                values.quantiles[0.5 if middle else fractions[0]],
+                pen=pyqtgraph.mkPen(
+                    tones.series[1],
+                    width=2 if middle else 1,
+                    style=Qt.PenStyle.SolidLine if middle else Qt.PenStyle.DashLine,
+                ),
+                label=self._label(fractions),
                 # Above the bars, and in steps, since quantiles stand close together.
                 labelOpts={
                     "position": 0.96 - LABELS_SHARE / 3 * (number % 3),
@@ -314,6 +327,13 @@ class HistogramView(QScrollArea):
                 },
             )
             self._add(plot, line)
+
+    def _label(self, fractions: list[float]) -> str:
+        """What a mark is called: one quantile, or several that stand at one place."""
+        if fractions == [0.5]:
+            return self.tr("median")
+        ends = dict.fromkeys((fractions[0], fractions[-1]))
+        return "–".join(f"{100 * fraction:g}" for fraction in ends) + " %"
 
     def range_at(self, position: QPointF) -> str:
         """The bin at a place of the plot, in words."""
@@ -329,6 +349,11 @@ class HistogramView(QScrollArea):
         return f"{figure(low)} … {figure(high)}: {count_text(int(values.counts[number]))}"
 
 
+def _defined(value: float) -> str:
+    """A figure, or a dash where there are too few values for it."""
+    return figure(value, 7) if not math.isnan(value) else "–"
+
+
 def _share(part: int, total: int) -> str:
     return f"{part / total:.2%}" if total else "–"
 
@@ -337,10 +362,8 @@ def _counted(part: int, total: int) -> str:
     return f"{count_text(part)} ({_share(part, total)})" if part else "0"
 
 
-def _log_ticks(most: float) -> list[list[tuple[float, str]]]:
+def log_ticks(most: float) -> list[list[tuple[float, str]]]:
     """Ticks at powers of ten, where counts are drawn as ``log10(count) − log10(0.5)``."""
-    import math
-
     powers = range(int(math.log10(max(most, 1))) + 1)
     step = max(1, len(powers) // 4)
     return [[(power - math.log10(0.5), f"{10**power:,}") for power in powers[::step]], []]
