@@ -37,6 +37,16 @@ def test_both_reports(files: tuple[str, str], tmp_path: Path, capsys: Capture) -
     assert "| C | `fc.bias` | `[2]` | `float32` | 1.000 |" in text.read_text(encoding="utf-8")
 
 
+def test_what_would_match_more_is_said(
+    files: tuple[str, str], tmp_path: Path, capsys: Capture
+) -> None:
+    page, text = tmp_path / "r.html", tmp_path / "r.md"
+    assert run(["diff", *files, "--html", str(page), "--markdown", str(text)]) == 1
+    assert "- 100 % of A's keys match if B's keys lose `module.`.\n" in text.read_text()
+    found = Page(page.read_text(encoding="utf-8"))
+    assert "100 % of A's keys match if B's keys lose module.." in found.texts["li"]
+
+
 def test_a_report_never_replaces_a_checkpoint(
     files: tuple[str, str], tmp_path: Path, capsys: Capture
 ) -> None:

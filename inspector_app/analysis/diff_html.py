@@ -49,6 +49,7 @@ def html_report(comparison: Comparison, options: ReportOptions | None = None) ->
     yield "<h1>Checkpoint comparison</h1>\n"
     yield _files(comparison)
     yield _summary(report)
+    yield _hints(report)
     yield from _layers(report.layers)
     yield from _values(comparison)
     yield from _keys(report)
@@ -131,6 +132,20 @@ def _summary(report: Report) -> str:
         f'</h2><ul class="totals">{"".join(items)}</ul>{bar}'
         f"<p>{escape(load_verdict(report))}</p>"
         f'{f"""<ul class="plain muted">{evidence}</ul>""" if evidence else ""}</section>\n'
+    )
+
+
+def _hints(report: Report) -> str:
+    """What would make more keys match."""
+    if not report.hints:
+        return ""
+    items = "".join(
+        f"<li>{''.join(_code(run.text) if run.quoted else escape(run.text) for run in runs)}</li>"
+        for runs in report.hints
+    )
+    return (
+        '<section aria-labelledby="hints"><h2 id="hints">What would match more keys</h2>'
+        f'<ul class="plain">{items}</ul></section>\n'
     )
 
 

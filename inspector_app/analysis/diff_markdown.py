@@ -48,6 +48,7 @@ def markdown_report(comparison: Comparison, options: ReportOptions | None = None
     yield "# Checkpoint comparison\n\n"
     yield from _files(comparison)
     yield from _summary(report)
+    yield from _hints(report)
     yield from _values(comparison)
     yield from _movers(report.layers)
     yield from _keys(report)
@@ -93,6 +94,15 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"- {sentence}\n"
     if report.evidence:
         yield "\n"
+
+
+def _hints(report: Report) -> Iterator[str]:
+    if not report.hints:
+        return
+    yield "## What would match more keys\n\n"
+    for runs in report.hints:
+        yield f"- {''.join(code(run.text) if run.quoted else run.text for run in runs)}\n"
+    yield "\n"
 
 
 def _values(comparison: Comparison) -> Iterator[str]:

@@ -7,7 +7,7 @@ number that a reader can look at. What is left out is said.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,12 @@ from inspector_app.analysis.comparison import (
     KeyPair,
     Status,
 )
-from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
+from inspector_app.analysis.key_mapping import (
+    NO_MAPPING,
+    KeyMapping,
+    PrefixSuggestion,
+    RenameSuggestion,
+)
 from inspector_app.analysis.layer_changes import LayerChange, layers_of, relative_change
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.report_words import counted, figure, key_text
@@ -45,6 +50,7 @@ class ReportOptions:
         select: globs that the keys were limited to.
         rtol, atol: differences up to atol + rtol·|a| counted as identical.
         most_keys: of the differing ones, as many are listed.
+        prefixes, renames: what would make more keys match, the best first; none was applied.
     """
 
     mapping: KeyMapping = NO_MAPPING
@@ -52,6 +58,15 @@ class ReportOptions:
     rtol: float = 0.0
     atol: float = 0.0
     most_keys: int = MOST_KEYS
+    prefixes: Sequence[PrefixSuggestion] = ()
+    renames: Sequence[RenameSuggestion] = ()
+
+
+class Run(NamedTuple):
+    """Some words of a sentence; `quoted` are those that come from a file."""
+
+    text: str
+    quoted: bool = False
 
 
 class Listing(NamedTuple):
@@ -75,6 +90,7 @@ class Report(NamedTuple):
         evidence: a sentence for each kind of evidence that statuses rest on.
         load: what torch would say, of plain text, with at most `MOST_IN_MESSAGE` keys a list.
         load_counts: how many keys are missing, unexpected and do not fit, all of them.
+        hints: a sentence for each thing that would make more keys match.
         method: what was asked for, in pairs of a word and what it was.
     """
 
@@ -84,6 +100,7 @@ class Report(NamedTuple):
     evidence: list[str]
     load: StrictLoad
     load_counts: tuple[int, int, int]
+    hints: list[list[Run]]
     method: list[tuple[str, str]]
 
 
@@ -101,6 +118,7 @@ def reporting(comparison: Comparison, options: ReportOptions) -> Generator[None,
         evidence,
         _shortened(load),
         (len(load.missing), len(load.unexpected), len(load.mismatched)),
+        _hints(options),
         _method(options),
     )
 
@@ -212,6 +230,26 @@ def load_message(report: Report) -> str:
 def left_out_of_message(report: Report) -> int:
     """How many keys `load_message` leaves out."""
     return sum(max(count - MOST_IN_MESSAGE, 0) for count in report.load_counts)
+
+
+def _hints(options: ReportOptions) -> list[list[Run]]:
+    sentences = []
+    for best in options.prefixes[:1]:
+        runs = [Run(f"{int(100 * best.share)} % of A's keys match if ")]
+        for side, prefix in (("A", best.a_prefix), ("B", best.b_prefix)):
+            if prefix:
+                runs += [Run(f"{side}'s keys lose "), Run(plain(prefix), True), Run(" and ")]
+        for rule in best.rules:
+            runs += [Run("B's keys are mapped "), Run(plain(str(rule)), True), Run(" and ")]
+        sentences.append([*runs[:-1], Run(".")])
+    for each in options.renames[:_MOST_RENAMES]:
+        why = "the same content" if each.evidence == "content" else "a similar name and its shape"
+        own, other = Run(key_text(each.a_key), True), Run(key_text(each.b_key), True)
+        sentences.append([own, Run(" may be "), other, Run(f" in B, which has {why}.")])
+    left = len(options.renames) - _MOST_RENAMES
+    if left > 0:
+        sentences.append([Run(f"{counted(left, 'more key')} may be renamed.")])
+    return sentences
 
 
 def _method(options: ReportOptions) -> list[tuple[str, str]]:

@@ -130,7 +130,7 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
         _compare_bytes(comparison, values, tolerance, line)
     finally:
         line.erase()
-    _write_reports(arguments, comparison, mapping)
+    _write_reports(arguments, comparison, mapping, hints)
     if arguments.json:
         from inspector_app.analysis.diff_json import json_parts
 
@@ -226,7 +226,7 @@ def _refuse_sources(arguments: argparse.Namespace, comparison: Comparison) -> No
 
 
 def _write_reports(
-    arguments: argparse.Namespace, comparison: Comparison, mapping: KeyMapping
+    arguments: argparse.Namespace, comparison: Comparison, mapping: KeyMapping, hints: Hints
 ) -> None:
     """Write the reports; where that fails nothing is left of one, and what was there stays."""
     for kind, path in _reports(arguments):
@@ -236,7 +236,14 @@ def _write_reports(
         from inspector_app.analysis.report_file import writing_report
 
         select = tuple(arguments.select or ())
-        options = ReportOptions(mapping, select, arguments.rtol, arguments.atol)
+        options = ReportOptions(
+            mapping,
+            select,
+            arguments.rtol,
+            arguments.atol,
+            prefixes=hints[0],
+            renames=hints[1],
+        )
         if kind == "html":
             parts = html_report(comparison, options)
         else:

@@ -19,7 +19,12 @@ from inspector_app.analysis.content import measuring
 from inspector_app.analysis.diff import comparing
 from inspector_app.analysis.diff_html import html_report
 from inspector_app.analysis.diff_report import MOST_IN_MESSAGE, MOST_KEYS, ReportOptions
-from inspector_app.analysis.key_mapping import KeyMapping, Rule
+from inspector_app.analysis.key_mapping import (
+    KeyMapping,
+    PrefixSuggestion,
+    RenameSuggestion,
+    Rule,
+)
 from inspector_app.analysis.report_words import LETTERS
 from inspector_app.checkpoint import open_checkpoint
 from tests.analysis.report_samples import HOSTILE, Page, comparison, metrics, pair
@@ -161,7 +166,12 @@ def test_hostile_names_stay_text(name: str) -> None:
     of.pairs[1] = replace(of.pairs[1], error=name)
     of.pairs[3] = replace(of.pairs[3], notes=("renamed", "collides", "device"))
     mapping = KeyMapping((name,), (name,), (Rule("x", name),), ((name, name),))
-    text = "".join(html_report(of, ReportOptions(mapping, (name,), 1e-3, 0.5)))
+    hints = {
+        "prefixes": [PrefixSuggestion(name, name, (Rule(name, name),), 1, 1)],
+        "renames": [RenameSuggestion(name, name, "content", 1.0)] * 2,
+    }
+    options = ReportOptions(mapping, (name,), 1e-3, 0.5, **hints)
+    text = "".join(html_report(of, options))
     is_inert(Page(text))
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
     assert len(text) < 60_000
