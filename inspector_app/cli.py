@@ -149,10 +149,25 @@ def _diff(arguments: argparse.Namespace) -> int:
             gc.enable()
 
 
+def _declare_export(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.export_command import declare
+
+    declare(parser)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.export_command import export
+
+    return FOUND_SOMETHING if export(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
     "diff": Command("compare two checkpoints", _declare_diff, _diff),
+    "export": Command(
+        "export a model, and prove that it computes the same", _declare_export, _export
+    ),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from inspector_app.worker.example_inputs import Call, ExampleInputs
+from inspector_app.worker.example_inputs import Call
+from inspector_app.worker.export import Prepared, Writing, Written
+from inspector_app.worker.export_errors import onnx_failure
+from inspector_app.worker.export_program import dynamic_shapes
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.interpreters import pip_line
-from inspector_app.worker.protocol import DynamicAxis, OnnxOptions, OutputInfo, Progress
+from inspector_app.worker.protocol import OnnxOptions, Progress
 from inspector_app.worker.torch_import import import_package
 from inspector_app.worker.user_errors import failure_of
 
@@ -30,23 +33,6 @@ _DEPRECATED = (
     "The exporter based on TorchScript is deprecated since PyTorch 2.9; it keeps one way "
     "through control flow that depends on values."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What was written.
-
-    Attributes:
-        files: names, the model's first.
-        outputs: of the model, by their names in the graph.
-        operators: of the graph, each with how often it occurs.
-        notes: sentences worth knowing.
-    """
-
-    files: tuple[str, ...]
-    outputs: tuple[OutputInfo, ...]
-    operators: Mapping[str, int]
-    notes: tuple[str, ...] = ()
 
 
 def check_packages(options: OnnxOptions) -> None:
@@ -65,66 +51,35 @@ def check_packages(options: OnnxOptions) -> None:
         )
 
 
-def writing_onnx(
-    module: Any, call: Call, examples: ExampleInputs, options: OnnxOptions, target: Path
-) -> Generator[Progress, None, Written]:
-    """Write `module` to `target`.
-
-    Args:
-        module: an ``nn.Module`` in eval mode.
-        call: how it is called.
-        examples: its inputs.
-        options: how to export.
-        target: the file; external data goes beside it.
+def writing(prepared: Prepared, options: OnnxOptions, path: str) -> Writing:
+    """Write an ONNX model, and its external data beside it where there are such.
 
     Raises:
-        Failure: a package is missing, the model cannot be exported, or the file not written.
+        Failure: a package is missing, or the exporter cannot do it.
     """
-    import torch
-
-    from inspector_app.worker.outputs import output_infos
-
     check_packages(options)
     onnx = import_package("onnx", PURPOSE)
-    call = _in_signature_order(module, call)
-    sizes = examples.traced_sizes()
-    yield Progress("run the model")
-    with torch.no_grad():
-        try:
-            outputs = output_infos(call(module, examples.tensors(0, sizes)))
-        except Exception as error:
-            inputs = ", ".join(f"{each.name} {list(each.shape)}" for each in examples.sized())
-            raise failure_of("forward", error, inputs=inputs) from error
-    if not outputs:
-        raise Failure("no-output", found="nothing")
-    names = _Names.of(call, outputs, options, module)
-    axes = [
-        each for each in examples.inputs.dynamic if each.least is None or each.least != each.most
-    ]
-    yield Progress("export to ONNX")
+    import torch
+
+    target = Path(path)
+    prepared = replace(prepared, call=in_signature_order(prepared.module, prepared.call))
+    names = _Names.of(prepared, options)
     beside = options.external_data == "beside" or (
-        options.external_data == "auto" and _nbytes(module) > MOST_INSIDE
+        options.external_data == "auto" and _nbytes(prepared.module) > MOST_INSIDE
     )
+    yield Progress("export the model")
     write = _write_dynamo if options.exporter == "dynamo" else _write_torchscript
-    with torch.no_grad():
-        notes = write(
-            module, call, examples.tensors(0, sizes), axes, names, options, target, beside
-        )
+    try:
+        with torch.no_grad():
+            notes = write(prepared, names, options, target, beside)
+    except Exception as error:
+        raise onnx_failure(error) from error
     yield Progress("check the ONNX model")
-    graph_model = _checked(onnx, target)
-    notes += _input_notes(graph_model.graph, names, axes, call)
-    files = sorted(each.name for each in target.parent.iterdir() if each.name != target.name)
-    if len(files) > 0 and not beside:
+    model = _checked(onnx, target)
+    notes += _input_notes(model.graph, names, prepared)
+    if not beside and len(list(target.parent.iterdir())) > 1:
         notes.append("The weights lie beside the model: they are too large for one ONNX file.")
-    return Written(
-        (target.name, *files),
-        tuple(
-            OutputInfo(name, each.shape, each.dtype)
-            for name, each in zip(names.outputs, outputs, strict=True)
-        ),
-        operators(graph_model),
-        tuple(notes),
-    )
+    return Written(operators(model), notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +90,30 @@ class _Names:
     outputs: list[str]
 
     @classmethod
-    def of(
-        cls, call: Call, outputs: tuple[OutputInfo, ...], options: OnnxOptions, module: Any
-    ) -> _Names:
-        from inspector_app.worker.outputs import graph_names
-
-        own = [*call.positional, *call.keywords]
+    def of(cls, prepared: Prepared, options: OnnxOptions) -> _Names:
+        own = [*prepared.call.positional, *prepared.call.keywords]
         inputs = _chosen("input", options.input_names, own)
-        # Names of weights are taken: a graph has one table of names.
-        taken = [*inputs, *(name for name, _ in module.named_parameters())]
-        taken += [name for name, _ in module.named_buffers()]
-        given = graph_names((each.name for each in outputs), taken)
-        return cls(inputs, _chosen("output", options.output_names, given))
+        # A graph has one table of names, and the weights are in it.
+        module = prepared.module
+        taken = {*inputs, *(name for name, _ in module.named_parameters())}
+        taken.update(name for name, _ in module.named_buffers())
+        paths = [each.name for each in prepared.outputs]
+        return cls(inputs, _chosen("output", options.output_names, graph_names(paths, taken)))
+
+
+def graph_names(paths: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Paths of outputs as names of a graph's values: ``output_0`` for ``0``, none in `taken`."""
+    used = set(taken)
+    names = []
+    for path in paths:
+        wanted = f"output_{path}" if path[:1].isdigit() else path
+        name, number = wanted, 1
+        while name in used:
+            number += 1
+            name = f"{wanted}_{number}"
+        used.add(name)
+        names.append(name)
+    return names
 
 
 def _chosen(what: str, asked: tuple[str, ...], own: list[str]) -> list[str]:
@@ -159,7 +126,7 @@ def _chosen(what: str, asked: tuple[str, ...], own: list[str]) -> list[str]:
     return list(asked)
 
 
-def _in_signature_order(module: Any, call: Call) -> Call:
+def in_signature_order(module: Any, call: Call) -> Call:
     """Keywords as forward declares them, which is the order of the graph's inputs."""
     try:
         order = list(inspect.signature(module.forward).parameters)
@@ -170,113 +137,73 @@ def _in_signature_order(module: Any, call: Call) -> Call:
     return Call(call.positional, tuple(keywords))
 
 
-def dynamic_shapes(module: Any, call: Call, axes: Iterable[DynamicAxis]) -> dict[str, Any] | None:
-    """What torch.export takes: for each parameter of forward its dynamic axes."""
-    import torch
-
-    dims: dict[str, Any] = {}
-    by_input: dict[str, dict[int, Any]] = {}
-    axes = list(axes)
-    for each in axes:
-        if each.name not in dims:
-            same = [other for other in axes if other.name == each.name]
-            dims[each.name] = torch.export.Dim(
-                each.name,
-                min=max((other.least for other in same if other.least), default=None),
-                max=min((other.most for other in same if other.most), default=None),
-            )
-        by_input.setdefault(each.input, {})[each.axis] = dims[each.name]
-    if not dims:
-        return None
-    shapes = {name: by_input.get(name) for name in (*call.positional, *call.keywords)}
-    bound = inspect.signature(module.forward).bind(*call.args(shapes), **call.kwargs(shapes))
-    return dict(bound.arguments)
-
-
 def _write_dynamo(
-    module: Any,
-    call: Call,
-    tensors: Mapping[str, Any],
-    axes: list[DynamicAxis],
-    names: _Names,
-    options: OnnxOptions,
-    target: Path,
-    beside: bool,
+    prepared: Prepared, names: _Names, options: OnnxOptions, target: Path, beside: bool
 ) -> list[str]:
     import torch
 
-    from inspector_app.worker.export_errors import onnx_failure
-
-    try:
-        program = torch.onnx.export(
-            module,
-            call.args(tensors),
-            kwargs=call.kwargs(tensors) or None,
-            input_names=names.inputs,
-            output_names=names.outputs,
-            opset_version=options.opset,
-            dynamic_shapes=dynamic_shapes(module, call, axes),
-            dynamo=True,
-            optimize=options.optimize,
-            verbose=False,
-        )
-        program.model.metadata_props.update(options.metadata)
-        program.save(str(target), external_data=beside)
-    except Exception as error:
-        raise onnx_failure(error) from error
+    call, tensors = prepared.call, prepared.tensors
+    program = torch.onnx.export(
+        prepared.module,
+        call.args(tensors),
+        kwargs=call.kwargs(tensors) or None,
+        input_names=names.inputs,
+        output_names=names.outputs,
+        opset_version=options.opset,
+        dynamic_shapes=dynamic_shapes(prepared),
+        dynamo=True,
+        optimize=options.optimize,
+        verbose=False,
+    )
+    program.model.metadata_props.update(options.metadata)
+    program.save(str(target), external_data=beside)
     return []
 
 
 def _write_torchscript(
-    module: Any,
-    call: Call,
-    tensors: Mapping[str, Any],
-    axes: list[DynamicAxis],
-    names: _Names,
-    options: OnnxOptions,
-    target: Path,
-    beside: bool,
+    prepared: Prepared, names: _Names, options: OnnxOptions, target: Path, beside: bool
 ) -> list[str]:
     import torch
 
-    from inspector_app.worker.export_errors import onnx_failure
-
-    onnx = import_package("onnx", PURPOSE)
-    own = [*call.positional, *call.keywords]
-    renamed = dict(zip(own, names.inputs, strict=True))
-    dynamic: dict[str, dict[int, str]] = {}
-    for each in axes:
-        dynamic.setdefault(renamed[each.input], {})[each.axis] = each.name
-    arguments = call.args(tensors)
-    keywords = call.kwargs(tensors)
-    try:
-        torch.onnx.export(
-            module,
-            (*arguments, keywords) if keywords else arguments,
-            str(target),
-            input_names=names.inputs,
-            output_names=names.outputs,
-            opset_version=options.opset,
-            dynamic_axes=dynamic or None,
-            do_constant_folding=options.optimize,
-            dynamo=False,
-        )
-        if beside or options.metadata:
-            written = onnx.load(str(target))
-            for key, value in options.metadata.items():
-                written.metadata_props.add(key=key, value=value)
-            for each in target.parent.iterdir():
-                each.unlink()
-            onnx.save_model(
-                written,
-                str(target),
-                save_as_external_data=beside,
-                location=target.name + DATA_SUFFIX,
-                size_threshold=1024,
-            )
-    except Exception as error:
-        raise onnx_failure(error) from error
+    call = prepared.call
+    arguments: tuple[Any, ...] = call.args(prepared.tensors)
+    if call.keywords:
+        arguments = (*arguments, call.kwargs(prepared.tensors))
+    renamed = dict(zip((*call.positional, *call.keywords), names.inputs, strict=True))
+    axes: dict[str, dict[int, str]] = {}
+    for each in prepared.example.inputs.dynamic:
+        axes.setdefault(renamed[each.input], {})[each.axis] = each.name
+    torch.onnx.export(
+        prepared.module,
+        arguments,
+        str(target),
+        input_names=names.inputs,
+        output_names=names.outputs,
+        opset_version=options.opset,
+        dynamic_axes=axes or None,
+        do_constant_folding=options.optimize,
+        dynamo=False,
+    )
+    if beside or options.metadata:
+        _write_again(options, target, beside)
     return [_DEPRECATED]
+
+
+def _write_again(options: OnnxOptions, target: Path, beside: bool) -> None:
+    """The same model with metadata, and its weights inside or in one file beside it."""
+    onnx = import_package("onnx", PURPOSE)
+    model = onnx.load(str(target))
+    for key, value in options.metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    for each in target.parent.iterdir():
+        each.unlink()
+    onnx.save_model(
+        model,
+        str(target),
+        save_as_external_data=beside,
+        location=target.name + DATA_SUFFIX,
+        size_threshold=1024,
+    )
 
 
 def _checked(onnx: Any, target: Path) -> Any:
@@ -289,11 +216,12 @@ def _checked(onnx: Any, target: Path) -> Any:
         raise failure_of("onnx-invalid", error) from error
 
 
-def _input_notes(graph: Any, names: _Names, axes: list[DynamicAxis], call: Call) -> list[str]:
+def _input_notes(graph: Any, names: _Names, prepared: Prepared) -> list[str]:
     """Raise where an axis was fixed; note the inputs that the graph lacks."""
     by_name = {each.name: each for each in graph.input}
+    call = prepared.call
     renamed = dict(zip((*call.positional, *call.keywords), names.inputs, strict=True))
-    for axis in axes:
+    for axis in prepared.example.inputs.dynamic:
         value = by_name.get(renamed[axis.input])
         if value is None:
             continue

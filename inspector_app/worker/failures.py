@@ -153,6 +153,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "forward({signature}) does not take these inputs: {reason}",
         "Name the inputs as forward does.",
     ),
+    "bad-names": (
+        "{given} are no names for the {what}s of the model, which are {own}",
+        "Give each of the {count} a name of its own, or none.",
+    ),
     "bad-axis": (
         "The dynamic axis {axis} is wrong: {reason}",
         "Dynamic axes are written name:0=batch or name:1=sequence:1..512.",
@@ -218,6 +222,10 @@ FAILURES: dict[str, tuple[str, str]] = {
     "not-writable": (
         "{file} cannot be written: {reason}",
         "Choose another folder.",
+    ),
+    "not-deterministic": (
+        "The model gives another {output} each time for the same input, so nothing can be proven",
+        "Let it draw nothing at random in eval mode, or pass training=False to its dropout.",
     ),
     "proof-failed": (
         "The result computes something else: {reason}",

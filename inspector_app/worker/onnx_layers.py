@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from inspector_app.worker.closeness import Bounds, compare
+from inspector_app.worker.failures import Failure
 from inspector_app.worker.onnx_session import OnnxSession
-from inspector_app.worker.outputs import named_tensors
+from inspector_app.worker.outputs import flat
 from inspector_app.worker.torch_import import import_package
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -176,7 +177,10 @@ def _compared(
 
     def watch(name: str, kind: str) -> Callable[..., None]:
         def look(_module: nn.Module, _arguments: object, output: object) -> None:
-            tensors = [(each, tensor.detach().cpu()) for each, tensor in named_tensors(output)]
+            try:
+                tensors = [(each, tensor.detach().cpu()) for each, tensor in flat(output)]
+            except Failure:
+                return  # it gives no tensor
             _clear(seen.suspects, tensors, bounds)
             mine = [values[each] for each in candidates.get(name, ())]
             distance = _distance(tensors, mine, bounds)

@@ -12,10 +12,10 @@ goes the other way in one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from inspector_app.worker.protocol import DynamicAxis, Inputs
+from inspector_app.worker.protocol import DynamicAxis
 
 MOST_SETS = 12
 
@@ -29,27 +29,15 @@ class AxisRange:
     example: int
 
 
-def axis_ranges(inputs: Inputs, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, AxisRange]:
-    """By the axes' names.
-
-    Args:
-        inputs: with their dynamic axes.
-        shapes: of the example, by the inputs' names.
-    """
+def axis_ranges(axes: Iterable[DynamicAxis], example: Mapping[str, int]) -> dict[str, AxisRange]:
+    """The ranges of the axes by their names; `example` has their sizes."""
     ranges: dict[str, AxisRange] = {}
-    for axis in inputs.dynamic:
-        found = _range(axis, shapes[axis.input][axis.axis])
-        known = ranges.get(axis.name)
-        if known is not None:
-            bounds = [each for each in (known.most, found.most) if each is not None]
-            least = max(known.least, found.least)
-            found = AxisRange(least, min(bounds, default=None), known.example)
-        ranges[axis.name] = found
+    for axis in axes:
+        known = ranges.get(axis.name, AxisRange(1, None, example[axis.name]))
+        most = [each for each in (known.most, axis.most) if each is not None]
+        least = max(known.least, axis.least or 0)
+        ranges[axis.name] = AxisRange(least, min(most, default=None), known.example)
     return ranges
-
-
-def _range(axis: DynamicAxis, example: int) -> AxisRange:
-    return AxisRange(1 if axis.least is None else axis.least, axis.most, example)
 
 
 def size_sets(ranges: Mapping[str, AxisRange]) -> Iterator[dict[str, int]]:

@@ -1,0 +1,281 @@
+"""`export`: from a checkpoint to a file that computes the same, through a worker process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from inspector_app.checkpoint.model import Checkpoint, Kind
+from inspector_app.checkpoint.text import plain
+from inspector_app.terminal.command import Trouble
+from inspector_app.terminal.progress_line import ProgressLine, drive
+from inspector_app.worker.export_run import ENDINGS, ExportOutcome, ExportPlan, exporting
+from inspector_app.worker.failures import Failed, Failure
+from inspector_app.worker.input_text import parse_axis, parse_input
+from inspector_app.worker.protocol import (
+    WRAPPERS,
+    ExportedProgramOptions,
+    FormatOptions,
+    Inputs,
+    Log,
+    ModelChoice,
+    ModelSource,
+    OnnxOptions,
+    Progress,
+    ProofSettings,
+    SafetensorsOptions,
+    SourceKind,
+    StateDictOptions,
+    TorchScriptOptions,
+    Weights,
+)
+
+Write = Callable[[Iterable[str]], None]
+_HOLDS_MODEL = ("torchscript", "torch-export")
+_WITHOUT_INPUTS = (SafetensorsOptions, StateDictOptions)
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", metavar="SRC", help="the checkpoint")
+    parser.add_argument(
+        "out", metavar="OUT", help=f"the file to write; its ending says what: {' '.join(ENDINGS)}"
+    )
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--model",
+        metavar="SPEC",
+        help="its class or factory, FILE.py:NAME or package.module:NAME; FILE.py alone for the "
+        "classes of a pickled model; not needed where SRC holds the model or a config.json of "
+        "Hugging Face lies beside it",
+    )
+    model.add_argument(
+        "--model-args", metavar="JSON", default="{}", help="keyword arguments, as an object"
+    )
+    model.add_argument("--section", metavar="S", help="where the weights are in SRC, as a/b")
+    model.add_argument(
+        "--strip-prefix",
+        metavar="P",
+        action="append",
+        default=[],
+        help="keys lose this prefix where more of them match then; may be repeated; what "
+        "DataParallel and torch.compile add is dropped anyway",
+    )
+    model.add_argument(
+        "--map",
+        metavar="REGEX=>REPL",
+        action="append",
+        default=[],
+        help="replace in SRC's keys what matches; may be repeated",
+    )
+    model.add_argument(
+        "--no-strict", action="store_true", help="load what fits, and say what does not"
+    )
+    model.add_argument(
+        "--trust", action="store_true", help="run the code of a pickled model: it may do anything"
+    )
+    model.add_argument(
+        "--python", metavar="INTERPRETER", default="", help="the Python that runs the model"
+    )
+    inputs = parser.add_argument_group("its inputs")
+    inputs.add_argument(
+        "--input",
+        metavar="X",
+        action="append",
+        default=[],
+        help="x:1,3,224,224:float32, ids:1,128:int64:0..30521 or x=@x.npy; may be repeated",
+    )
+    inputs.add_argument(
+        "--dynamic",
+        metavar="AXIS",
+        action="append",
+        default=[],
+        help="x:0=batch or x:1=sequence:1..512; may be repeated",
+    )
+    inputs.add_argument("--seed", type=int, default=0, help="of random inputs")
+    options = parser.add_argument_group("the file")
+    options.add_argument(
+        "--torchscript", choices=("trace", "script"), default="trace", help="how .pt is made"
+    )
+    options.add_argument("--freeze", action="store_true", help="freeze a TorchScript graph")
+    options.add_argument(
+        "--optimize", action="store_true", help="optimize a TorchScript graph for inference"
+    )
+    options.add_argument(
+        "--exporter", choices=("dynamo", "torchscript"), default="dynamo", help="of .onnx"
+    )
+    options.add_argument("--opset", type=int, help="of .onnx")
+    proof = parser.add_argument_group("the proof")
+    proof.add_argument("--no-proof", action="store_true", help="write without comparing")
+    proof.add_argument("--rtol", type=float, help="relative tolerance; that of the dtype if absent")
+    proof.add_argument("--atol", type=float, help="absolute tolerance; that of the dtype if absent")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but what is wrong")
+    parser.add_argument(
+        "--verbose", action="store_true", help="what the model's code prints, and its traceback"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+
+
+def export(arguments: argparse.Namespace, write: Write) -> bool:
+    """Export and print; whether the result differs from the original.
+
+    Raises:
+        CheckpointError: SRC cannot be read.
+        Trouble: it cannot be exported; the sentence has a next step.
+    """
+    visible = not (arguments.no_progress or arguments.quiet)
+    try:
+        options = _options(arguments)
+        inputs = _inputs(arguments)
+    except Failure as failure:
+        raise Trouble(_sentence(failure.failed)) from None
+    if not inputs.specs and not isinstance(options, _WITHOUT_INPUTS):
+        raise Trouble("an --input is needed, such as --input x:1,3,224,224:float32")
+    checkpoint = drive(arguments.file, visible)
+    plan = ExportPlan(
+        model=_model(arguments, checkpoint),
+        inputs=inputs,
+        options=options,
+        target=arguments.out,
+        interpreter=arguments.python,
+        proof=None
+        if arguments.no_proof
+        else ProofSettings(rtol=arguments.rtol, atol=arguments.atol),
+    )
+    outcome = _driven(plan, ProgressLine(visible and not arguments.verbose), arguments.verbose)
+    if outcome.failed is not None:
+        if arguments.verbose and outcome.failed.traceback:
+            print(outcome.failed.traceback, file=sys.stderr)
+        raise Trouble(f"{plain(arguments.file)}: {_sentence(outcome.failed)}")
+    from inspector_app.terminal.export_report import json_parts, text_parts
+
+    if arguments.json:
+        write(json_parts(plan, outcome))
+    elif not arguments.quiet or not outcome.files:
+        write(text_parts(plan, outcome))
+    return not outcome.files
+
+
+def _driven(plan: ExportPlan, line: ProgressLine, verbose: bool) -> ExportOutcome:
+    with closing(exporting(plan)) as steps:
+        try:
+            while True:
+                event = next(steps)
+                if isinstance(event, Progress):
+                    line.show(f"{plain(event.stage)} …")
+                elif isinstance(event, Log) and verbose:
+                    print(plain(event.text, 2_000), file=sys.stderr)
+        except StopIteration as end:
+            outcome: ExportOutcome = end.value
+            return outcome
+        finally:
+            line.erase()
+
+
+def _sentence(failed: Failed) -> str:
+    return f"{failed.cause}. {failed.next_step}"
+
+
+def _options(arguments: argparse.Namespace) -> FormatOptions:
+    kind = ENDINGS.get(Path(arguments.out).suffix.lower())
+    if kind == "onnx":
+        return OnnxOptions(arguments.exporter, arguments.opset)
+    if kind == "torchscript":
+        return TorchScriptOptions(arguments.torchscript, arguments.freeze, arguments.optimize)
+    if kind == "torch-export":
+        return ExportedProgramOptions()
+    if kind == "safetensors":
+        return SafetensorsOptions()
+    if kind == "state-dict":
+        return StateDictOptions()
+    raise Failure("unknown-format", name=arguments.out)
+
+
+def _inputs(arguments: argparse.Namespace) -> Inputs:
+    specs = tuple(parse_input(text) for text in arguments.input)
+    absolute = tuple(_with_absolute_file(spec) for spec in specs)
+    return Inputs(absolute, tuple(map(parse_axis, arguments.dynamic)), arguments.seed)
+
+
+def _with_absolute_file(spec: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(spec, file=os.path.abspath(spec.file)) if spec.file else spec
+
+
+def _model(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelChoice:
+    section = _section(arguments.section, checkpoint)
+    return ModelChoice(
+        checkpoint=os.path.abspath(arguments.file),
+        source=_source(arguments, checkpoint),
+        weights=Weights(
+            section=section,
+            renames=_renames(arguments, checkpoint, section),
+            strip_prefixes=(*arguments.strip_prefix, *WRAPPERS),
+            strict=not arguments.no_strict,
+        ),
+        trust=arguments.trust,
+    )
+
+
+def _source(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelSource:
+    try:
+        given = json.loads(arguments.model_args)
+    except ValueError as error:
+        raise Trouble(f"--model-args: {error}") from None
+    if not isinstance(given, dict):
+        raise Trouble("--model-args is a JSON object such as '{\"width\": 64}'")
+    if arguments.model:
+        if arguments.model.endswith(".py"):
+            return ModelSource(SourceKind.FILE, arguments.model, given)
+        return ModelSource(SourceKind.CODE, arguments.model, given)
+    if checkpoint.format in _HOLDS_MODEL or checkpoint.root.kind == Kind.MODULE:
+        return ModelSource(SourceKind.FILE)
+    folder = arguments.file if os.path.isdir(arguments.file) else os.path.dirname(arguments.file)
+    config = os.path.abspath(os.path.join(folder, "config.json"))
+    if os.path.isfile(config):
+        return ModelSource(SourceKind.TRANSFORMERS, config, given)
+    raise Trouble(
+        f"{plain(arguments.file)}: it holds tensors without a graph; name the class or factory "
+        "that builds the model with --model path/to/model.py:NAME or package.module:NAME"
+    )
+
+
+def _section(text: str | None, checkpoint: Checkpoint) -> tuple[str | int, ...] | None:
+    """The path of the node that is called `text`: keys may have slashes of their own."""
+    if text is None:
+        return None
+    for node in checkpoint.root.walk():
+        if node.name == text:
+            return node.path
+    found = ", ".join("/".join(map(str, each.path)) for each in checkpoint.sections if each.path)
+    raise Trouble(
+        f"--section: there is no {plain(text)}; sections are {plain(found) or 'the root'}"
+    )
+
+
+def _renames(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, section: tuple[str | int, ...] | None
+) -> dict[str, str]:
+    """What --map makes of the section's keys."""
+    if not arguments.map:
+        return {}
+    from inspector_app.analysis.key_mapping import BadRuleError, KeyMapping, Rule
+    from inspector_app.worker.state_dict import default_section
+
+    try:
+        rules = tuple(Rule.parse(text) for text in arguments.map)
+    except BadRuleError as error:
+        raise Trouble(f"--map {error}") from None
+    mapping = KeyMapping(strip_b=tuple(arguments.strip_prefix), rules=rules)
+    path = default_section(checkpoint) if section is None else section
+    node = checkpoint.find(path or ())
+    keys = [str(child.key) for child in node.children] if node is not None else []
+    return {key: mapping.b_key(key) for key in keys}
