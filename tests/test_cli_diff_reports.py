@@ -42,9 +42,9 @@ def test_what_would_match_more_is_said(
 ) -> None:
     page, text = tmp_path / "r.html", tmp_path / "r.md"
     assert run(["diff", *files, "--html", str(page), "--markdown", str(text)]) == 1
-    assert "- 100 % of A's keys match if B's keys lose `module.`.\n" in text.read_text()
+    assert "- 100 % of A's keys match if B's keys lose `module.`\n" in text.read_text()
     found = Page(page.read_text(encoding="utf-8"))
-    assert "100 % of A's keys match if B's keys lose module.." in found.texts["li"]
+    assert "100 % of A's keys match if B's keys lose module." in found.texts["li"]
 
 
 def test_a_report_never_replaces_a_checkpoint(

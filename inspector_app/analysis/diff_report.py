@@ -90,7 +90,8 @@ class Report(NamedTuple):
         evidence: a sentence for each kind of evidence that statuses rest on.
         load: what torch would say, of plain text, with at most `MOST_IN_MESSAGE` keys a list.
         load_counts: how many keys are missing, unexpected and do not fit, all of them.
-        hints: a sentence for each thing that would make more keys match.
+        hints: a line for each thing that would make more keys match. It may end in a prefix,
+            so there is no full stop.
         method: what was asked for, in pairs of a word and what it was.
     """
 
@@ -241,14 +242,14 @@ def _hints(options: ReportOptions) -> list[list[Run]]:
                 runs += [Run(f"{side}'s keys lose "), Run(plain(prefix), True), Run(" and ")]
         for rule in best.rules:
             runs += [Run("B's keys are mapped "), Run(plain(str(rule)), True), Run(" and ")]
-        sentences.append([*runs[:-1], Run(".")])
+        sentences.append(runs[:-1])
     for each in options.renames[:_MOST_RENAMES]:
         why = "the same content" if each.evidence == "content" else "a similar name and its shape"
         own, other = Run(key_text(each.a_key), True), Run(key_text(each.b_key), True)
-        sentences.append([own, Run(" may be "), other, Run(f" in B, which has {why}.")])
+        sentences.append([own, Run(" may be "), other, Run(f" in B, which has {why}")])
     left = len(options.renames) - _MOST_RENAMES
     if left > 0:
-        sentences.append([Run(f"{counted(left, 'more key')} may be renamed.")])
+        sentences.append([Run(f"{counted(left, 'more key')} may be renamed")])
     return sentences
 
 
