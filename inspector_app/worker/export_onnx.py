@@ -7,6 +7,7 @@ Everything is written under the names that the files will keep: the model refers
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -204,6 +205,16 @@ def _write_again(options: OnnxOptions, target: Path, beside: bool) -> None:
         location=target.name + DATA_SUFFIX,
         size_threshold=1024,
     )
+    _as_others_are(target.parent)
+
+
+def _as_others_are(folder: Path) -> None:
+    """Some versions of onnx write external data for their owner's eyes alone; elsewhere who
+    may read a file is decided by the umask."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for each in folder.iterdir():
+        each.chmod(0o666 & ~mask)
 
 
 def _checked(onnx: Any, target: Path) -> Any:

@@ -192,7 +192,8 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     "export-fails": (
         "torch.export cannot follow the model: {error}",
-        "See the details; a trace may do where control flow depends on values.",
+        "TorchScript by script keeps control flow that depends on values, or write it with "
+        "torch.where or torch.cond.",
     ),
     "axis-not-dynamic": (
         "The model fixes a dynamic axis: {reason}",

@@ -91,16 +91,16 @@ def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, lis
         graph: ``onnx.GraphProto``.
         modules: by qualified name; "" is the model itself, which gets none.
     """
-    scopes = {id(node): _scope(node, modules) for node in graph.node}
+    nodes = [(node, _scope(node, modules)) for node in graph.node]
     users: dict[str, list[str]] = {}
-    for node in graph.node:
+    for node, scope in nodes:
         for name in node.input:
-            users.setdefault(name, []).append(scopes[id(node)])
+            users.setdefault(name, []).append(scope)
     graph_outputs = {each.name for each in graph.output}
     found: dict[str, list[str]] = {}
-    for node in graph.node:
+    for node, own in nodes:
         for name in filter(None, node.output):
-            for scope in _and_above(scopes[id(node)]):
+            for scope in _and_above(own):
                 outside = any(not _within(user, scope) for user in users.get(name, ()))
                 if outside or name in graph_outputs:
                     found.setdefault(scope, []).append(name)
