@@ -262,5 +262,6 @@ class Work:
 
 
 def _nbytes(tensor: TensorInfo) -> int:
+    """How much is to be read, for progress: a hostile file claims more than a float can say."""
     held = stored(tensor)
-    return held.nbytes if held.storage is not None else 0
+    return min(held.nbytes, held.storage.nbytes, 1 << 60) if held.storage is not None else 0
