@@ -126,8 +126,10 @@ def small_tree(tmp_path: Path) -> Path:
     for folder in ("", "checkpoint", "analysis", "worker", "terminal", "ui"):
         (package / folder).mkdir()
         (package / folder / "__init__.py").touch()
-    for module in ("__main__", "cli", "worker/client", "worker/main", "ui/window"):
+    for module in ("__main__", "cli", "ui/window"):
         (package / f"{module}.py").touch()
+    for path in modules(PACKAGE, "worker"):  # a contract names some of them
+        (package / "worker" / path.name).touch()
     (package / "checkpoint/onnx.py").write_text("def read():\n    import onnx\n")
     (package / "analysis/kernels.py").write_text("import numba\n")
     (package / "ui/tree.py").write_text(
@@ -152,6 +154,8 @@ def test_small_tree_keeps_the_rule(small_tree: Path) -> None:
         ("analysis/diff.py", "import numba", "analysis:"),
         ("worker/export.py", "from PySide6 import QtCore", "worker:"),
         ("worker/export.py", "from inspector_app.analysis import kernels", "worker:"),
+        ("worker/client.py", "def start():\n    import torch", "worker's side"),
+        ("ui/tree.py", "from inspector_app.worker import export", "ui:"),
         ("ui/tree.py", "def view():\n    import torch", "ui:"),
         ("ui/tree.py", "from inspector_app.worker import main", "ui:"),
         ("ui/tree.py", "from inspector_app import cli", "ui:"),

@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from inspector_app.checkpoint.model import Checkpoint, Kind
+from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.command import Trouble
 from inspector_app.terminal.progress_line import ProgressLine, drive
@@ -23,6 +23,7 @@ from inspector_app.worker.protocol import (
     ExportedProgramOptions,
     FormatOptions,
     Inputs,
+    InputSpec,
     Log,
     ModelChoice,
     ModelSource,
@@ -35,9 +36,9 @@ from inspector_app.worker.protocol import (
     TorchScriptOptions,
     Weights,
 )
+from inspector_app.worker.suggestions import default_section, suggested_source
 
 Write = Callable[[Iterable[str]], None]
-_HOLDS_MODEL = ("torchscript", "torch-export")
 _WITHOUT_INPUTS = (SafetensorsOptions, StateDictOptions)
 
 
@@ -204,9 +205,7 @@ def _inputs(arguments: argparse.Namespace) -> Inputs:
     return Inputs(absolute, tuple(map(parse_axis, arguments.dynamic)), arguments.seed)
 
 
-def _with_absolute_file(spec: Any) -> Any:
-    from dataclasses import replace
-
+def _with_absolute_file(spec: InputSpec) -> InputSpec:
     return replace(spec, file=os.path.abspath(spec.file)) if spec.file else spec
 
 
@@ -236,12 +235,9 @@ def _source(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelSourc
         if arguments.model.endswith(".py"):
             return ModelSource(SourceKind.FILE, arguments.model, given)
         return ModelSource(SourceKind.CODE, arguments.model, given)
-    if checkpoint.format in _HOLDS_MODEL or checkpoint.root.kind == Kind.MODULE:
-        return ModelSource(SourceKind.FILE)
-    folder = arguments.file if os.path.isdir(arguments.file) else os.path.dirname(arguments.file)
-    config = os.path.abspath(os.path.join(folder, "config.json"))
-    if os.path.isfile(config):
-        return ModelSource(SourceKind.TRANSFORMERS, config, given)
+    suggested = suggested_source(checkpoint)
+    if suggested is not None:
+        return replace(suggested, arguments=given)
     raise Trouble(
         f"{plain(arguments.file)}: it holds tensors without a graph; name the class or factory "
         "that builds the model with --model path/to/model.py:NAME or package.module:NAME"
@@ -268,7 +264,6 @@ def _renames(
     if not arguments.map:
         return {}
     from inspector_app.analysis.key_mapping import BadRuleError, KeyMapping, Rule
-    from inspector_app.worker.state_dict import default_section
 
     try:
         rules = tuple(Rule.parse(text) for text in arguments.map)

@@ -18,13 +18,14 @@ from typing import Any
 
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.errors import CheckpointError
-from inspector_app.checkpoint.model import Checkpoint, Kind
+from inspector_app.checkpoint.model import Checkpoint, Kind, TreePath
 from inspector_app.worker.code_source import build, load_source
 from inspector_app.worker.consent import globals_that_run, listed
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.loading import demand, load
 from inspector_app.worker.protocol import LoadReport, ModelChoice, Progress, SourceKind
 from inspector_app.worker.state_dict import read_state_dict
+from inspector_app.worker.suggestions import config_beside, pickled_model
 from inspector_app.worker.torch_import import import_package, import_torch
 from inspector_app.worker.user_errors import failure_of, one_line
 
@@ -118,14 +119,16 @@ def _from_file(checkpoint: Checkpoint, choice: ModelChoice) -> Model:
         with _loading(path):
             program = torch.export.load(path)
         return Model(program.module(), form="torch-export")
-    node = checkpoint.find(choice.weights.section or ())
-    if node is None or node.kind != Kind.MODULE:
+    section = choice.weights.section
+    where = pickled_model(checkpoint) if section is None else tuple(section)
+    node = None if where is None else checkpoint.find(where)
+    if where is None or node is None or node.kind != Kind.MODULE:
         raise Failure("no-model-in-file", file=path, found=_what(checkpoint))
     _demand_consent(checkpoint, choice)
-    return Model(_unpickled(checkpoint, choice))
+    return Model(_unpickled(checkpoint, choice, where))
 
 
-def _unpickled(checkpoint: Checkpoint, choice: ModelChoice) -> Any:
+def _unpickled(checkpoint: Checkpoint, choice: ModelChoice, where: TreePath) -> Any:
     import torch
 
     if choice.source.spec:
@@ -142,8 +145,8 @@ def _unpickled(checkpoint: Checkpoint, choice: ModelChoice) -> Any:
         ) from error
     except Exception as error:
         raise failure_of("file-not-loaded", error, file=checkpoint.path) from error
-    for key in choice.weights.section or ():
-        value = getattr(value, key) if not hasattr(value, "__getitem__") else value[key]
+    for key in where:
+        value = value[key] if hasattr(value, "__getitem__") else getattr(value, str(key))
     return value
 
 
@@ -182,7 +185,7 @@ def _what(checkpoint: Checkpoint) -> str:
 
 
 def _from_transformers(checkpoint: Checkpoint, choice: ModelChoice) -> Model:
-    file = choice.source.spec or _config_beside(checkpoint.path)
+    file = choice.source.spec or config_beside(checkpoint.path)
     try:
         config = json.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
@@ -224,11 +227,6 @@ def _architecture(transformers: Any, config: Any, choice: ModelChoice) -> Any:
         name=name,
         known="other architectures; a newer transformers may have this one",
     )
-
-
-def _config_beside(path: str) -> str:
-    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
-    return os.path.join(folder, "config.json")
 
 
 def _auto_map(value: object) -> str:

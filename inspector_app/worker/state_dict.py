@@ -17,28 +17,18 @@ from inspector_app.checkpoint.errors import CheckpointError, NoValues
 from inspector_app.checkpoint.limits import DEFAULT
 from inspector_app.checkpoint.model import (
     Checkpoint,
-    Kind,
     Node,
-    SectionKind,
     StorageRef,
     TensorInfo,
 )
 from inspector_app.checkpoint.storage_bytes import StorageBytes
 from inspector_app.checkpoint.value_decoders import VarintDecoder
 from inspector_app.worker.failures import Failure
+from inspector_app.worker.suggestions import default_section
 from inspector_app.worker.user_errors import failure_of
 
 _TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
 _PART = 1 << 24  # bytes that are read at once
-
-
-def default_section(checkpoint: Checkpoint) -> tuple[str | int, ...] | None:
-    """The path of the first model section, or of the first average where there is none."""
-    for kind in (SectionKind.MODEL, SectionKind.EMA):
-        for section in checkpoint.sections:
-            if section.kind == kind:
-                return section.path
-    return None
 
 
 def read_state_dict(checkpoint: Checkpoint, section: Sequence[str | int] | None) -> dict[str, Any]:
@@ -181,8 +171,3 @@ class _Storages:
                 else torch.empty(0, dtype=torch.uint8)
             )
         return self._read[name]
-
-
-def holds_model(node: Node) -> bool:
-    """Whether a whole ``nn.Module`` was pickled here."""
-    return node.kind == Kind.MODULE

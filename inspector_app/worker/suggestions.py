@@ -1,0 +1,45 @@
+"""What to begin with for a checkpoint: its weights' section, and where its model may come from.
+
+Standard library only: window, command line and worker ask alike.
+"""
+
+from __future__ import annotations
+
+import os
+
+from inspector_app.checkpoint.model import Checkpoint, Kind, SectionKind, TreePath
+from inspector_app.worker.protocol import ModelSource, SourceKind
+
+_HOLDS_GRAPH = ("torchscript", "torch-export")
+
+
+def default_section(checkpoint: Checkpoint) -> TreePath | None:
+    """The path of the first model section, or of the first average where there is none."""
+    for kind in (SectionKind.MODEL, SectionKind.EMA):
+        for section in checkpoint.sections:
+            if section.kind == kind:
+                return section.path
+    return None
+
+
+def pickled_model(checkpoint: Checkpoint) -> TreePath | None:
+    """The path of a whole pickled ``nn.Module``: at the root, or right below it."""
+    for node in (checkpoint.root, *checkpoint.root.children[:1_000]):
+        if node.kind == Kind.MODULE:
+            return node.path
+    return None
+
+
+def suggested_source(checkpoint: Checkpoint) -> ModelSource | None:
+    """The file itself if it holds the model, or the config.json of Hugging Face beside it;
+    None where the model's code has to be named."""
+    if checkpoint.format in _HOLDS_GRAPH or pickled_model(checkpoint) is not None:
+        return ModelSource(SourceKind.FILE)
+    config = config_beside(checkpoint.path)
+    return ModelSource(SourceKind.TRANSFORMERS, config) if os.path.isfile(config) else None
+
+
+def config_beside(path: str) -> str:
+    """Where a Hugging Face model has its config.json."""
+    folder = path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path))
+    return os.path.join(os.path.abspath(folder), "config.json")
