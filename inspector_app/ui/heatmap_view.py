@@ -9,12 +9,14 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.slices import Plane
 from inspector_app.ui import plot_style
+from inspector_app.ui.cell_words import cell_words
 from inspector_app.ui.colour_scale import ColourScale
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_widgets import MutedLabel
-from inspector_app.ui.value_source import ValueSource, figure
+from inspector_app.ui.value_source import ValueSource
 
 if TYPE_CHECKING:
     from inspector_app.analysis.decimate import Picture
@@ -58,6 +60,7 @@ class HeatmapView(QWidget):
         self._readout.setWordWrap(True)
         self._legend = ColourScale()
         self._scale = MutedLabel()
+        self._scale.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._scale.setWordWrap(True)
         self.frame = plot_style.PlotFrame(self.tr("Picture of the values"), counts="bottom left")
         self.frame.restyled.connect(self._paint)
@@ -69,11 +72,12 @@ class HeatmapView(QWidget):
         row.setSpacing(10)
         row.addWidget(self._how)
         row.addWidget(self._legend)
-        row.addWidget(self._scale, 1)
+        row.addStretch()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(row)
+        layout.addWidget(self._scale)
         layout.addWidget(self.frame, 1)
         layout.addWidget(self._readout)
 
@@ -88,7 +92,10 @@ class HeatmapView(QWidget):
         plane = source.plane if source is not None else None
         if source is None or plane is None or not (len(plane.rows) and len(plane.columns)):
             self._whole = None
-            self._scale.setText(self.tr("There are no values to show.") if source else "")
+            self._say(self.tr("There are no values to show.") if source else "")
+            self._legend.set_level(0.0)
+            self._how.hide()
+            self.frame.setVisible(source is None)
             self._readout.clear()
             if "plot" in self.frame.__dict__:
                 self.frame.plot.clear()
@@ -98,6 +105,7 @@ class HeatmapView(QWidget):
 
         self._plane = _lying(plane)
         self._how.setVisible(not self._is_line)
+        self.frame.show()
         height, width = (1, LINE_POINTS) if self._is_line else (HEIGHT, WIDTH)
         how = "max-abs" if self._is_line else self._how.currentData()
         self._fresh = True
@@ -142,7 +150,12 @@ class HeatmapView(QWidget):
             self._name_places("left", None)
             self._name_places("bottom", self._plane.columns, shift=0.0)
             box.setLimits(
-                xMin=-0.5, xMax=columns - 0.5, yMin=None, yMax=None, minXRange=3, minYRange=None
+                xMin=-0.5,
+                xMax=columns - 0.5,
+                yMin=None,
+                yMax=None,
+                minXRange=min(columns, 3),
+                minYRange=None,
             )
             assert self._whole is not None
             heights = plot_style.heights(self._whole.least, self._whole.most)
@@ -298,8 +311,12 @@ class HeatmapView(QWidget):
         if not self._is_line and not self._level and bad < picture.values.size:
             words.append(self.tr("all 0"))
         if bad and picture.done == 1:
-            words.append(self.tr("pink NaN or Inf ({count})").format(count=bad))
-        self._scale.setText(" · ".join(words))
+            words.append(self.tr("pink NaN or Inf ({count})").format(count=count_text(bad)))
+        self._say(" · ".join(words))
+
+    def _say(self, words: str) -> None:
+        self._scale.setText(words)
+        self._scale.setVisible(bool(words))
 
     # --- the value under the pointer
 
@@ -358,30 +375,8 @@ class HeatmapView(QWidget):
         i = int(np.searchsorted(picture.row_edges, row - top, side="right")) - 1
         j = int(np.searchsorted(picture.column_edges, column - left, side="right")) - 1
         i, j = min(i, picture.values.shape[0] - 1), min(j, picture.values.shape[1] - 1)
-        bounds = (
-            (int(picture.row_edges[i]) + top, int(picture.row_edges[i + 1]) + top - 1),
-            (int(picture.column_edges[j]) + left, int(picture.column_edges[j + 1]) + left - 1),
-        )
-        self._readout.setText(self._words(picture, i, j, bounds))
-
-    def _words(
-        self, picture: Picture, i: int, j: int, bounds: tuple[tuple[int, int], tuple[int, int]]
-    ) -> str:
-        (top, bottom), (left, right) = bounds
-        first, last = self._plane.place(top, left), self._plane.place(bottom, right)
-        index = ", ".join(
-            str(a) if a == b else f"{a}…{b}" for a, b in zip(first, last, strict=True)
-        )
-        value = float(picture.values[i, j])
-        if first == last or picture.done < 1:
-            return f"[{index}]: {figure(value, 7)}"
-        if self._is_line:
-            least, most = float(picture.least[i, j]), float(picture.most[i, j])
-            return self.tr("[{index}]: from {least} to {most}").format(
-                index=index, least=figure(least, 7), most=figure(most, 7)
-            )
-        what = self._how.currentText()
-        return f"[{index}]: {what.lower()} {figure(value, 7)}"
+        what = "" if self._is_line else self._how.currentText()
+        self._readout.setText(cell_words(self._plane, picture, (i, j), (top, left), what))
 
 
 def _lying(plane: Plane) -> Plane:

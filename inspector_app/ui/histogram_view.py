@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from inspector_app.analysis.distribution import Distribution
     from inspector_app.analysis.stats import StatsProgress, TensorStats
 
-WIDE = 56  # characters: two tables have room
+WIDE = 66  # characters: two tables have room
 CLOSE = 0.015  # of the width: such quantiles have one mark
 LABELS_SHARE = 0.24  # of the height, above the bars
 KEPT = 256  # results, so that going back and forth reads nothing again
@@ -351,7 +351,8 @@ class HistogramView(QScrollArea):
 
 def _defined(value: float) -> str:
     """A figure, or a dash where there are too few values for it."""
-    return figure(value, 7) if not math.isnan(value) else "–"
+    # Adding 0 makes 0 of −0, which is the same to a median.
+    return figure(value + 0, 7) if not math.isnan(value) else "–"
 
 
 def _share(part: int, total: int) -> str:

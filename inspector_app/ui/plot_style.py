@@ -13,6 +13,7 @@ from PySide6.QtCore import QEvent, QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPalette, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import theme
 
 # From the most negative to the most positive. Blue against orange is told apart with any
@@ -123,9 +124,9 @@ def _counting_axis() -> Any:
                 return super().tickStrings(values, scale, spacing)
             places = [round(value - self.shift) for value in values]
             if self.names is None:
-                return list(map(str, places))
+                return list(map(count_text, places))
             names, count = self.names, len(self.names)
-            return [str(names[place]) if 0 <= place < count else "" for place in places]
+            return [count_text(names[place]) if 0 <= place < count else "" for place in places]
 
     return CountingAxis
 
