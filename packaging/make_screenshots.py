@@ -38,7 +38,7 @@ WIDE, TALL = 1560, 840  # for all columns, and all charts
 PATIENCE_MS = 30_000
 # Which page of the tensor pane is painted, of which tensor of the sample.
 PANES = {
-    "values": (tensor_pane.VALUES, "features.4.weight"),
+    "values": (tensor_pane.VALUES, "classifier.1.weight"),
     "picture": (tensor_pane.PICTURE, "classifier.1.weight"),
     "line": (tensor_pane.PICTURE, "classifier.1.bias"),
     "kernels": (tensor_pane.KERNELS, "features.4.weight"),
