@@ -82,6 +82,7 @@ class ChangesPage(QScrollArea):
         self._redraw.stop()
         self._drop_steps()
         self._comparison = None
+        self._chosen = []
 
     def facts(self) -> dict[str, str]:
         """What is said besides the chart."""

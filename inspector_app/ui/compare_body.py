@@ -81,6 +81,10 @@ class CompareBody(QWidget):
         self.reports = CompareReports(lambda: (self.comparison, self.mapping), self)
         self.reports.message.connect(self.message)
         self.header.report_button.setMenu(self.reports.menu())
+        self._painted = QTimer(self)
+        self._painted.setSingleShot(True)
+        self._painted.setInterval(AFTER_PAINT_MS)
+        self._painted.timeout.connect(self._after_painting)
         self.run = CompareRun(self)
         self.run.activity_changed.connect(self.activity_changed)
         self.run.compared.connect(self._compared)
@@ -101,9 +105,7 @@ class CompareBody(QWidget):
         Returns what is shown no more after that.
         """
         self.mapping = mapping
-        self._drop_planning()
-        self.run.stop()
-        self.reports.stop()
+        self._stop_work()
         old, self.comparison = self.comparison, comparison
         left = [self.tree.checkpoint]
         if old is not None:
@@ -118,27 +120,32 @@ class CompareBody(QWidget):
 
     def stop(self) -> list[Checkpoint]:
         """End everything; returns what was shown."""
-        self._drop_planning()
-        self.reports.stop()
-        self.run.stop()
+        self._stop_work()
         if self.side is not None:
             self.side.stop()
         found = [self.tree.stop()]
-        if self.comparison is not None:
-            found += [self.comparison.a, self.comparison.b]
+        comparison, self.comparison = self.comparison, None
+        self.selected = None
+        if comparison is not None:
+            found += [comparison.a, comparison.b]
         return [each for each in found if each is not None]
 
+    def _stop_work(self) -> None:
+        self._painted.stop()
+        self._drop_planning()
+        self.reports.stop()
+        self.run.stop()
+
     def _tree_loaded(self) -> None:
-        self.is_building = False
         self._show_totals()
         self.shown.emit()
         self.state_changed.emit()
-        QTimer.singleShot(AFTER_PAINT_MS, self, self._after_painting)
+        self._painted.start()
 
     def _after_painting(self) -> None:
         comparison = self.comparison
-        if comparison is None or self.is_building:
-            return
+        assert comparison is not None
+        self.is_building = False
         if self.side is None:
             self._make_side()
         assert self.side is not None

@@ -120,8 +120,10 @@ class DiffTree(CheckpointTree):
     def stop(self) -> Checkpoint | None:
         """End everything; returns the tree's nodes, to be taken apart."""
         self._pairing.cancel()
-        self._arranger.cancel()
-        return self.checkpoint
+        self._arranger.forget()
+        self._checkpoint = self._menu.checkpoint = None
+        shown, self.checkpoint = self.checkpoint, None
+        return shown
 
     def _paired(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint

@@ -65,6 +65,7 @@ class KeySuggestions(QObject):
     def stop(self) -> None:
         """End looking."""
         self._work.stop()
+        self.comparison = None
 
     @property
     def is_looking(self) -> bool:

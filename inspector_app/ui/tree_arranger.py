@@ -259,6 +259,13 @@ class TreeArranger(QObject):
         """Drop what is being made; the screen stays as it is."""
         self._work.cancel()
 
+    def forget(self) -> None:
+        """The tree is shown no more: hold none of its nodes."""
+        self.cancel()
+        self._naming.cancel()
+        self._names = self._order = self.found = None
+        self.model.set_rows(None, VisibleRows(TreeRows()))
+
     def _say_loaded(self) -> None:
         self.loaded.emit()
         if self.query and not self._searched:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from comparison_waiting import wait_for_comparison
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -66,3 +67,15 @@ def opened(qtbot, window) -> Callable:
         return tab
 
     return open_file
+
+
+@pytest.fixture
+def compared(qtbot, window) -> Callable:
+    """Compares two files and waits until everything is known, or the error is shown."""
+
+    def compare_files(a: Path | str, b: Path | str):
+        tab = window.compare(str(a), str(b))
+        wait_for_comparison(qtbot, tab)
+        return tab
+
+    return compare_files
