@@ -234,6 +234,18 @@ def test_text_of_every_status(tmp_path: Path) -> None:
     assert all(len(line) <= 60 + 9 for line in coloured.splitlines()[3:-1])
 
 
+def test_text_of_values(tmp_path: Path) -> None:
+    state = nn.Linear(2, 2).state_dict()
+    a = {"model": state, "x": [1, 2], "name": "old", "c": {"k": 1}}
+    b = {"model": state, "x": [1, 2, 3], "name": "new", "c": {}}
+    text = "".join(text_parts(compared(tmp_path, a, b), ([], []), Style()))
+    assert text.split("\n\n")[1].splitlines() == [
+        "V x  [1, 2] -> [1, 2, 3]",
+        "V name  'old' -> 'new'",
+        "V c/k  1 -> (absent)",
+    ]
+
+
 def test_hints(tmp_path: Path, capsys: Capture) -> None:
     state = nn.Linear(9, 9).state_dict() | {"head.weight": torch.rand(7, 7)}
     a = saved(tmp_path / "a.pth", state)

@@ -110,12 +110,20 @@ class KeyPair:
     error: str = ""
 
 
+class Words(str):
+    """Text that describes a value and is not the value itself: ``[1, 2, …] (300)``. It is shown
+    without quotes."""
+
+    __slots__ = ()
+
+
 class ValueDifference(NamedTuple):
     """A value outside tensors that differs: ``epoch`` 10 and 20.
 
     Attributes:
         path: where it stands in A, or in B where A lacks it.
-        a, b: None, bool, int, float or text; `ABSENT` where a file has no such entry.
+        a, b: None, bool, int, float, text, or `Words` for what is none of them; `ABSENT`
+            where a file has no such entry.
     """
 
     path: TreePath

@@ -166,7 +166,7 @@ class _Pairing:
         """The pairs of some tensors of A."""
         side = self._sides.get(part)
         if side is None:
-            self._left_out["a", part.path] += len(places)
+            self._leave_out_part("a", part, places)
             return
         main, maps = side.match.main, self._maps(part) and bool(self._mapping.strip_a)
         index, taken, others = side.index, side.taken, side.match.b.tensors
@@ -191,7 +191,7 @@ class _Pairing:
         """The pairs of those of some tensors of B that A has no key for."""
         side = self._sides_of_b.get(part)
         if side is None:
-            self._left_out["b", part.path] += len(places)
+            self._leave_out_part("b", part, places)
             return
         for place in places:
             if side.taken[place]:
@@ -205,6 +205,13 @@ class _Pairing:
             notes = ("collides",) if collides else ()
             pair = KeyPair(text, part.kind, None, tensor, Status.UNEXPECTED, notes=notes)
             self._comparison.pairs.append(pair)
+
+    def _leave_out_part(self, side: str, part: Part, places: range) -> None:
+        """Count tensors of a part that the other file lacks."""
+        if part.section is not None:
+            self._left_out[side, part.path] += len(places)
+        else:
+            self._left_out.update((side, part.tensors[place].path[:1]) for place in places)
 
     def _leave_out(self, side: str, tensor: TensorInfo) -> bool:
         """Whether a tensor outside any section belongs to a part that the other file lacks."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from inspector_app.analysis.comparison import ABSENT, KeyPair, Metrics, Status
+from inspector_app.analysis.comparison import ABSENT, KeyPair, Metrics, Status, Words
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import TensorInfo, TreePath
 from inspector_app.checkpoint.text import plain
@@ -157,6 +157,8 @@ def value_text(value: Any) -> str:
     """A value outside tensors as Python writes it, cut to a few lines."""
     if value is ABSENT:
         return "(absent)"
+    if isinstance(value, Words):
+        return plain(value, 4 * _LONGEST_TEXT)
     if isinstance(value, str):
         return plain(repr(value[:_LONGEST_TEXT]), 4 * _LONGEST_TEXT) + (
             f"… ({count_text(len(value))} characters)" if len(value) > _LONGEST_TEXT else ""

@@ -72,12 +72,21 @@ class Parts:
     def sort(self, tensors: list[TensorInfo]) -> Generator[Progress, None, None]:
         """Put each tensor into the innermost section that it lies in."""
         above: dict[Node | None, tuple[Part, TreePath]] = {}
+        # A generator's state is a section that is a single tensor.
+        alone = {node for node in self._of_node if isinstance(node, TensorInfo)}
         part, first = self.outside, 0
         prefix: TreePath = ()
         last: object = self  # no tensor's parent
         for start in range(0, len(tensors), _SLICE):
             for tensor in tensors[start : start + _SLICE]:
                 parent = tensor.parent
+                if alone and tensor in alone:
+                    self._end_run(part, first)
+                    part, prefix = self._of_node[tensor], ()
+                    first, last = 0, self
+                    part.keys.append(())
+                    part.tensors.append(tensor)
+                    continue
                 if parent is not last:
                     last = parent
                     found = above.get(parent)
@@ -123,7 +132,8 @@ def match_parts(a: Parts, b: Parts) -> list[Matched]:
     """The parts of A with those of B, the two models first.
 
     Sections belong together that have one path and one kind; what is left, by kind, where
-    both files have equally many of it. What lies outside any section comes last.
+    both files have equally many of it. What lies outside any section comes last, where both
+    files have room for it.
     """
     main = _models(a, b)
     pairs = [Matched(*main, main=True)] if main else []
@@ -145,7 +155,8 @@ def match_parts(a: Parts, b: Parts) -> list[Matched]:
     for ours, others in rest.values():
         if len(ours) == len(others):
             pairs += [Matched(one, two, False) for one, two in zip(ours, others, strict=True)]
-    if not main or (main[0] is not a.outside and main[1] is not b.outside):
+    # A bare state_dict has no place for what somebody put beside a model.
+    if not main or (main[0].path and main[1].path):
         pairs.append(Matched(a.outside, b.outside, not main))
     return pairs
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from math import isnan
 from typing import Any, NamedTuple
 
-from inspector_app.analysis.comparison import ABSENT, ValueDifference
+from inspector_app.analysis.comparison import ABSENT, ValueDifference, Words
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.state_dict_keys import METADATA
 from inspector_app.checkpoint.model import ArrayInfo, Kind, Node, PathElement, Progress
@@ -114,7 +114,8 @@ def _compare(walk: Walk, found: Findings) -> list[Walk] | None:
         _compare_items(a, b, items, others, found)
         return []
     if a.kind == b.kind == Kind.OBJECT and a.type_name != b.type_name:
-        found.differences.append(ValueDifference(a.path, a.type_name, b.type_name))
+        names = (Words(a.type_name), Words(b.type_name))
+        found.differences.append(ValueDifference(a.path, *names))
     return None
 
 
@@ -197,7 +198,7 @@ def _compare_arrays(a: Node, b: Node, found: Findings) -> None:
     elif one.data is None or two.data is None or one.fortran != two.fortran:
         found.unknown.append(a)
     elif one.data != two.data:
-        texts = (f"{shown(a)} (A's values)", f"{shown(b)} (B's values)")
+        texts = (Words(f"{shown(a)}, {side}'s values") for side in "AB")
         found.differences.append(ValueDifference(a.path, *texts))
 
 
@@ -253,34 +254,34 @@ def shown(node: Node) -> Any:
     if node.kind == Kind.SCALAR and type(node.value) in _SCALARS:
         return _value(node.value)
     if isinstance(node.value, BytesPlace):
-        return f"{node.value.kind} of {count_text(node.value.nbytes)} bytes"
+        return Words(f"{node.value.kind} of {count_text(node.value.nbytes)} bytes")
     if node.kind == Kind.ARRAY and isinstance(node.value, ArrayInfo):
         sizes = ", ".join(map(count_text, node.value.shape[:_NAMED_ITEMS]))
-        return f"array [{sizes}] {node.value.dtype}"
+        return Words(f"array [{sizes}] {node.value.dtype}")
     if node.kind == Kind.STORAGE:
-        return f"storage of {count_text(node.value.nbytes)} bytes, {node.type_name}"
+        return Words(f"storage of {count_text(node.value.nbytes)} bytes, {node.type_name}")
     items = _plain_items(node)
     if items is not None:
         return _items_text(items)
     if node.kind in _CONTAINERS:
-        return f"{node.type_name} of {len(node.children):,}"
+        return Words(f"{node.type_name} of {len(node.children):,}")
     if isinstance(node.value, str):
-        return _value(node.value)
-    return node.type_name or node.kind
+        return Words(_value(node.value))
+    return Words(node.type_name or node.kind)
 
 
 def _value(value: Any) -> Any:
     """A scalar as a difference has it: None, bool, int, float or text."""
     if type(value) is int and value.bit_length() > _PRINTABLE_BITS:
-        return count_text(value)
+        return Words(count_text(value))
     if isinstance(value, (bytes, complex)):
-        return repr(value[:_LONGEST_TEXT] if isinstance(value, bytes) else value)
+        return Words(repr(value[:_LONGEST_TEXT] if isinstance(value, bytes) else value))
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         return f"{value[:_LONGEST_TEXT]}… ({len(value):,} characters)"
     return value
 
 
-def _items_text(items: Sequence[Any], first: Sequence[int] = ()) -> str:
+def _items_text(items: Sequence[Any], first: Sequence[int] = ()) -> Words:
     """A list in words: its first items, or those from `first` on, and how many there are."""
     start = max(0, first[0] - 1) if first and first[0] >= _NAMED_ITEMS else 0
     named = [_short(item) for item in items[start : start + _NAMED_ITEMS]]
@@ -288,8 +289,8 @@ def _items_text(items: Sequence[Any], first: Sequence[int] = ()) -> str:
         named.insert(0, "…")
     if start + _NAMED_ITEMS < len(items):
         named.append("…")
-        return f"[{', '.join(named)}] ({len(items):,})"
-    return f"[{', '.join(named)}]"
+        return Words(f"[{', '.join(named)}] ({len(items):,})")
+    return Words(f"[{', '.join(named)}]")
 
 
 def _short(item: Any) -> str:

@@ -122,7 +122,9 @@ def diff(arguments: argparse.Namespace, write: Write) -> bool:
         if arguments.strip_prefix:
             mapping = stripping(arguments.strip_prefix, *model_keys(comparison), mapping)
             comparison = _finished(comparing(a, b, mapping), line)
-        hints = _hints(comparison, mapping, line)
+        hints: Hints = ([], [])
+        if arguments.json or not arguments.quiet:
+            hints = _hints(comparison, mapping, line)
         if arguments.select:
             _select(comparison, arguments.select)
         tolerance = arguments.rtol, arguments.atol

@@ -17,6 +17,7 @@ from inspector_app.analysis.comparison import (
     KeyPair,
     Metrics,
     Status,
+    Words,
 )
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo, TreePath
@@ -180,11 +181,11 @@ def _cells(metrics: Metrics | None) -> str:
     ]
     text = "".join(f"{_GAP}{cell:>{_NUMBER}}" for cell in cells)
     extra = [
-        f"{count_text(count)} {name}"
+        _counted(count, name)
         for count, name in (
-            (metrics.sign_flips, "sign flips"),
-            (metrics.nan_changes, "NaN changes"),
-            (metrics.infinity_changes, "Inf changes"),
+            (metrics.sign_flips, "sign flip"),
+            (metrics.nan_changes, "NaN change"),
+            (metrics.infinity_changes, "Inf change"),
         )
         if count
     ]
@@ -261,6 +262,8 @@ def summary_line(comparison: Comparison) -> str:
 
 
 def _value_text(value: Any) -> str:
+    if isinstance(value, Words):
+        return plain(value)
     return "(absent)" if value is ABSENT else scalar_text(value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector_app.analysis.comparison import ABSENT, Evidence, KeyPair, Metrics, Status
+from inspector_app.analysis.comparison import ABSENT, Evidence, KeyPair, Metrics, Status, Words
 from inspector_app.analysis.layer_changes import relative_change
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import TensorInfo
@@ -149,7 +149,7 @@ def value_text(value: object, longest: int = LONGEST_VALUE) -> str:
     """A value of a `ValueDifference`, as it is read."""
     if value is ABSENT:
         return translate("comparison", "absent")
-    if isinstance(value, str):
+    if isinstance(value, str) and not isinstance(value, Words):
         return plain(repr(value) if len(value) < longest else repr(value[:longest]) + "…", longest)
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 80:
         return count_text(abs(value))

@@ -138,6 +138,26 @@ def test_what_lies_in_no_section(tmp_path: Path) -> None:
     assert found.left_out == [("a", ("old",), 1)]
 
 
+def test_a_bare_state_dict_has_no_place_for_other_tensors(tmp_path: Path) -> None:
+    other = {
+        "rng_state": torch.get_rng_state(),
+        "queue": torch.ones(3),
+        "masks": {"m": torch.ones(1)},
+    }
+    a = {"model": model().state_dict(), **other}
+    found = compared(tmp_path, a, a["model"])
+    assert found.summary() == {"identical": 7}
+    assert found.left_out == [("a", (key,), 1) for key in other]
+    assert not found.differs()
+    # Against its like everything is compared.
+    b = a | {"rng_state": other["rng_state"] ^ 1}
+    found = compared(tmp_path, a, b)
+    assert found.summary() == {"identical": 9, "changed": 1}
+    assert {pair.part for pair in found.pairs} == {SectionKind.MODEL, SectionKind.RNG, ""}
+    del b["rng_state"]
+    assert compared(tmp_path, a, b).left_out == [("a", ("rng_state",), 1)]
+
+
 def test_files_without_a_known_section(tmp_path: Path) -> None:
     found = compared(tmp_path, [torch.ones(2), {"x": torch.ones(1)}], [torch.ones(2)])
     assert statuses(found) == {"0": Status.IDENTICAL}

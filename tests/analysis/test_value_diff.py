@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from inspector_app.analysis.comparison import ABSENT
+from inspector_app.analysis.comparison import ABSENT, Words
 from inspector_app.analysis.key_mapping import KeyMapping
 from inspector_app.analysis.value_diff import same_scalar
 from tests.analysis.comparisons import compared, compared_files
@@ -69,6 +69,11 @@ def test_lists(tmp_path: Path) -> None:
     assert one == "[…, 299, 300, 301, 302, 303, 304, 305, 306, …] (400)"
     assert two == "[…, 299, -1, 301, 302, 303, 304, 305, 306, …] (400)"
     assert values(tmp_path, [{"lr": 1}, {"lr": 2}], [{"lr": 1}]) == [((1,), "dict of 1", ABSENT)]
+
+
+def test_words_are_told_from_texts(tmp_path: Path) -> None:
+    ((_, one, two),) = values(tmp_path, [1, 2], "[1, 2]")
+    assert (one, type(one), two, type(two)) == ("[1, 2]", Words, "[1, 2]", str)
 
 
 def test_sets_have_no_order(tmp_path: Path) -> None:
