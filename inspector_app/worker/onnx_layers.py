@@ -37,7 +37,7 @@ _MOST_SUSPECTS = 8
 class _Suspect:
     """A layer that departs, unless its values turn out to be those of a later one."""
 
-    said: str
+    found: tuple[str, str, float]
     values: list[Tensor]
 
 
@@ -56,7 +56,7 @@ def first_departure(
     inputs: Mapping[str, Tensor],
     bounds: Bounds,
 ) -> str:
-    """A sentence that says which layer's output is the first to depart.
+    """Which layer's output is the first to depart, with its class and how far it does.
 
     Args:
         module: the original.
@@ -68,20 +68,19 @@ def first_departure(
     onnx = import_package("onnx", "comparing layers")
     graph_model = onnx.load(path, load_external_data=False)
     candidates = values_by_module(graph_model.graph, dict(module.named_modules()))
-    wanted = sorted({name for names in candidates.values() for name in names})
-    if not wanted:
-        return ""
+    given = {name for names in candidates.values() for name in names}
+    wanted = sorted(given | {each.name for each in graph_model.graph.output})
     values = _computed(graph_model, path, wanted, inputs, onnx)
+    candidates[""] = [each.name for each in graph_model.graph.output]
     seen = _compared(module, call, candidates, values, bounds)
-    if seen.suspects:
-        return seen.suspects[0].said
-    if not seen.agreed:
-        return ""
-    own = type(module).__name__
-    return (
-        f"every layer agrees, the last one is {seen.agreed[-1]}: what departs is computed in "
-        f"forward of {own} itself, or by the optimizations of onnxruntime"
-    )
+    if not seen.suspects:
+        return "no layer while onnxruntime leaves the graph as it is: one of its optimizations"
+    name, kind, distance = seen.suspects[0].found
+    far = f"max abs {distance:.3g}"
+    if name:
+        return f"{name} ({kind}): {far}"
+    after = f", after {seen.agreed[-1]}" if seen.agreed else ""
+    return f"forward of {kind} itself{after}: {far}"
 
 
 def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, list[str]]:
@@ -89,7 +88,7 @@ def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, lis
 
     Args:
         graph: ``onnx.GraphProto``.
-        modules: by qualified name; "" is the model itself, which gets none.
+        modules: by qualified name; "" is the model itself, which is not among the results.
     """
     nodes = [(node, _scope(node, modules)) for node in graph.node]
     users: dict[str, list[str]] = {}
@@ -187,14 +186,14 @@ def _compared(
             if distance == 0:
                 seen.agreed.append(f"{name} ({kind})")
             elif distance is not None and len(seen.suspects) < _MOST_SUSPECTS:
-                seen.suspects.append(_Suspect(f"{name} ({kind}): max abs {distance:.3g}", mine))
+                seen.suspects.append(_Suspect((name, kind, distance), mine))
 
         return look
 
     hooks = [
         each.register_forward_hook(watch(name, type(each).__name__))
         for name, each in module.named_modules()
-        if name and not isinstance(each, torch.jit.ScriptModule)
+        if not isinstance(each, torch.jit.ScriptModule)
     ]
     try:
         call()
