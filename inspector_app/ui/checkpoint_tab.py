@@ -143,6 +143,7 @@ class CheckpointTab(QWidget):
             self.side.setMinimumWidth(SIDE_WIDTH)
             self.side.ready.connect(self._totals_ready)
             self.side.copy_requested.connect(self.copy_code)
+            self.side.message.connect(self.message)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)
             if self._side_state:
