@@ -2,7 +2,10 @@
 
 They release the GIL, so that threads run them side by side. The compiled form is kept
 where numba keeps it: in ``$NUMBA_CACHE_DIR``, beside this file, or in the user's cache
-folder; where none of them can be written to, each process compiles anew.
+folder; where none of them can be written to, each process compiles anew. The first time
+takes seconds (`warm_up` does it ahead), importing numba 0.2 s and 75 MB, and both hold the
+GIL: so a window never imports this module. It lets `other_process` run what needs it, as
+`measuring_apart` does for statistics; a command imports it itself.
 
 Loops count an index: over ``for value in array`` LLVM finds no vector instructions.
 """
