@@ -35,8 +35,6 @@ ENDINGS = {
     ".pth": "state-dict",
 }
 DEFAULT_PROOF = ProofSettings()
-# Of weights alone there is nothing to run.
-PROVABLE = ("onnx", "torchscript", "torch-export")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def exporting(
         exported = last.result
         assert isinstance(exported, Exported)
         proved = None
-        if plan.proof is not None and plan.options.kind in PROVABLE:
+        if plan.proof is not None:
             file = os.path.join(staging.folder, staging.name)
             proof = Prove(plan.model, plan.inputs, file, plan.options, plan.proof)
             last = yield from _relayed(proof, plan, tick)
