@@ -126,7 +126,7 @@ class _Pairing:
         ]
 
     def _maps(self, part: Part) -> bool:
-        return bool(self._mapping) and (part.kind in MODELS or not part.kind)
+        return bool(self._mapping) and (part.kind in MODELS or part.section is None)
 
     def _index(self, side: _Side) -> Generator[Progress, None, None]:
         """Enter each tensor of a part of B under the key that it is matched by."""

@@ -23,6 +23,7 @@ PartKey: TypeAlias = PathElement | TreePath
 MODELS = (SectionKind.MODEL, SectionKind.EMA)
 _SLICE = 4_000
 _SAMPLE = 300
+_CONSTANTS = ("constants",)
 _MOST_MODELS = 8
 
 
@@ -63,7 +64,11 @@ class Parts:
         self.sections: list[Part] = []
         self.runs: list[tuple[Part, range]] = []
         self._of_node: dict[Node, Part] = {}
-        for section in checkpoint.sections:
+        sections = list(checkpoint.sections)
+        if checkpoint.format == "torchscript":
+            # What compiled code refers to is no part of the module's state_dict.
+            sections.append(Section(_CONSTANTS, ""))
+        for section in sections:
             node = checkpoint.find(section.path)
             if node is not None and node not in self._of_node:
                 part = self._of_node[node] = Part(section, node)

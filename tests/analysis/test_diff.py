@@ -22,6 +22,14 @@ from tests.analysis.comparisons import compared, compared_files
 from tests.checkpoint.torch_files import prototypes, write
 
 
+ADDED = torch.tensor([1.0, 2.0])
+
+
+class Adding(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + ADDED
+
+
 def model(seed: int = 0) -> nn.Sequential:
     torch.manual_seed(seed)
     return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
@@ -72,6 +80,18 @@ def test_forms_of_one_model(tmp_path: Path) -> None:
             assert {pair.evidence for pair in found.pairs} == {evidence}
             assert found.differs() == (not zipped)
             assert found.values == []
+
+
+def test_constants_of_compiled_code_are_no_keys(tmp_path: Path) -> None:
+    with prototypes():
+        made = torch.jit.trace(nn.Sequential(nn.Linear(2, 2), Adding()), torch.ones(2))
+    made.save(tmp_path / "a.pt")
+    torch.save(nn.Sequential(nn.Linear(2, 2)).state_dict(), tmp_path / "b.pth")
+    found = compared_files(tmp_path / "a.pt", tmp_path / "b.pth")
+    assert set(statuses(found)) == {"0.weight", "0.bias"}
+    assert found.left_out == [("a", ("constants",), 1)]
+    found = compared_files(tmp_path / "a.pt", tmp_path / "a.pt")
+    assert found.summary() == {"identical": 3}
 
 
 def test_initializers_of_onnx_match_by_name(tmp_path: Path) -> None:
