@@ -64,6 +64,7 @@ class CompareTab(QWidget):
         self.activity: Activity | None = None
         self.node: Node | None = None
         self._steps: Steps | None = None
+        self._shown_a = ""
         self._stamps: dict[str, Stamp | None] = {}
         self._left: list[Checkpoint] = []
         self.body = CompareBody()
@@ -231,9 +232,11 @@ class CompareTab(QWidget):
             self.read()
             return
         self.mapping = compare_reading.swapped_mapping(self.mapping, comparison)
-        self._start(
-            compare_reading.comparing_anew(comparison.b, comparison.a, self.mapping, comparison)
-        )
+        a, b = comparison.a, comparison.b
+        # Swapping back before the first time was done, what is shown has the right order.
+        if self.path != self._shown_a:
+            a, b = b, a
+        self._start(compare_reading.comparing_anew(a, b, self.mapping, comparison))
         self.state_changed.emit()
 
     def _start(self, generator: Generator[Any, None, Comparison]) -> None:
@@ -272,6 +275,7 @@ class CompareTab(QWidget):
         self._end_steps()
         if "suggestions" in self.__dict__:
             self.suggestions.stop()
+        self._shown_a = self.path
         self._left += self.body.show_comparison(comparison, self.mapping)
         self._pages.setCurrentWidget(self.body)
         self.body.header.a.show_file(self.path, comparison.a)

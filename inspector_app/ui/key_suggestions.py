@@ -50,7 +50,7 @@ class KeySuggestions(QObject):
         self.prefixes: list[PrefixSuggestion] = []
         self.renames: list[RenameSuggestion] = []
         self._refused: set[tuple[str, str]] = set()
-        self._ignored: set[tuple[object, ...]] = set()
+        self._prefixes_ignored = False
         self._banner: Banner | None = None
         self._title = ""
         self._work = LatestWork(self)
@@ -84,7 +84,9 @@ class KeySuggestions(QObject):
 
     def refuse(self, renames: Iterable[RenameSuggestion]) -> None:
         """Suggest these no more."""
-        self._refused.update(each.rename for each in renames)
+        for each in renames:
+            # Whichever of the files is A.
+            self._refused |= {each.rename, each.rename[::-1]}
         self.renames = [each for each in self.renames if each.rename not in self._refused]
         self.changed.emit()
         if not self.renames:
@@ -118,8 +120,8 @@ class KeySuggestions(QObject):
         # A message about a file is more important.
         if banner is None or (banner.isVisible() and banner.title() != self._title):
             return
-        best = next((each for each in self.prefixes if _identity(each) not in self._ignored), None)
-        if best is not None:
+        if self.prefixes and not self._prefixes_ignored:
+            best = self.prefixes[0]
             self._title = prefix_words(best)
             banner.show_message(
                 "info",
@@ -128,7 +130,7 @@ class KeySuggestions(QObject):
                 "",
                 [
                     (self.tr("Match them"), lambda: self.apply_prefix(best)),
-                    (self.tr("Ignore"), lambda: self._ignore(best)),
+                    (self.tr("Ignore"), self._ignore_prefixes),
                 ],
             )
         elif self.renames:
@@ -154,8 +156,8 @@ class KeySuggestions(QObject):
                 ],
             )
 
-    def _ignore(self, suggestion: PrefixSuggestion) -> None:
-        self._ignored.add(_identity(suggestion))
+    def _ignore_prefixes(self) -> None:
+        self._prefixes_ignored = True
         self._withdraw()
         self._offer()
 
@@ -189,10 +191,6 @@ def _tr(text: str) -> str:
     from PySide6.QtCore import QCoreApplication
 
     return QCoreApplication.translate("KeySuggestions", text)
-
-
-def _identity(suggestion: PrefixSuggestion) -> tuple[object, ...]:
-    return suggestion.a_prefix, suggestion.b_prefix, suggestion.rules
 
 
 def matched_keys(comparison: Comparison, mapping: KeyMapping) -> tuple[list[str], list[str]]:

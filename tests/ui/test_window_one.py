@@ -6,6 +6,7 @@ import stat
 import sys
 
 import pytest
+from comparison_waiting import wait_for_comparison
 from PySide6.QtNetwork import QLocalSocket
 
 from inspector_app.ui import meeting_place, one_window
@@ -56,7 +57,27 @@ def test_a_second_start_opens_its_files_here(qtbot, window, server, sample):
     assert window.all_tabs() == [tab]
 
 
-@pytest.mark.parametrize("data", [b"nonsense\n", b'{"a": 1}\n', b"[1, 2]\n", b"[" * 90_000 + b"\n"])
+@pytest.mark.qt_log_ignore("does not support raise")
+def test_a_second_start_compares_here(qtbot, window, server, sample, samples):
+    other = samples / "digits_cnn_epoch_2.pth"
+    request = json.dumps({"compare": [str(sample), str(other)]}).encode()
+    assert talk(qtbot, server, request + b"\n") == b"ok\n"
+    (tab,) = window.all_tabs()
+    assert (tab.path, tab.path_b) == (str(sample), str(other))
+    wait_for_comparison(qtbot, tab)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"compare": ["a"]}\n',
+        b'{"compare": 1}\n',
+        b"nonsense\n",
+        b'{"a": 1}\n',
+        b"[1, 2]\n",
+        b"[" * 90_000 + b"\n",
+    ],
+)
 def test_what_is_no_list_of_files_is_dropped(qtbot, window, server, data):
     assert talk(qtbot, server, data) == b""
     assert window.all_tabs() == []

@@ -46,6 +46,21 @@ def test_a_picture_without_a_display(tmp_path, sample):
     assert [file.name for file in tmp_path.glob("window*")] == ["window.png"]
 
 
+def test_a_picture_of_a_comparison(tmp_path, sample, samples):
+    picture = tmp_path / "window.png"
+    run = (
+        "import sys; from inspector_app.ui import app; "
+        "sys.exit(app.run(sys.argv[1:3], screenshot=sys.argv[3], compare=True))"
+    )
+    other = str(samples / "digits_cnn_epoch_2.pth")
+    done = start("-c", run, other, str(sample), str(picture), tmp_path=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not QImage(str(picture)).isNull()
+    done = start("-c", run, other, "none.pth", str(picture), tmp_path=tmp_path)
+    assert done.returncode == 2
+    assert "none.pth: there is no such file" in done.stderr
+
+
 def test_a_picture_of_the_start_page(tmp_path):
     picture = tmp_path / "window.png"
     done = start("-m", "inspector_app", "open", "--screenshot", str(picture), tmp_path=tmp_path)
