@@ -21,7 +21,6 @@ from inspector_app.checkpoint.model import SectionKind
 from tests.analysis.comparisons import compared, compared_files
 from tests.checkpoint.torch_files import prototypes, write
 
-
 ADDED = torch.tensor([1.0, 2.0])
 
 
