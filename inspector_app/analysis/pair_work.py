@@ -90,9 +90,11 @@ class Work:
         self._failure: BaseException | None = None
         self._done = 0.0
         self._todo: deque[_Views] = deque()
+        self._packed: deque[_Views] = deque()
+        self._unpacking = False
         self._unfinished = 0
         self._plan(pairs)
-        self.total = sum(views.nbytes for views in self._todo)
+        self.total = sum(views.nbytes for views in (*self._todo, *self._packed))
 
     def _plan(self, pairs: list[KeyPair]) -> None:
         """List the views of the pairs, each once."""
@@ -114,6 +116,11 @@ class Work:
                 entry.views.append(views)
             entry.waiting = len(entry.views)
         self._unfinished = len(self._todo)
+        # What is packed is read in its order and by one at a time: else it would be unpacked
+        # from its beginning again and again.
+        packed = [views for views in self._todo if views.sequential]
+        self._todo = deque(views for views in self._todo if not views.sequential)
+        self._packed.extend(sorted(packed, key=_place_in_file))
 
     # --- the generator's side
 
@@ -174,6 +181,9 @@ class Work:
                         return job, number, None
                 if self._todo:
                     return None, 0, self._todo.popleft()
+                if self._packed and not self._unpacking:
+                    self._unpacking = True
+                    return None, 0, self._packed.popleft()
                 # Other threads' views may need another pass.
                 self._news.wait()
 
@@ -252,6 +262,7 @@ class Work:
     def _report(self, views: _Views, outcome: PartOutcome) -> None:
         with self._news:
             views.outcome = outcome
+            self._unpacking = self._unpacking and not views.sequential
             for entry in views.entries:
                 entry.waiting -= 1
                 if not entry.waiting:
@@ -259,6 +270,15 @@ class Work:
             self._unfinished -= 1
             self._done += views.left
             self._news.notify_all()
+
+
+def _place_in_file(views: _Views) -> tuple[str, int, int]:
+    """Where A's bytes lie; B's usually have the same order."""
+    held = stored(views.part.a)
+    storage = held.storage
+    record = storage.record if storage is not None else None
+    key = storage.key if storage is not None else ""
+    return key, record.header_offset if record is not None else 0, held.storage_offset or 0
 
 
 def _nbytes(tensor: TensorInfo) -> int:

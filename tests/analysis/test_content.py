@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from safetensors.torch import save_file
 from inspector_app.analysis.comparison import Comparison, Evidence, KeyPair, Metrics, Status
 from inspector_app.analysis.content import EXACT, Measured, Tolerance, measuring
 from inspector_app.checkpoint import open_checkpoint
+from inspector_app.checkpoint.limits import DEFAULT
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.values import ValueReader, open_values
 from tests.checkpoint import torch_files
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
@@ -670,22 +674,39 @@ def test_no_pairs(folder: Path) -> None:
     assert steps == [Measured(None, 0, 0)]
 
 
-def test_packed_entries_are_read_in_order(folder: Path) -> None:
-    import zipfile
+def packed(path: Path) -> Path:
+    """The same archive with its entries deflated."""
+    other = path.with_name(f"packed-{path.name}")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    return other
 
-    a = torch.arange(2_000_000, dtype=torch.int32)
+
+def test_packed_entries_are_read_in_order(folder: Path) -> None:
+    a = torch.arange(700_000, dtype=torch.int32)
     b = a.clone()
-    b[1_900_000] = -1
-    paths = []
-    for name, tensor in (("a", a), ("b", b)):
-        path = torch_files.write({"x": tensor}, folder / f"{name}.pth")
-        packed = folder / f"{name}-packed.pth"
-        with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", 8) as new:
-            for entry in old.infolist():
-                new.writestr(entry.filename, old.read(entry))
-        paths.append(packed)
-    found = compare_files(paths[0], paths[1])["x"]
-    check(found, a, b)
+    b[600_000] = -1
+    paths = [
+        packed(torch_files.write({"x": tensor}, folder / f"{name}.pth"))
+        for name, tensor in (("a", a), ("b", b))
+    ]
+    check(compare_files(paths[0], paths[1])["x"], a, b)
+
+
+def test_many_views_of_a_packed_entry(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any other order it would be unpacked more often than is allowed."""
+    monkeypatch.setattr("inspector_app.checkpoint.value_decoders._AGAIN", 3)
+    monkeypatch.setattr("inspector_app.analysis.content.open_values", _with_little_room)
+    whole = torch.randn(80, 30_000)
+    views = {str(place): whole[place] for place in reversed(range(80))}
+    path = packed(torch_files.write(views, folder / "a.pth"))
+    found = compare_files(path, path)
+    assert {(pair.status, pair.error) for pair in found.values()} == {(Status.IDENTICAL, "")}
+
+
+def _with_little_room(checkpoint: Checkpoint) -> ValueReader:
+    return open_values(checkpoint, DEFAULT._replace(inflated_bytes=0))
 
 
 def test_after_warming_up_nothing_is_compiled(tmp_path: Path) -> None:
