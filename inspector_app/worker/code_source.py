@@ -72,12 +72,15 @@ def _load_file(source: str) -> ModuleType:
     path = Path(source).absolute()
     if not path.is_file():
         raise Failure("source-not-found", file=source)
-    root, name = _package_of(path)
+    root, name = package_of(path)
     # As Python does for a script: what lies beside it can be imported.
     _put_first(str(root))
     if "." in name:
         return _imported(name, source)
-    if name in sys.modules or not name.isidentifier():
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if loaded is not None or not name.isidentifier():
         name = f"model_source_{abs(hash(str(path)))}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -91,7 +94,7 @@ def _load_file(source: str) -> ModuleType:
     return module
 
 
-def _package_of(path: Path) -> tuple[Path, str]:
+def package_of(path: Path) -> tuple[Path, str]:
     """The folder from which it is imported, and its dotted name: a file within a package may
     import its neighbours relatively."""
     parts = [path.stem]

@@ -22,12 +22,12 @@ from inspector_app.checkpoint.model import (
     TensorInfo,
 )
 from inspector_app.checkpoint.storage_bytes import StorageBytes
-from inspector_app.checkpoint.value_decoders import VarintDecoder
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.suggestions import default_section
 from inspector_app.worker.user_errors import failure_of
 
 _TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
+_LONGEST_VARINT = 10  # bytes
 _PART = 1 << 24  # bytes that are read at once
 
 
@@ -114,7 +114,7 @@ class _Storages:
     """Storages of one checkpoint as torch tensors of bytes, each read once."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self._bytes = StorageBytes(checkpoint, DEFAULT, VarintDecoder())
+        self._bytes = StorageBytes(checkpoint, DEFAULT, _varints)
         self._read: dict[tuple[str, str], Any] = {}
 
     def close(self) -> None:
@@ -171,3 +171,20 @@ class _Storages:
                 else torch.empty(0, dtype=torch.uint8)
             )
         return self._read[name]
+
+
+def _varints(data: bytes, width: int) -> tuple[bytes, int]:
+    """The low `width` bytes of each varint in `data`, and how many bytes were whole varints:
+    few elements of ONNX models stand so. As `values` does it with numpy, which may be missing."""
+    made = bytearray()
+    number = shift = used = 0
+    for at, byte in enumerate(data):
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            made += (number & ((1 << 8 * width) - 1)).to_bytes(width, "little")
+            number = shift = 0
+            used = at + 1
+        elif shift >= _LONGEST_VARINT * 7:
+            return b"", 0
+    return bytes(made), used
