@@ -43,7 +43,7 @@ class ChangesPage(QScrollArea):
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
         self._redraw.setInterval(REDRAW_MS)
-        self._redraw.timeout.connect(self._look)
+        self._redraw.timeout.connect(self.look)
         title = Heading(self.tr("Relative change by layer"))
         self.chart = DepthChart(
             self.tr("Largest relative L2 change of each layer, from input to output"),
@@ -70,7 +70,7 @@ class ChangesPage(QScrollArea):
         self.forget()
         self._comparison = comparison
         self._facts.set_rows(self._rows(comparison))
-        self._look()
+        self.look()
 
     def compared(self, pairs: list[KeyPair]) -> None:
         """More metrics are known."""
@@ -92,7 +92,8 @@ class ChangesPage(QScrollArea):
         """What the chart does not show, in words."""
         return self._state.text()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Draw what is known now."""
         if self._comparison is None:
             return
         if self._steps is not None:

@@ -218,6 +218,8 @@ class CompareBody(QWidget):
     def _run_ended(self) -> None:
         self.tree.statistics_changed(complete=True)
         self._show_totals()
+        if self.side is not None:
+            self.side.all_compared()
         self.settled.emit()
 
     # What is listed

@@ -119,9 +119,7 @@ class CompareHeader(QWidget):
         self.swap_button.setToolTip(self.tr("Swap the sides: load A into B"))
         self.swap_button.setAccessibleName(self.tr("Swap sides"))
         self.swap_button.clicked.connect(self.swap_requested)
-        self.report_button = QToolButton()
-        self.report_button.setText(self.tr("Report"))
-        self.report_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.report_button = QPushButton(self.tr("Report"))
         self.report_button.setAccessibleName(self.tr("Copy or save the report"))
         self.evidence = MutedLabel()
         self.evidence.setToolTip(

@@ -14,6 +14,7 @@ from inspector_app.ui.load_page import LoadPage
 from inspector_app.ui.pair_pane import PairPane
 
 CHANGES, KEYS, LOAD = range(3)
+KEYS_HEIGHT = 520
 
 
 class CompareSide(LineSplitter):
@@ -56,7 +57,7 @@ class CompareSide(LineSplitter):
         self.addWidget(self.pair)
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 1)
-        self.setSizes([300, 400])
+        self.setSizes([330, 390])
         self.setChildrenCollapsible(False)
 
     def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> None:
@@ -74,9 +75,16 @@ class CompareSide(LineSplitter):
         self.changes.compared(pairs)
         self.pair.compared(pairs)
 
+    def all_compared(self) -> None:
+        """No more is being compared."""
+        self.changes.look()
+
     def show_keys(self) -> None:
         """Turn to the page of keys."""
         self.bar.setCurrentIndex(KEYS)
+        upper, lower = self.sizes()
+        if upper < KEYS_HEIGHT:
+            self.setSizes([KEYS_HEIGHT, max(upper + lower - KEYS_HEIGHT, 0)])
 
     def forget(self) -> None:
         """Another comparison is about to come: stop reading."""

@@ -45,6 +45,7 @@ PREVIEW_MS = 150
 KEYS_A_STEP = 200
 PREVIEWED = 3
 MOST_PREFIXES = 3
+MOST_LINES = 8
 
 
 class _Renames(QAbstractListModel):
@@ -115,6 +116,7 @@ class KeyPage(QScrollArea):
         self.rename_list = QListView()
         self.rename_list.setModel(self._renames)
         self.rename_list.setUniformItemSizes(True)
+        self.rename_list.setSpacing(1)
         self.rename_list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.rename_list.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.rename_list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -203,8 +205,8 @@ class KeyPage(QScrollArea):
         self._renames.show(suggestions.renames, list(mapping.renames))
         count = self._renames.rowCount()
         self.rename_list.setVisible(count > 0)
-        lines = min(max(count, 2), 8)
-        self.rename_list.setFixedHeight(lines * (self.fontMetrics().height() + 5) + 6)
+        line = max(self.rename_list.sizeHintForRow(0), self.fontMetrics().height() + 5)
+        self.rename_list.setFixedHeight(min(max(count, 2), MOST_LINES) * line + 8)
         self._no_renames.setVisible(not count)
         self._no_renames.setText(
             self.tr("Looking…") if suggestions.is_looking else self.tr("None found")
