@@ -23,6 +23,7 @@ from inspector_app.worker.failures import Failure
 from inspector_app.worker.model_source import Model, building
 from inspector_app.worker.outputs import infos
 from inspector_app.worker.protocol import Export, Exported, FormatOptions, OutputInfo, Progress
+from inspector_app.worker.script_text import script_of
 from inspector_app.worker.trial import forward
 from inspector_app.worker.user_errors import failure_of
 
@@ -68,10 +69,14 @@ class Written:
     Attributes:
         operators: of the graph, each with how often it occurs.
         notes: sentences worth knowing.
+        outputs: names of an ONNX graph's outputs.
+        inferred: torch.export was left to infer the ranges of dynamic axes.
     """
 
     operators: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    inferred: bool = False
 
 
 Writing = Generator[Progress, None, Written]
@@ -102,6 +107,7 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
         outputs=outputs,
         operators=written.operators,
         notes=(*model.notes, *written.notes),
+        script=script_of(request, model, written, prepared),
     )
 
 

@@ -80,7 +80,7 @@ def writing(prepared: Prepared, options: OnnxOptions, path: str) -> Writing:
     notes += _input_notes(model.graph, names, prepared)
     if not beside and len(list(target.parent.iterdir())) > 1:
         notes.append("The weights lie beside the model: they are too large for one ONNX file.")
-    return Written(operators(model), notes)
+    return Written(operators(model), notes, names.outputs)
 
 
 @dataclass(frozen=True, slots=True)

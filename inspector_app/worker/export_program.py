@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from inspector_app.worker.export import Prepared, Writing, Written
+from inspector_app.worker.export_errors import export_failure
 from inspector_app.worker.protocol import ExportedProgramOptions, Inputs, Progress
-from inspector_app.worker.user_errors import failure_of, one_line
 
-_AXIS_ERRORS = ("ConstraintViolation", "UserError", "specialized", "dynamic")
+_INFERRED = (
+    "The model does not take every size of its dynamic axes; torch.export inferred which ones, "
+    "and the file refuses others."
+)
 
 
 def writing(prepared: Prepared, options: ExportedProgramOptions, path: str) -> Writing:
@@ -16,7 +19,7 @@ def writing(prepared: Prepared, options: ExportedProgramOptions, path: str) -> W
     import torch
 
     yield Progress("export the model")
-    program = exported_program(prepared, strict=options.strict)
+    program, inferred = exported_program(prepared, strict=options.strict)
     yield Progress("write the file")
     torch.export.save(program, path)
     counts: dict[str, int] = {}
@@ -24,34 +27,57 @@ def writing(prepared: Prepared, options: ExportedProgramOptions, path: str) -> W
         if node.op == "call_function":
             counts[str(node.target)] = counts.get(str(node.target), 0) + 1
     ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
-    return Written(dict(ordered))
+    notes = [_INFERRED] if inferred else []
+    return Written(dict(ordered), notes, inferred=inferred)
 
 
-def exported_program(prepared: Prepared, *, strict: bool = False) -> Any:
-    """What torch.export.export gives for the prepared example.
+def exported_program(prepared: Prepared, *, strict: bool = False) -> tuple[Any, bool]:
+    """What torch.export.export gives for the prepared example, and whether it inferred the
+    ranges of the dynamic axes.
+
+    Declared axes are independent of each other and take any size. A model that takes
+    multiples of 4 alone, or needs two of them equal, is exported with hints instead, which
+    let torch.export say what holds.
 
     Raises:
         Failure: torch.export cannot follow the model, or the model fixes a dynamic axis.
     """
+    shapes = dynamic_shapes(prepared)
+    try:
+        return _exported(prepared, shapes, strict), False
+    except Exception as error:
+        failure = export_failure(error)
+        if failure.failed.code != "axis-not-dynamic":
+            raise failure from error
+    try:
+        return _exported(prepared, hinted(shapes), strict), True
+    except Exception as error:
+        raise export_failure(error) from error
+
+
+def _exported(prepared: Prepared, shapes: Any, strict: bool) -> Any:
     import torch
 
     call, tensors = prepared.call, prepared.tensors
-    try:
-        with torch.no_grad():
-            return torch.export.export(
-                prepared.module,
-                call.args(tensors),
-                call.kwargs(tensors),
-                dynamic_shapes=dynamic_shapes(prepared),
-                strict=strict,
-            )
-    except Exception as error:
-        text = str(error)
-        if prepared.example.inputs.dynamic and (
-            "onstraint" in text or "specialized" in text or "dynamic_shapes" in text
-        ):
-            raise failure_of("axis-not-dynamic", error, reason=one_line(error)) from error
-        raise failure_of("export-fails", error) from error
+    with torch.no_grad():
+        return torch.export.export(
+            prepared.module,
+            call.args(tensors),
+            call.kwargs(tensors),
+            dynamic_shapes=shapes,
+            strict=strict,
+        )
+
+
+def hinted(shapes: Any) -> Any:
+    """`shapes` with a hint in place of each dimension."""
+    from torch.export import Dim
+
+    if isinstance(shapes, dict):
+        return {key: hinted(each) for key, each in shapes.items()}
+    if isinstance(shapes, tuple):
+        return tuple(map(hinted, shapes))
+    return Dim.DYNAMIC if isinstance(shapes, Dim) else shapes
 
 
 def dynamic_shapes(prepared: Prepared) -> Any:

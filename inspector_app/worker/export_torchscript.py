@@ -99,13 +99,27 @@ def _others(prepared: Prepared, count: int) -> Iterator[tuple[str, dict[str, Any
     sizes = prepared.example.traced_sizes()
     for variant in range(1, count + 1):
         yield f"on other values ({variant})", prepared.example.tensors(variant, sizes)
-    if count and prepared.example.inputs.dynamic:
+    if not (count and prepared.example.inputs.dynamic):
+        return
+    for larger in ((lambda size: size + 1), (lambda size: 2 * size)):
         bounds: dict[str, int] = {}
         for each in prepared.example.inputs.dynamic:
-            larger = sizes[each.name] + 1
-            fits = each.most is None or larger <= each.most
-            bounds[each.name] = larger if fits else sizes[each.name]
-        yield "on other sizes", prepared.example.tensors(1, bounds)
+            size = larger(sizes[each.name])
+            fits = each.most is None or size <= each.most
+            bounds[each.name] = size if fits else sizes[each.name]
+        # Some models take multiples alone; what the model refuses cannot be compared.
+        if _takes(prepared, prepared.example.tensors(1, bounds)):
+            yield "on other sizes", prepared.example.tensors(1, bounds)
+
+
+def _takes(prepared: Prepared, tensors: dict[str, Any]) -> bool:
+    try:
+        forward(prepared.module, prepared.call, tensors)
+    except Failure as failure:
+        if failure.failed.code != "forward":
+            raise
+        return False
+    return True
 
 
 def _check(prepared: Prepared, script: Any, tensors: dict[str, Any], name: str) -> None:

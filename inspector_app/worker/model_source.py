@@ -38,12 +38,14 @@ class Model:
         module: it, in eval mode, on its device.
         report: how the weights went in.
         form: ``module``, ``torchscript`` or ``torch-export``.
+        checkpoint: the file, as the inspector reads it.
         notes: sentences worth knowing.
     """
 
     module: Any
     report: LoadReport = field(default_factory=LoadReport)
     form: str = "module"
+    checkpoint: Checkpoint | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -72,6 +74,7 @@ def building(choice: ModelChoice, *, demanding: bool = True) -> Generator[Progre
         model = _from_transformers(checkpoint, choice)
     else:
         raise Failure("protocol", reason=f"no source {kind!r}")
+    model.checkpoint = checkpoint
     if model.form != "torch-export":
         if not isinstance(model.module, torch.nn.Module):
             found = type(model.module).__name__

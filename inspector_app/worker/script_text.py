@@ -1,0 +1,314 @@
+"""The same export as a Python program with public APIs, which runs as it is.
+
+Text from the checkpoint or the request enters the program through `repr` alone, from which
+it cannot break out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
+from inspector_app.worker.code_source import package_of, split_spec
+from inspector_app.worker.consent import globals_that_run
+from inspector_app.worker.example_inputs import ExampleInputs
+from inspector_app.worker.model_source import Model
+from inspector_app.worker.protocol import Export, InputSpec, LoadReport, ModelChoice, SourceKind
+from inspector_app.worker.script_formats import Exporting, export_lines
+from inspector_app.worker.state_dict import default_section
+
+if TYPE_CHECKING:
+    from inspector_app.worker.export import Written
+
+_TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
+
+
+class NoScript(Exception):
+    """There is no short program for this; the text says why."""
+
+
+@dataclass(slots=True)
+class _Program:
+    """Lines under way: `imports` and `body`."""
+
+    imports: set[str]
+    body: list[str]
+
+    def need(self, *statements: str) -> None:
+        self.imports.update(statements)
+
+    def add(self, *lines: str) -> None:
+        self.body.extend(lines)
+
+
+def script_of(request: Export, model: Model, written: Written, prepared: object) -> str:
+    """The program, or "" where there is no short one for this.
+
+    Args:
+        request: what was exported.
+        model: as it was built.
+        written: what the export says of itself.
+        prepared: `export.Prepared`, of a format with a graph.
+    """
+    assert model.checkpoint is not None
+    try:
+        return _script(request, model, model.checkpoint, written, prepared)
+    except NoScript:
+        return ""
+
+
+def _script(
+    request: Export, model: Model, checkpoint: Checkpoint, written: Written, prepared: Any
+) -> str:
+    program = _Program({"import torch"}, [])
+    choice = request.model
+    # The staging folder lies beside the target.
+    target = os.path.join(os.path.dirname(os.path.abspath(request.staging)), request.name)
+    program.add(f"CHECKPOINT = {os.path.abspath(choice.checkpoint)!r}", f"TARGET = {target!r}", "")
+    _model(program, choice, model.form)
+    if choice.source.source != SourceKind.FILE and choice.weights.load:
+        _weights(program, choice, checkpoint, model.report)
+    if model.form != "torch-export":
+        program.add("model.eval()")
+        moved = _moved(choice)
+        if moved:
+            program.add(f"model.to({moved})")
+    program.add("")
+    exporting = Exporting(request.options)
+    if prepared is not model:
+        _inputs(program, prepared.example, choice.device)
+        exporting = Exporting(
+            request.options,
+            prepared.call,
+            prepared.example.inputs.dynamic,
+            parameters_of(prepared.module),
+            written.outputs,
+            written.inferred,
+        )
+    imports, lines = export_lines(exporting)
+    program.need(*imports)
+    program.add(*lines)
+    return _text(program, request)
+
+
+def parameters_of(module: Any) -> list[str] | None:
+    """Names of forward's parameters in their order; None where they have none."""
+    from inspector_app.worker.example_inputs import forward_parameters
+
+    parameters = None if module is None else forward_parameters(module)
+    if parameters is None or any(each.kind == each.VAR_POSITIONAL for each in parameters):
+        return None
+    return [each.name for each in parameters]
+
+
+def _text(program: _Program, request: Export) -> str:
+    name = Path(request.model.checkpoint).name
+    plain = [each for each in sorted(program.imports) if each.startswith("import ")]
+    others = [each for each in sorted(program.imports) if not each.startswith("import ")]
+    title = f"Exports {name!a} to {request.options.kind}."
+    return "\n".join([f"# {title}", *plain, *others, "", *program.body, ""])
+
+
+# --- the model
+
+
+def _model(program: _Program, choice: ModelChoice, form: str) -> None:
+    source = choice.source
+    if source.source == SourceKind.CODE:
+        _from_code(program, source.spec, source.arguments)
+    elif source.source == SourceKind.TRANSFORMERS:
+        _from_transformers(program, choice)
+    else:
+        _from_file(program, choice, form)
+
+
+def _from_code(program: _Program, spec: str, arguments: Mapping[str, object]) -> None:
+    source, name = split_spec(spec)
+    called = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+    if not all(key.isidentifier() for key in arguments):
+        called = f"**{dict(arguments)!r}"
+    if not source.endswith(".py"):
+        folder, dotted = Path.cwd(), source
+    else:
+        folder, dotted = package_of(Path(source).absolute())
+    program.need("import sys")
+    program.add("# Where the model's code lies.", f"sys.path.insert(0, {str(folder)!r})")
+    if all(part.isidentifier() for part in dotted.split(".")):
+        first, _, rest = name.partition(".")
+        program.add(f"from {dotted} import {first}  # noqa: E402", "")
+        program.add(f"model = {first}{rest and '.' + rest}({called})")
+        return
+    program.need("import importlib.util")
+    program.add(
+        f"spec = importlib.util.spec_from_file_location('model_source', {source!r})",
+        "source = importlib.util.module_from_spec(spec)",
+        "spec.loader.exec_module(source)",
+        "",
+        f"model = source.{name}({called})",
+    )
+
+
+def _from_transformers(program: _Program, choice: ModelChoice) -> None:
+    config = choice.source.spec
+    folder = os.path.dirname(os.path.abspath(config or choice.checkpoint))
+    if not config and os.path.isdir(choice.checkpoint):
+        folder = os.path.abspath(choice.checkpoint)
+    trust = ", trust_remote_code=True" if choice.trust else ""
+    program.need("import transformers")
+    program.add(
+        f"config = transformers.AutoConfig.from_pretrained({folder!r}{trust})",
+        "config.use_cache = False  # keys and values for the next step are no output",
+    )
+    asked = choice.source.arguments.get("class")
+    name = repr(str(asked)) if asked else "config.architectures[0]"
+    program.add(f"model = getattr(transformers, {name})(config)")
+
+
+def _from_file(program: _Program, choice: ModelChoice, form: str) -> None:
+    if form == "torch-export":
+        program.add("model = torch.export.load(CHECKPOINT).module()")
+        return
+    if form == "torchscript":
+        program.add('model = torch.jit.load(CHECKPOINT, map_location="cpu")')
+        return
+    if choice.source.spec:
+        raise NoScript("classes of __main__ are found by the inspector")
+    program.need("import sys")
+    folder = str(Path(choice.checkpoint).absolute().parent)
+    section = "".join(f"[{key!r}]" for key in choice.weights.section or ())
+    program.add(
+        f"sys.path.append({folder!r})  # where the code of a pickled model may lie",
+        "# This runs code from the file.",
+        f'model = torch.load(CHECKPOINT, map_location="cpu", weights_only=False){section}',
+    )
+
+
+def _moved(choice: ModelChoice) -> str:
+    parts = [f"device={choice.device!r}"] if choice.device != "cpu" else []
+    parts += [f"dtype=torch.{choice.dtype}"] if choice.dtype else []
+    return ", ".join(parts)
+
+
+# --- its weights
+
+
+def _weights(
+    program: _Program, choice: ModelChoice, checkpoint: Checkpoint, report: LoadReport
+) -> None:
+    weights = choice.weights
+    section = default_section(checkpoint) if weights.section is None else weights.section
+    node = checkpoint.find(section or ())
+    if node is None or node.kind == Kind.MODULE:
+        raise NoScript("the weights are those of a pickled module")
+    _read(program, checkpoint, section or (), node)
+    if weights.renames:
+        program.add("renames = {")
+        program.add(*(f"    {old!r}: {new!r}," for old, new in weights.renames.items()))
+        program.add("}", "weights = {renames.get(key, key): each for key, each in weights.items()}")
+    elif report.stripped or report.added:
+        added = f"{report.added!r} + " if report.added else ""
+        stripped = f".removeprefix({report.stripped!r})" if report.stripped else ""
+        line = f"weights = {{{added}key{stripped}: each for key, each in weights.items()}}"
+        program.add(line)
+    if report.fits:
+        program.add("model.load_state_dict(weights)")
+        return
+    for each in report.mismatched:
+        program.add(f"del weights[{each.key!r}]  # another shape: {list(each.checkpoint)}")
+    program.add("model.load_state_dict(weights, strict=False)")
+
+
+def _read(
+    program: _Program, checkpoint: Checkpoint, section: Sequence[str | int], node: Node
+) -> None:
+    if checkpoint.format == "safetensors":
+        program.need("from safetensors.torch import load_file")
+        files = sorted({each.storage.file for each in _tensors(node) if each.storage is not None})
+        folder = os.path.abspath(checkpoint.path)
+        if not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        if len(files) <= 1 and os.path.isfile(checkpoint.path) and files[:1] != [""]:
+            program.add("weights = load_file(CHECKPOINT)")
+            return
+        program.add("weights = {}", f"for name in {files!r}:")
+        program.add("    weights.update(load_file(name))")
+        return
+    if checkpoint.format not in _TORCH_FORMATS or not os.path.isfile(checkpoint.path):
+        raise NoScript(f"weights in the form {checkpoint.format} are read by the inspector alone")
+    runs = globals_that_run(checkpoint)
+    if runs:
+        program.add("# weights_only=True refuses this file; loading it runs code from it.")
+    program.add(
+        f'weights = torch.load(CHECKPOINT, map_location="cpu", weights_only={not runs})'
+        f"{''.join(f'[{key!r}]' for key in section)}"
+    )
+    if any(not isinstance(child, TensorInfo) for child in node.children):
+        program.add(
+            "weights = {key: each for key, each in weights.items() if torch.is_tensor(each)}"
+        )
+
+
+def _tensors(node: Node) -> list[TensorInfo]:
+    return [child for child in node.children if isinstance(child, TensorInfo)]
+
+
+# --- its inputs
+
+
+def _inputs(program: _Program, example: ExampleInputs, device: str) -> None:
+    sizes = example.traced_sizes()
+    program.add(f"torch.manual_seed({example.inputs.seed})")
+    if sizes != example.sizes():
+        program.add("# A dynamic axis is shown with a size of at least 2: 1 would become fixed.")
+    program.add("inputs = {")
+    for given, spec in zip(example.inputs.specs, example.sized(), strict=True):
+        shape = list(spec.shape)
+        axes = {}
+        for each in example.inputs.dynamic:
+            if each.input == spec.name and shape[each.axis] != sizes[each.name]:
+                shape[each.axis] = axes[each.axis] = sizes[each.name]
+        if given.file:
+            text = _from_values(program, given, axes)
+        else:
+            text = _random(spec, shape)
+        moved = f".to({device!r})" if device != "cpu" else ""
+        program.add(f"    {spec.name!r}: {text}{moved},")
+    program.add("}", "")
+
+
+def _random(spec: InputSpec, shape: list[int]) -> str:
+    dtype = f"torch.{spec.dtype}"
+    if spec.dtype.startswith("complex"):
+        return f"torch.randn({shape}, dtype={dtype})"
+    if spec.dtype.startswith(("float", "bfloat")):
+        if spec.low is None or spec.high is None:
+            made = f"torch.randn({shape})"
+        else:
+            made = f"torch.rand({shape}) * {spec.high - spec.low!r} + {spec.low!r}"
+            made = f"({made})"
+        return made if spec.dtype == "float32" else f"{made}.to({dtype})"
+    low = 0 if spec.low is None else int(spec.low)
+    high = 2 if spec.high is None else int(spec.high)
+    made = f"torch.randint({low}, {high}, {shape})"
+    return made if spec.dtype == "int64" else f"{made}.to({dtype})"
+
+
+def _from_values(program: _Program, spec: InputSpec, axes: Mapping[int, int]) -> str:
+    """The values of a file, repeated along the axes that are too short."""
+    path = os.path.abspath(spec.file)
+    suffix = Path(path).suffix.lower()
+    entry = f"[{spec.entry!r}]" if spec.entry else ""
+    if suffix in (".npy", ".npz"):
+        program.need("import numpy")
+        if suffix == ".npz" and not entry:
+            entry = f"[{spec.name!r}]"
+        text = f"torch.from_numpy(numpy.load({path!r}){entry})"
+    else:
+        text = f'torch.load({path!r}, map_location="cpu", weights_only=True){entry}'
+    for axis, size in axes.items():
+        text += f".repeat_interleave({size}, dim={axis})"
+    return text if not spec.dtype else f"{text}.to(torch.{spec.dtype})"
