@@ -18,7 +18,7 @@ from inspector_app.checkpoint.model import Checkpoint
 
 INTERVAL_MS = 5_000
 WORTH_COLLECTING = 2_000  # objects made since the last time
-TOO_MANY_TO_WALK = 200_000  # about 50 ms
+TOO_MANY_TO_WALK = 100_000  # about 25 ms
 NODES_PER_STEP = 200
 LISTED_PER_STEP = 5_000
 
