@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from inspector_app.analysis.comparison import Comparison, KeyPair, Status, ValueDifference
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 AFTER_PAINT_MS = 40
 CARD_WIDTH = 620
+LEAST_SIDE = 320
+SIDE_SHARE = 0.32
 # So much is compared byte by byte without being asked: about a second.
 READ_AT_ONCE = 2 << 30
 
@@ -56,6 +59,7 @@ class CompareBody(QWidget):
         self.mapping: KeyMapping = NO_MAPPING
         self.selected: KeyPair | ValueDifference | None = None
         self.is_building = False
+        self._arranged = False
         self._planning: Steps | None = None
         self.header = CompareHeader()
         self.tree = DiffTree()
@@ -70,7 +74,6 @@ class CompareBody(QWidget):
         self.splitter.addWidget(self._tree_pages)
         self.splitter.addWidget(QWidget())
         self.splitter.setStretchFactor(0, 1)
-        self.splitter.setSizes([870, 410])
         self.splitter.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -98,6 +101,17 @@ class CompareBody(QWidget):
         self.header.next_requested.connect(lambda: self.go_to_difference(forward=True))
         self.header.previous_requested.connect(lambda: self.go_to_difference(forward=False))
         self.header.totals.wanted_changed.connect(self.tree.show_statuses)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if not self._arranged:
+            self._arranged = True
+            side = max(int(self.width() * SIDE_SHARE), LEAST_SIDE)
+            self.splitter.setSizes([self.width() - side, side])
+
+    def restore_layout(self, splitter: bytes) -> None:
+        """Put the splitter where it was."""
+        self._arranged = self.splitter.restoreState(QByteArray(splitter))
 
     def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> list[Checkpoint]:
         """Show another comparison, made with `mapping`; `shown` follows.
@@ -158,7 +172,7 @@ class CompareBody(QWidget):
         from inspector_app.ui.compare_side import CompareSide
 
         side = self.side = CompareSide()
-        side.setMinimumWidth(320)
+        side.setMinimumWidth(LEAST_SIDE)
         side.message.connect(self.message)
         side.pair_chosen.connect(self.tree.select_pair)
         sizes = self.splitter.sizes()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
@@ -178,7 +178,7 @@ class CompareTab(QWidget):
 
     def restore_layout(self, splitter: bytes, columns: bytes) -> None:
         """Put them where they were; damaged states are ignored by Qt."""
-        self.body.splitter.restoreState(QByteArray(splitter))
+        self.body.restore_layout(splitter)
         self.tree.restore_column_state(columns)
 
     # What actions call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
 
 from inspector_app.analysis.comparison import Status
@@ -16,6 +16,7 @@ from inspector_app.ui.diff_model import EVERYTHING
 BADGE = 15
 PADDING = 7
 GAP = 6
+SPACING = 6
 
 
 class StatusChip(QAbstractButton):
@@ -25,6 +26,7 @@ class StatusChip(QAbstractButton):
         super().__init__(parent)
         self.status = status
         self.count = 0
+        self._compact = False
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
@@ -46,14 +48,24 @@ class StatusChip(QAbstractButton):
         """``12 changed``."""
         return f"{count_text(self.count)} {diff_status.word(self.status)}"
 
+    def set_compact(self, compact: bool) -> None:
+        """Show the count alone, where words have no room."""
+        if compact != self._compact:
+            self._compact = compact
+            self.updateGeometry()
+            self.update()
+
+    def width_of(self, compact: bool) -> int:
+        """How wide it is, or would be."""
+        text = count_text(self.count) if compact else self.words()
+        return self.fontMetrics().horizontalAdvance(text) + BADGE + GAP + 2 * PADDING + 2
+
     def nextCheckState(self) -> None:
         # What is listed decides, and that is not this chip's alone.
         pass
 
     def sizeHint(self) -> QSize:
-        metrics = self.fontMetrics()
-        width = metrics.horizontalAdvance(self.words()) + BADGE + GAP + 2 * PADDING + 2
-        return QSize(width, metrics.height() + 9)
+        return QSize(self.width_of(self._compact), self.fontMetrics().height() + 9)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         palette = QPalette()
@@ -78,7 +90,7 @@ class StatusChip(QAbstractButton):
         painter.drawText(
             self.rect().adjusted(left, 0, -PADDING + 4, 0),
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter,
-            self.words(),
+            count_text(self.count) if self._compact else self.words(),
         )
         painter.end()
 
@@ -106,16 +118,35 @@ class StatusTotals(QWidget):
         self.chips = {status: StatusChip(status) for status in diff_status.SHOWN_STATUSES}
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
+        row.setSpacing(SPACING)
         for status, chip in self.chips.items():
             chip.clicked.connect(lambda _checked=False, status=status: self._clicked(status))
             row.addWidget(chip)
+        row.addStretch(1)
         self.set_totals({})
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._width(compact=True), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _width(self, compact: bool) -> int:
+        shown = [chip for chip in self.chips.values() if chip.count]
+        return sum(chip.width_of(compact) + SPACING for chip in shown)
+
+    def _fit(self) -> None:
+        compact = self._width(compact=False) > self.width()
+        for chip in self.chips.values():
+            chip.set_compact(compact)
 
     def set_totals(self, totals: Mapping[str, int]) -> None:
         """Show other counts."""
         for status, chip in self.chips.items():
             chip.set_count(totals.get(status, 0))
+        self.updateGeometry()
+        self._fit()
 
     def set_wanted(self, wanted: frozenset[str]) -> None:
         """Show that these are listed."""

@@ -165,6 +165,11 @@ class Differences:
         """There are pairs whose values differ, or could."""
         return bool(self._moved or self.totals[Status.CHANGED] or self.totals[Status.UNCOMPARED])
 
+    def structures_differ(self) -> bool:
+        """Something is not alike in both files without looking at elements."""
+        alike = {Status.CHANGED, Status.UNCOMPARED, Status.IDENTICAL}
+        return any(count for status, count in self.totals.items() if status not in alike)
+
     def forget_metrics(self) -> None:
         """They are to be measured anew."""
         self._moved.clear()

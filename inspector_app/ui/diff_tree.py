@@ -10,6 +10,7 @@ from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.ui import diff_columns, diff_status
 from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.diff_columns import DiffColumn
 from inspector_app.ui.diff_delegate import DiffDelegate
 from inspector_app.ui.diff_figures import Differences
 from inspector_app.ui.diff_model import EVERYTHING, DiffArranger, DiffModel
@@ -48,7 +49,7 @@ class DiffTree(CheckpointTree):
         super().__init__(parent)
         self.checkpoint: Checkpoint | None = None
         self._pairing = Task(self)
-        self._metrics_shown = True
+        self._room = True, True
         self.view.setAccessibleName(self.tr("Comparison"))
         self.search_field.setPlaceholderText(
             self.tr("Search:  attn weight   *.bias   /layers\\.\\d+/   shape:*x4096")
@@ -159,13 +160,17 @@ class DiffTree(CheckpointTree):
         self._hidden.setText(words.format(n=count_text(hidden)))
 
     def make_room(self) -> None:
-        """Keep the columns of metrics away while nothing can stand in them."""
+        """Keep columns away while nothing that says anything can stand in them."""
         differences = self.differences
         if differences is None:
             return
-        shown = differences.may_have_metrics()
-        if shown != self._metrics_shown:
-            self._metrics_shown = shown
-            for column in diff_columns.METRICS - diff_columns.HIDDEN_AT_FIRST:
-                self.view.setColumnHidden(column, not shown)
-            self.view.fit_name()
+        shown = differences.may_have_metrics(), differences.structures_differ()
+        if shown == self._room:
+            return
+        metrics = diff_columns.METRICS - diff_columns.HIDDEN_AT_FIRST
+        for columns, before, now in zip((metrics, {DiffColumn.B}), self._room, shown, strict=True):
+            if before != now:
+                for column in columns:
+                    self.view.setColumnHidden(column, not now)
+        self._room = shown
+        self.view.fit_name()

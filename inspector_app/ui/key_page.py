@@ -205,7 +205,7 @@ class KeyPage(QScrollArea):
         self._renames.show(suggestions.renames, list(mapping.renames))
         count = self._renames.rowCount()
         self.rename_list.setVisible(count > 0)
-        line = max(self.rename_list.sizeHintForRow(0), self.fontMetrics().height() + 5)
+        line = self.rename_list.sizeHintForRow(0) + 2 * self.rename_list.spacing()
         self.rename_list.setFixedHeight(min(max(count, 2), MOST_LINES) * line + 8)
         self._no_renames.setVisible(not count)
         self._no_renames.setText(

@@ -6,16 +6,16 @@ from collections.abc import Generator
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.comparison import Comparison
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.ui.latest_work import LatestWork
-from inspector_app.ui.text_blocks import TextBlock
+from inspector_app.ui.text_blocks import fixed_font, plain_lines
 from inspector_app.ui.text_widgets import MutedLabel
 
 
-class LoadPage(QScrollArea):
+class LoadPage(QWidget):
     """The message of ``load_state_dict``, made when it is looked at.
 
     Signals:
@@ -27,8 +27,6 @@ class LoadPage(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName(self.tr("What PyTorch would say"))
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
         self._comparison: Comparison | None = None
         self._mapping: KeyMapping = NO_MAPPING
         self._looked_at = False
@@ -38,19 +36,21 @@ class LoadPage(QScrollArea):
         self._words.setWordWrap(True)
         self.copy_button = QPushButton(self.tr("Copy"))
         self.copy_button.clicked.connect(self._copy)
-        self._text = TextBlock(framed=True, fixed_pitch=True, max_lines=400)
+        self._text = QPlainTextEdit()
+        self._text.setReadOnly(True)
+        self._text.setTabChangesFocus(True)
+        self._text.setFont(fixed_font())
         self._text.setAccessibleName(self.tr("What PyTorch would say"))
         row = QHBoxLayout()
         row.addWidget(self._words, 1)
         row.addWidget(self.copy_button)
-        content = QWidget()
-        layout = QVBoxLayout(content)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 10, 16, 12)
         layout.setSpacing(6)
         layout.addLayout(row)
-        layout.addWidget(self._text)
+        layout.addWidget(self._text, 1)
         layout.addStretch()
-        self.setWidget(content)
+        self.forget()
 
     def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> None:
         """Show another comparison."""
@@ -96,7 +96,7 @@ class LoadPage(QScrollArea):
             self._words.setText(self.tr("A.load_state_dict(B) raises nothing:"))
         # What torch returns if all is well.
         self._whole = message or "<All keys matched successfully>"
-        self._text.set_text(self._whole)
+        self._text.setPlainText(plain_lines(self._whole))
         self._text.show()
         self.copy_button.show()
 
