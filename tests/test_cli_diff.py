@@ -118,7 +118,8 @@ def test_values_are_measured(training: tuple[str, str], capsys: Capture) -> None
         assert row["mean_abs"] == pytest.approx(float((b - a).abs().mean()))
         assert row["rel_l2"] == pytest.approx(float((b - a).norm() / a.norm()))
         assert row["cosine"] == pytest.approx(float(torch.cosine_similarity(a, b, dim=0)))
-        assert row["differing"] == int((a != b).sum())
+        assert row["differing_elements"] == int((a != b).sum())
+        assert row["differing"] == row["differing_elements"] / a.numel()
     assert found["values"] == [
         {"path": ["epoch"], "a": 10, "b": 20},
         {"path": ["lr"], "a": 1e-3, "b": 1e-4},

@@ -2,6 +2,7 @@
 
 Beyond the contract: `part` is the kind of section that a key belongs to, `notes` what else
 differs, `error` why bytes could not be compared, `missing_in` the file that lacks a value.
+`differing` is the share of elements whose bits differ, `differing_elements` their number.
 `suggestions` says how more keys would match; nothing of it was applied. `path` is that of the
 tensor in its file. What was not measured, or is undefined, is null.
 """
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 _ROWS_AT_ONCE = 5_000
 _COUNTED = ("identical", "changed", "missing", "unexpected", "mismatched")
-_FIGURES = ("max_abs", "mean_abs", "rel_l2", "cosine", "differing")
+_FIGURES = ("max_abs", "mean_abs", "rel_l2", "cosine")
 _MORE = ("sign_flips", "nan_changes", "infinity_changes", "beyond", "first")
-_UNMEASURED = ",".join(f'"{name}":null' for name in _FIGURES)
+_UNMEASURED = ",".join(f'"{name}":null' for name in (*_FIGURES, "differing"))
 _EQUAL = '"max_abs":0.0,"mean_abs":0.0,"rel_l2":0.0,"cosine":null,"differing":0'
 _quote = json.encoder.encode_basestring_ascii
 
@@ -123,7 +124,10 @@ def _side(tensor: TensorInfo | None, places: dict[object, str]) -> str:
 
 
 def _measured(metrics: Metrics) -> str:
-    figures = {name: _number(getattr(metrics, name)) for name in (*_FIGURES, *_MORE)}
+    figures = {name: _number(getattr(metrics, name)) for name in _FIGURES}
+    figures["differing"] = metrics.differing_share
+    figures["differing_elements"] = metrics.differing
+    figures |= {name: getattr(metrics, name) for name in _MORE}
     return _dump(figures)[1:-1]
 
 
