@@ -7,9 +7,9 @@ Everything is written under the names that the files will keep: the model refers
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ from inspector_app.worker.export import Prepared, Writing, Written
 from inspector_app.worker.export_errors import onnx_failure
 from inspector_app.worker.export_program import dynamic_shapes
 from inspector_app.worker.failures import Failure
+from inspector_app.worker.graph_facts import has_attention, nbytes, operators
 from inspector_app.worker.interpreters import pip_line
 from inspector_app.worker.protocol import OnnxOptions, Progress
 from inspector_app.worker.torch_import import import_package
@@ -60,19 +61,20 @@ def writing(prepared: Prepared, options: OnnxOptions, path: str) -> Writing:
     """
     check_packages(options)
     onnx = import_package("onnx", PURPOSE)
-    import torch
-
     target = Path(path)
     prepared = replace(prepared, call=in_signature_order(prepared.module, prepared.call))
     names = _Names.of(prepared, options)
     beside = options.external_data == "beside" or (
-        options.external_data == "auto" and _nbytes(prepared.module) > MOST_INSIDE
+        options.external_data == "auto" and nbytes(prepared.module) > MOST_INSIDE
     )
     yield Progress("export the model")
+    # Made anew: the forward that was tried may have written into them.
+    prepared = replace(
+        prepared, tensors=prepared.example.tensors(sizes=prepared.example.traced_sizes())
+    )
     write = _write_dynamo if options.exporter == "dynamo" else _write_torchscript
     try:
-        with torch.no_grad():
-            notes = write(prepared, names, options, target, beside)
+        notes = write(prepared, names, options, target, beside)
     except Exception as error:
         raise onnx_failure(error) from error
     yield Progress("check the ONNX model")
@@ -143,19 +145,22 @@ def _write_dynamo(
 ) -> list[str]:
     import torch
 
+    # It warns, in each export, of operators of torchvision where that is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     call, tensors = prepared.call, prepared.tensors
-    program = torch.onnx.export(
-        prepared.module,
-        call.args(tensors),
-        kwargs=call.kwargs(tensors) or None,
-        input_names=names.inputs,
-        output_names=names.outputs,
-        opset_version=options.opset,
-        dynamic_shapes=dynamic_shapes(prepared),
-        dynamo=True,
-        optimize=options.optimize,
-        verbose=False,
-    )
+    with torch.no_grad():
+        program = torch.onnx.export(
+            prepared.module,
+            call.args(tensors),
+            kwargs=call.kwargs(tensors) or None,
+            input_names=names.inputs,
+            output_names=names.outputs,
+            opset_version=options.opset,
+            dynamic_shapes=dynamic_shapes(prepared),
+            dynamo=True,
+            optimize=options.optimize,
+            verbose=False,
+        )
     program.model.metadata_props.update(options.metadata)
     program.save(str(target), external_data=beside)
     return []
@@ -174,17 +179,25 @@ def _write_torchscript(
     axes: dict[str, dict[int, str]] = {}
     for each in prepared.example.inputs.dynamic:
         axes.setdefault(renamed[each.input], {})[each.axis] = each.name
-    torch.onnx.export(
-        prepared.module,
-        arguments,
-        str(target),
-        input_names=names.inputs,
-        output_names=names.outputs,
-        opset_version=options.opset,
-        dynamic_axes=axes or None,
-        do_constant_folding=options.optimize,
-        dynamo=False,
-    )
+    fast = torch.backends.mha.get_fastpath_enabled()
+    try:
+        if has_attention(prepared.module):
+            # The fused operator of nn.TransformerEncoderLayer has no ONNX form.
+            torch.backends.mha.set_fastpath_enabled(False)
+        with torch.no_grad():
+            torch.onnx.export(
+                prepared.module,
+                arguments,
+                str(target),
+                input_names=names.inputs,
+                output_names=names.outputs,
+                opset_version=options.opset,
+                dynamic_axes=axes or None,
+                do_constant_folding=options.optimize,
+                dynamo=False,
+            )
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
     if beside or options.metadata:
         _write_again(options, target, beside)
     return [_DEPRECATED]
@@ -248,22 +261,3 @@ def _input_notes(graph: Any, names: _Names, prepared: Prepared) -> list[str]:
         for name in names.inputs
         if name not in by_name
     ]
-
-
-def operators(model: Any) -> dict[str, int]:
-    """How often each operator occurs, also in functions and in bodies of loops; the most
-    frequent first. Those outside ONNX's own domain are written ``domain::name``."""
-    counts: Counter[str] = Counter()
-    nodes = [*model.graph.node, *(node for each in model.functions for node in each.node)]
-    while nodes:
-        node = nodes.pop()
-        counts[f"{node.domain}::{node.op_type}" if node.domain else node.op_type] += 1
-        for attribute in node.attribute:
-            for graph in (attribute.g, *attribute.graphs):
-                nodes.extend(graph.node)
-    return dict(sorted(counts.items(), key=lambda each: (-each[1], each[0])))
-
-
-def _nbytes(module: Any) -> int:
-    tensors = {id(each): each for each in (*module.parameters(), *module.buffers())}
-    return sum(each.numel() * each.element_size() for each in tensors.values())

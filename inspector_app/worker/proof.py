@@ -147,6 +147,8 @@ def _compared(
             return ProofCase(sizes, (), said)
         if actual.dtype != expected.dtype and not expected.is_complex():
             _note(sides, f"Output {name} is {_dtype(actual)} instead of {_dtype(expected)}.")
+        if expected.numel() and not expected.isfinite().any():
+            _note(sides, f"Output {name} has no finite value for some inputs: that says little.")
         errors.append(compare(name, expected, actual, sides.bounds))
     return ProofCase(sizes, tuple(errors))
 

@@ -27,6 +27,7 @@ class Exporting:
         parameters: of forward, by position; None where it has none of its own.
         outputs: names of an ONNX graph's outputs.
         inferred: torch.export is to infer the ranges of dynamic axes.
+        attention: the model has layers whose fused operators ONNX lacks.
     """
 
     options: FormatOptions
@@ -35,6 +36,7 @@ class Exporting:
     parameters: Sequence[str] | None = None
     outputs: Sequence[str] = ()
     inferred: bool = False
+    attention: bool = False
 
 
 def export_lines(exporting: Exporting) -> _Lines:
@@ -100,7 +102,11 @@ def _onnx_torchscript(
     arguments = _positional(call)
     if call.keywords:
         arguments = f"(*{arguments}, {_keywords(call)})"
-    lines = ["with torch.no_grad():", "    torch.onnx.export(", "        model,"]
+    lines = []
+    if exporting.attention:
+        lines.append("# ONNX has no form for the fused operators of attention.")
+        lines.append("torch.backends.mha.set_fastpath_enabled(False)")
+    lines += ["with torch.no_grad():", "    torch.onnx.export(", "        model,"]
     lines += [f"        {arguments},", "        TARGET,", *common]
     if axes:
         lines.append(f"        dynamic_axes={axes!r},")
@@ -200,7 +206,8 @@ def _axes_of(name: str, axes: Sequence[DynamicAxis]) -> str:
 
 
 def _positional(call: Call) -> str:
-    return f"({''.join(f'inputs[{name!r}], ' for name in call.positional).rstrip(' ')})"
+    given = ", ".join(f"inputs[{name!r}]" for name in call.positional)
+    return f"({given},)" if len(call.positional) == 1 else f"({given})"
 
 
 def _keywords(call: Call) -> str:

@@ -9,21 +9,37 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 from inspector_app.worker.code_source import package_of, split_spec
 from inspector_app.worker.consent import globals_that_run
-from inspector_app.worker.example_inputs import ExampleInputs
+from inspector_app.worker.graph_facts import has_attention
 from inspector_app.worker.model_source import Model
-from inspector_app.worker.protocol import Export, InputSpec, LoadReport, ModelChoice, SourceKind
+from inspector_app.worker.protocol import (
+    Export,
+    LoadReport,
+    ModelChoice,
+    SourceKind,
+    TorchScriptOptions,
+)
 from inspector_app.worker.script_formats import Exporting, export_lines
+from inspector_app.worker.script_inputs import input_lines
 from inspector_app.worker.state_dict import default_section
 
 if TYPE_CHECKING:
     from inspector_app.worker.export import Written
 
+_FORMATS = {
+    "onnx": "ONNX",
+    "torchscript": "TorchScript",
+    "torch-export": "torch.export",
+    "safetensors": "safetensors",
+    "state-dict": "a state_dict",
+}
+_STANDARD = ("import importlib.util", "import sys")
 _TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
 
 
@@ -79,8 +95,13 @@ def _script(
             program.add(f"model.to({moved})")
     program.add("")
     exporting = Exporting(request.options)
+    traced = isinstance(request.options, TorchScriptOptions) and request.options.way == "trace"
+    if traced and any("." in each.name for each in prepared.outputs):
+        raise NoScript("torch.jit.trace refuses outputs within outputs, which are flattened here")
     if prepared is not model:
-        _inputs(program, prepared.example, choice.device)
+        imports, lines = input_lines(prepared.example, choice.device)
+        program.need(*imports)
+        program.add(*lines)
         exporting = Exporting(
             request.options,
             prepared.call,
@@ -88,6 +109,7 @@ def _script(
             parameters_of(prepared.module),
             written.outputs,
             written.inferred,
+            has_attention(prepared.module),
         )
     imports, lines = export_lines(exporting)
     program.need(*imports)
@@ -107,10 +129,11 @@ def parameters_of(module: Any) -> list[str] | None:
 
 def _text(program: _Program, request: Export) -> str:
     name = Path(request.model.checkpoint).name
-    plain = [each for each in sorted(program.imports) if each.startswith("import ")]
-    others = [each for each in sorted(program.imports) if not each.startswith("import ")]
-    title = f"Exports {name!a} to {request.options.kind}."
-    return "\n".join([f"# {title}", *plain, *others, "", *program.body, ""])
+    own = sorted(each for each in program.imports if each in _STANDARD)
+    others = sorted(each for each in program.imports if each not in _STANDARD)
+    lines = [f"# Exports {name!a}: {_FORMATS[request.options.kind]}.", *own]
+    lines += [""] * bool(own)
+    return "\n".join([*lines, *others, "", *program.body, ""])
 
 
 # --- the model
@@ -129,7 +152,7 @@ def _model(program: _Program, choice: ModelChoice, form: str) -> None:
 def _from_code(program: _Program, spec: str, arguments: Mapping[str, object]) -> None:
     source, name = split_spec(spec)
     called = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
-    if not all(key.isidentifier() for key in arguments):
+    if not all(key.isidentifier() and not iskeyword(key) for key in arguments):
         called = f"**{dict(arguments)!r}"
     if not source.endswith(".py"):
         folder, dotted = Path.cwd(), source
@@ -139,7 +162,7 @@ def _from_code(program: _Program, spec: str, arguments: Mapping[str, object]) ->
     program.add("# Where the model's code lies.", f"sys.path.insert(0, {str(folder)!r})")
     if all(part.isidentifier() for part in dotted.split(".")):
         first, _, rest = name.partition(".")
-        program.add(f"from {dotted} import {first}  # noqa: E402", "")
+        program.add(f"from {dotted} import {first}", "")
         program.add(f"model = {first}{rest and '.' + rest}({called})")
         return
     program.need("import importlib.util")
@@ -246,7 +269,7 @@ def _read(
         f'weights = torch.load(CHECKPOINT, map_location="cpu", weights_only={not runs})'
         f"{''.join(f'[{key!r}]' for key in section)}"
     )
-    if any(not isinstance(child, TensorInfo) for child in node.children):
+    if any(not isinstance(each, TensorInfo) for each in node.children if each.key != "_metadata"):
         program.add(
             "weights = {key: each for key, each in weights.items() if torch.is_tensor(each)}"
         )
@@ -254,61 +277,3 @@ def _read(
 
 def _tensors(node: Node) -> list[TensorInfo]:
     return [child for child in node.children if isinstance(child, TensorInfo)]
-
-
-# --- its inputs
-
-
-def _inputs(program: _Program, example: ExampleInputs, device: str) -> None:
-    sizes = example.traced_sizes()
-    program.add(f"torch.manual_seed({example.inputs.seed})")
-    if sizes != example.sizes():
-        program.add("# A dynamic axis is shown with a size of at least 2: 1 would become fixed.")
-    program.add("inputs = {")
-    for given, spec in zip(example.inputs.specs, example.sized(), strict=True):
-        shape = list(spec.shape)
-        axes = {}
-        for each in example.inputs.dynamic:
-            if each.input == spec.name and shape[each.axis] != sizes[each.name]:
-                shape[each.axis] = axes[each.axis] = sizes[each.name]
-        if given.file:
-            text = _from_values(program, given, axes)
-        else:
-            text = _random(spec, shape)
-        moved = f".to({device!r})" if device != "cpu" else ""
-        program.add(f"    {spec.name!r}: {text}{moved},")
-    program.add("}", "")
-
-
-def _random(spec: InputSpec, shape: list[int]) -> str:
-    dtype = f"torch.{spec.dtype}"
-    if spec.dtype.startswith("complex"):
-        return f"torch.randn({shape}, dtype={dtype})"
-    if spec.dtype.startswith(("float", "bfloat")):
-        if spec.low is None or spec.high is None:
-            made = f"torch.randn({shape})"
-        else:
-            made = f"torch.rand({shape}) * {spec.high - spec.low!r} + {spec.low!r}"
-            made = f"({made})"
-        return made if spec.dtype == "float32" else f"{made}.to({dtype})"
-    low = 0 if spec.low is None else int(spec.low)
-    high = 2 if spec.high is None else int(spec.high)
-    made = f"torch.randint({low}, {high}, {shape})"
-    return made if spec.dtype == "int64" else f"{made}.to({dtype})"
-
-
-def _from_values(program: _Program, spec: InputSpec, axes: Mapping[int, int]) -> str:
-    """The values of a file, repeated along the axes that are too short."""
-    path = os.path.abspath(spec.file)
-    suffix = Path(path).suffix.lower()
-    entry = f"[{spec.entry!r}]" if spec.entry else ""
-    if suffix in (".npy", ".npz"):
-        program.need("import numpy")
-        if suffix == ".npz" and not entry:
-            entry = f"[{spec.name!r}]"
-        text = f"torch.from_numpy(numpy.load({path!r}){entry})"
-    else:
-        text = f'torch.load({path!r}, map_location="cpu", weights_only=True){entry}'
-    for axis, size in axes.items():
-        text += f".repeat_interleave({size}, dim={axis})"
-    return text if not spec.dtype else f"{text}.to(torch.{spec.dtype})"
