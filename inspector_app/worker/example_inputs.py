@@ -288,20 +288,25 @@ def _read_file(spec: InputSpec) -> Any:
     if suffix in (".npy", ".npz"):
         numpy = import_package("numpy", f"an input from {suffix}")
         found = numpy.load(spec.file, allow_pickle=False)
-    else:
-        found = torch.load(spec.file, map_location="cpu", weights_only=True)
-    if suffix == ".npz" or isinstance(found, Mapping):
-        names = list(found.keys())
-        entry = spec.entry or (spec.name if spec.name in names else "")
-        if not entry and len(names) == 1:
-            entry = names[0]
-        if entry not in names:
-            reason = f"{spec.file} has {', '.join(map(str, names)) or 'nothing'}"
-            raise Failure("bad-input", name=spec.name, reason=reason)
-        found = found[entry]
-    if suffix in (".npy", ".npz"):
-        found = torch.from_numpy(found)
+        if suffix == ".npz":
+            with found as archive:
+                found = archive[_entry(spec, list(archive))]
+        return torch.from_numpy(found)
+    found = torch.load(spec.file, map_location="cpu", weights_only=True)
+    if isinstance(found, Mapping):
+        found = found[_entry(spec, list(found))]
     if not isinstance(found, torch.Tensor):
         reason = f"{spec.file} holds no tensor but {type(found).__name__}"
         raise Failure("bad-input", name=spec.name, reason=reason)
     return found.detach()
+
+
+def _entry(spec: InputSpec, names: Sequence[str]) -> str:
+    """Which of a file's arrays is meant: the one asked for, of the input's name, or the only."""
+    entry = spec.entry or (spec.name if spec.name in names else "")
+    if not entry and len(names) == 1:
+        return names[0]
+    if entry not in names:
+        reason = f"{spec.file} has {', '.join(map(str, names)) or 'nothing'}"
+        raise Failure("bad-input", name=spec.name, reason=reason)
+    return entry
