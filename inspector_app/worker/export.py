@@ -93,6 +93,7 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
     if request.options.kind not in WITHOUT_GRAPH:
         prepared = yield from preparing(model, request)
         outputs = prepared.outputs
+    _demand_room(model, request)
     start = time.perf_counter()
     try:
         written = yield from writer(prepared, request.options, path)
@@ -138,12 +139,24 @@ def _writing_failure(error: Exception, request: Export) -> Failure:
     if isinstance(error, Failure):
         return error
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    torch_writes = "file write failed" in str(error) or "PytorchStreamWriter" in str(error)
+    torch_writes = any(word in str(error) for word in ("PytorchStreamWriter", "inline_container"))
     if full or (torch_writes and not _room(request.staging)):
         return Failure("disk-full", file=request.name)
     if isinstance(error, OSError):
         return Failure("not-writable", file=request.name, reason=str(error.strerror or error))
     return failure_of("worker-fault", error)
+
+
+def _demand_room(model: Model, request: Export) -> None:
+    """Raise `Failure` if the weights alone do not fit on the disk: some of torch's writers
+    abort the process when it is full, after minutes perhaps."""
+    sizes = {
+        each.data_ptr(): each.nbytes
+        for each in model.module.state_dict().values()
+        if hasattr(each, "data_ptr")
+    }
+    if shutil.disk_usage(request.staging).free < sum(sizes.values()):
+        raise Failure("disk-full", file=request.name)
 
 
 def _room(folder: str) -> bool:

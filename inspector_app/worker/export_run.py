@@ -7,7 +7,9 @@ original afresh and compares. Only what passed is moved to the target.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 
 from inspector_app.worker.client import events
@@ -34,6 +36,7 @@ ENDINGS = {
     ".safetensors": "safetensors",
     ".pth": "state-dict",
 }
+_NO_ROOM = 1 << 16  # bytes
 DEFAULT_PROOF = ProofSettings()
 
 
@@ -116,8 +119,19 @@ def _relayed(
     request: Export | Prove, plan: ExportPlan, tick: float | None
 ) -> Generator[Event | None, None, Finished | Failed]:
     """Yield a worker's events and return the last."""
-    for event in events(request, plan.interpreter, folder=plan.folder, tick=tick):
-        yield event
-        if isinstance(event, (Finished, Failed)):
-            return event
+    steps = events(request, plan.interpreter, folder=plan.folder, tick=tick)
+    with closing(steps):
+        for event in steps:
+            if isinstance(event, Failed) and isinstance(request, Export):
+                event = _of_full_disk(event, request, plan)
+            yield event
+            if isinstance(event, (Finished, Failed)):
+                return event
     raise AssertionError("a worker's last event is Finished or Failed")
+
+
+def _of_full_disk(failed: Failed, request: Export, plan: ExportPlan) -> Failed:
+    """Some of torch's writers abort the process when the disk is full."""
+    if failed.code == "worker-crashed" and shutil.disk_usage(request.staging).free < _NO_ROOM:
+        return Failed("disk-full", {"file": plan.target}, failed.traceback)
+    return failed

@@ -7,13 +7,13 @@ here, on values that are mirrored and random anew and on other sizes of dynamic 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from inspector_app.worker.export import Prepared, Writing, Written
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.outputs import flat
-from inspector_app.worker.protocol import Progress, TorchScriptOptions
+from inspector_app.worker.protocol import OutputInfo, Progress, TorchScriptOptions
 from inspector_app.worker.trial import forward
 from inspector_app.worker.user_errors import failure_of
 
@@ -55,21 +55,35 @@ def writing(prepared: Prepared, options: TorchScriptOptions, path: str) -> Writi
 def _traced(prepared: Prepared) -> Any:
     import torch
 
-    # Without strict the outputs may be dictionaries and lists too.
-    outputs = [info.name for info in prepared.outputs]
-    strict = outputs == ["output"] or all(name.isdecimal() for name in outputs)
     positional = prepared.call.args(prepared.tensors)
     keywords = prepared.call.kwargs(prepared.tensors)
     inputs: dict[str, Any] = {"example_inputs": positional}
     if keywords:
         # torch takes either positions or names.
         inputs = {"example_kwarg_inputs": {**_by_name(prepared), **keywords}}
+    hook = None
+    if not _plain(prepared.outputs):
+        # TorchScript knows dictionaries of one kind of values only, and strict not even these.
+        hook = prepared.module.register_forward_hook(
+            lambda _module, _inputs, output: dict(flat(output))
+        )
     try:
         with torch.no_grad():
             # Its own check is for non-determinism on the same input; ours is on others.
-            return torch.jit.trace(prepared.module, **inputs, check_trace=False, strict=strict)
+            return torch.jit.trace(
+                prepared.module, **inputs, check_trace=False, strict=hook is None
+            )
     except Exception as error:
         raise failure_of("trace-fails", error) from error
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def _plain(outputs: Sequence[OutputInfo]) -> bool:
+    """A tensor, or a tuple or list of tensors."""
+    names = [each.name for each in outputs]
+    return names == ["output"] or all(name.isdecimal() for name in names)
 
 
 def _by_name(prepared: Prepared) -> dict[str, Any]:

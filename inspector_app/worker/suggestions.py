@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import os
 
-from inspector_app.checkpoint.model import Checkpoint, Kind, SectionKind, TreePath
+from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind, TensorInfo, TreePath
 from inspector_app.worker.protocol import ModelSource, SourceKind
 
 _HOLDS_GRAPH = ("torchscript", "torch-export")
+_SAMPLE = 1_000
 
 
 def default_section(checkpoint: Checkpoint) -> TreePath | None:
-    """The path of the first model section, or of the first average where there is none."""
+    """The path of the first model section, or of the first average where there is none; else
+    of what holds the most tensors near the root."""
     for kind in (SectionKind.MODEL, SectionKind.EMA):
         for section in checkpoint.sections:
             if section.kind == kind:
                 return section.path
-    return None
+    near = [checkpoint.root, *checkpoint.root.children[:_SAMPLE]]
+    most = max(near, key=_tensors_in)
+    return most.path if _tensors_in(most) else None
+
+
+def _tensors_in(node: Node) -> int:
+    return sum(isinstance(child, TensorInfo) for child in node.children[:_SAMPLE])
 
 
 def pickled_model(checkpoint: Checkpoint) -> TreePath | None:
     """The path of a whole pickled ``nn.Module``: at the root, or right below it."""
-    for node in (checkpoint.root, *checkpoint.root.children[:1_000]):
+    for node in (checkpoint.root, *checkpoint.root.children[:_SAMPLE]):
         if node.kind == Kind.MODULE:
             return node.path
     return None
