@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from typing import NamedTuple
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -21,6 +23,24 @@ REDRAW_MS = 1_000
 # A chart has no room for more; of those side by side the one that moved most is shown.
 MOST_POINTS = 400
 MOST_NAMED = 3
+
+
+class Charted(NamedTuple):
+    """What the chart shows.
+
+    Attributes:
+        points: of layers that share a place, the one that moved most.
+        chosen: of each point the pair that moved most.
+        layers: how many there are.
+        waiting: how many of them are not known yet.
+        infinite: some are all zero in A.
+    """
+
+    points: list[Point]
+    chosen: list[KeyPair]
+    layers: int
+    waiting: int
+    infinite: bool
 
 
 class ChangesPage(QScrollArea):
@@ -99,7 +119,7 @@ class ChangesPage(QScrollArea):
         if self._steps is not None:
             self._redraw.start()
             return
-        steps = self._steps = Steps(layers_of(self._comparison), self)
+        steps = self._steps = Steps(_charting(self._comparison), self)
         steps.finished.connect(self._draw)
         steps.start()
 
@@ -109,20 +129,12 @@ class ChangesPage(QScrollArea):
             self._steps.deleteLater()
             self._steps = None
 
-    def _draw(self, layers: list[LayerChange]) -> None:
+    def _draw(self, charted: Charted) -> None:
         self._drop_steps()
-        points, self._chosen = [], []
-        together = -(-len(layers) // MOST_POINTS) or 1
-        for first in range(0, len(layers), together):
-            layer = max(layers[first : first + together], key=_moved)
-            self._chosen.append(layer.pair)
-            endless = layer.change == math.inf
-            points.append(Point(layer.name, 1.0 if endless else layer.change, broken=endless))
-        self.chart.set_points(points)
-        self.chart.setVisible(any(point.value is not None for point in points))
-        waiting = sum(layer.change is None for layer in layers)
-        infinite = any(layer.change == math.inf for layer in layers)
-        self._state.setText(self._words(len(layers), waiting, infinite))
+        self._chosen = charted.chosen
+        self.chart.set_points(charted.points)
+        self.chart.setVisible(any(point.value is not None for point in charted.points))
+        self._state.setText(self._words(charted.layers, charted.waiting, charted.infinite))
 
     def _words(self, layers: int, waiting: int, infinite: bool) -> str:
         if not layers:
@@ -180,6 +192,23 @@ class ChangesPage(QScrollArea):
     def _layer_chosen(self, place: int) -> None:
         if place < len(self._chosen):
             self.pair_chosen.emit(self._chosen[place])
+
+
+def _charting(comparison: Comparison) -> Generator[None, None, Charted]:
+    layers = yield from layers_of(comparison)
+    charted = Charted([], [], len(layers), 0, False)
+    together = -(-len(layers) // MOST_POINTS) or 1
+    waiting, infinite = 0, False
+    for first in range(0, len(layers), together):
+        yield
+        some = layers[first : first + together]
+        layer = max(some, key=_moved)
+        endless = layer.change == math.inf
+        charted.points.append(Point(layer.name, 1.0 if endless else layer.change, broken=endless))
+        charted.chosen.append(layer.pair)
+        waiting += sum(each.change is None for each in some)
+        infinite = infinite or endless
+    return charted._replace(waiting=waiting, infinite=infinite)
 
 
 def _moved(layer: LayerChange) -> float:

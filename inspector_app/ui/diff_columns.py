@@ -67,7 +67,7 @@ HIDDEN_AT_FIRST = frozenset(
 SAMPLES: dict[int, str] = {
     DiffColumn.STATUS: "not compared",
     DiffColumn.A: "512 × 512 × 3 × 3 float32",
-    DiffColumn.B: "1000 × 512 float32",
+    DiffColumn.B: "1000 × 10 float32",
     DiffColumn.EVIDENCE: "checksum",
     DiffColumn.DIFFERING: "> 99.99 %",
     **dict.fromkeys((DiffColumn.REL_L2, DiffColumn.MAX_ABS, DiffColumn.MEAN_ABS), "-1.234e-5"),

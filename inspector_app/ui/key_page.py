@@ -32,7 +32,7 @@ from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.rename_detection import own_key
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import settings, theme
-from inspector_app.ui.key_suggestions import matched_keys, prefix_words
+from inspector_app.ui.key_suggestions import matching_keys, prefix_words
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.text_widgets import Heading, MutedLabel, tooltip
@@ -369,8 +369,7 @@ def _previewing(
     comparison, mapping = suggestions.comparison, suggestions.mapping
     assert comparison is not None
     with_rules = replace(mapping, rules=tuple(rules))
-    a_keys, b_now = matched_keys(comparison, mapping)
-    yield
+    a_keys, b_now = yield from matching_keys(comparison, mapping)
     wanted = set(a_keys)
     yield
     changed, matched = 0, 0

@@ -7,22 +7,23 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from inspector_app.analysis.comparison import Comparison
+from inspector_app.analysis.comparison import Comparison, Status
 from inspector_app.analysis.key_mapping import (
     NO_MAPPING,
     KeyMapping,
     PrefixSuggestion,
     RenameSuggestion,
-    suggest_prefixes,
+    suggesting_prefixes,
     suggesting_renames,
 )
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.rename_detection import own_key
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.banner import Banner
-from inspector_app.ui.latest_work import LatestWork
+from inspector_app.ui.tasks import Steps
 
 LONGEST_KEY = 60
+PAIRS_A_STEP = 500
 
 
 class KeySuggestions(QObject):
@@ -53,24 +54,27 @@ class KeySuggestions(QObject):
         self._prefixes_ignored = False
         self._banner: Banner | None = None
         self._title = ""
-        self._work = LatestWork(self)
+        self._steps: Steps | None = None
 
     def look(self, comparison: Comparison, mapping: KeyMapping, banner: Banner) -> None:
         """Look for suggestions, and offer the best in `banner`."""
         self.comparison, self.mapping, self._banner = comparison, mapping, banner
         self.prefixes, self.renames = [], []
+        self._drop_steps()
+        steps = self._steps = Steps(self._looking(comparison, mapping), self)
+        steps.finished.connect(self._looked)
+        steps.start()
         self.changed.emit()
-        self._work.run(_suggesting(comparison, mapping), self._found, lambda _: None, self._failed)
 
     def stop(self) -> None:
         """End looking."""
-        self._work.stop()
+        self._drop_steps()
         self.comparison = None
 
     @property
     def is_looking(self) -> bool:
         """There may be more suggestions in a moment."""
-        return self._work.running
+        return self._steps is not None
 
     # What can be chosen
 
@@ -98,22 +102,29 @@ class KeySuggestions(QObject):
 
     # What is offered
 
-    def _found(self, found: list[PrefixSuggestion] | list[RenameSuggestion] | None) -> None:
-        if not found:
+    def _looking(self, comparison: Comparison, mapping: KeyMapping) -> Generator[Any, None, None]:
+        summary = comparison.summary()
+        if not summary[Status.MISSING] or not summary[Status.UNEXPECTED]:
             return
-        if isinstance(found[0], PrefixSuggestion):
-            self.prefixes = [each for each in found if isinstance(each, PrefixSuggestion)]
-        else:
-            self.renames = [
-                each
-                for each in found
-                if isinstance(each, RenameSuggestion) and each.rename not in self._refused
-            ]
-        self.changed.emit()
+        yield
+        a_keys, b_keys = yield from matching_keys(comparison, mapping)
+        self.prefixes = yield from suggesting_prefixes(a_keys, b_keys)
+        if self.prefixes:
+            self.changed.emit()
+            self._offer()
+        found = yield from suggesting_renames(comparison, mapping)
+        self.renames = [each for each in found if each.rename not in self._refused]
         self._offer()
 
-    def _failed(self, error: Exception) -> None:
-        raise error
+    def _looked(self) -> None:
+        self._drop_steps()
+        self.changed.emit()
+
+    def _drop_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None
 
     def _offer(self) -> None:
         banner = self._banner
@@ -193,11 +204,15 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("KeySuggestions", text)
 
 
-def matched_keys(comparison: Comparison, mapping: KeyMapping) -> tuple[list[str], list[str]]:
-    """What the keys of the two models are matched by."""
+def matching_keys(
+    comparison: Comparison, mapping: KeyMapping
+) -> Generator[None, None, tuple[list[str], list[str]]]:
+    """What the keys of the two models are matched by, in steps."""
     a_section, b_section = comparison.sections
     a_keys, b_keys = [], []
-    for pair in comparison.pairs:
+    for number, pair in enumerate(comparison.pairs):
+        if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
+            yield
         if pair.a is not None:
             for own in own_key(pair.a, a_section):
                 a_keys.append(mapping.a_key(own))
@@ -206,20 +221,3 @@ def matched_keys(comparison: Comparison, mapping: KeyMapping) -> tuple[list[str]
         elif pair.b is not None and any(True for _ in own_key(pair.b, b_section)):
             b_keys.append(pair.key)
     return a_keys, b_keys
-
-
-def _suggesting(comparison: Comparison, mapping: KeyMapping) -> Generator[Any, None, None]:
-    summary = comparison.summary()
-    if not summary["missing"] or not summary["unexpected"]:
-        return
-    yield None
-    a_keys, b_keys = matched_keys(comparison, mapping)
-    yield None
-    yield suggest_prefixes(a_keys, b_keys)
-    steps = suggesting_renames(comparison, mapping)
-    try:
-        while True:
-            next(steps)
-            yield None
-    except StopIteration as end:
-        yield end.value

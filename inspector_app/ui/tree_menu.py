@@ -153,7 +153,8 @@ class TreeMenu:
     def _tensor(self) -> TensorInfo | None:
         row = self._view.current_row()
         node = self._model.rows.nodes[row] if row >= 0 else None
-        return node if isinstance(node, TensorInfo) else None
+        # Two files side by side have rows of their own kind, which no line of Python loads.
+        return node if type(node) is TensorInfo else None
 
     def _selected_rows(self) -> list[int]:
         lines = self._view.selected_lines()[:MOST_COPIED]
