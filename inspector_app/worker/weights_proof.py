@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from inspector_app.checkpoint import open_checkpoint
 from inspector_app.worker.closeness import Bounds, bounds_for, compare
 from inspector_app.worker.example_inputs import ExampleInputs, call_of
 from inspector_app.worker.model_source import Model
 from inspector_app.worker.outputs import flat
 from inspector_app.worker.protocol import OutputError, Progress, ProofCase, Prove, Proved
-from inspector_app.worker.torch_import import import_package
+from inspector_app.worker.state_dict import read_state_dict
 from inspector_app.worker.trial import forward
 from inspector_app.worker.user_errors import one_line
 
@@ -33,7 +35,9 @@ def proving_weights(request: Prove, model: Model) -> Generator[Progress, None, P
     }
     runtime = f"torch {torch.__version__}"
     if request.options.kind == "safetensors":
-        runtime = f"safetensors {import_package('safetensors', 'the proof').__version__}"
+        package = _safetensors()
+        # Without the package our own reader reads it, which shares nothing with the writer.
+        runtime = f"safetensors {package.__version__}" if package else "the inspector's reader"
     try:
         found = read_weights(request.exported, request.options.kind)
     except Exception as error:
@@ -62,13 +66,27 @@ def read_weights(path: str, kind: str) -> dict[str, Tensor]:
     keys are other names of a tensor."""
     if kind == "state-dict":
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-    safetensors = import_package("safetensors", "reading back what was written")
-    with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        for name, first in (file.metadata() or {}).items():
-            if name not in tensors and first in tensors:
-                tensors[name] = tensors[first]
+    package = _safetensors()
+    if package is None:
+        checkpoint = open_checkpoint(path)
+        tensors, metadata = read_state_dict(checkpoint, ()), dict(checkpoint.metadata)
+    else:
+        with package.safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+    for name, first in metadata.items():
+        if name not in tensors and first in tensors:
+            tensors[name] = tensors[first]
     return tensors
+
+
+def _safetensors() -> Any:
+    """The package, or None where it is not installed."""
+    try:
+        import safetensors
+    except ModuleNotFoundError:
+        return None
+    return safetensors
 
 
 def _tensors(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> ProofCase:
