@@ -61,6 +61,13 @@ ACTIONS = (
         ("Ctrl+D",),
     ),
     ActionSpec(
+        "export",
+        QT_TRANSLATE_NOOP("Actions", "&Export…"),
+        FILE,
+        ("Ctrl+E",),
+        needs=FILE_READ,
+    ),
+    ActionSpec(
         "reload",
         QT_TRANSLATE_NOOP("Actions", "&Reload"),
         FILE,

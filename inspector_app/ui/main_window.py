@@ -183,6 +183,12 @@ class MainWindow(QMainWindow):
 
         file_dialogs.ask_other(self, tab, self.settings.read(settings.LAST_FOLDER), self.compare)
 
+    def export(self) -> None:
+        if (tab := self._file()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.export_wizard import show_wizard
+
+            show_wizard(self, tab.checkpoint)
+
     def open_sample(self) -> None:
         self.open_paths([resource_path(*SAMPLE)])
 

@@ -1,0 +1,236 @@
+"""Parts of which the pages of the export wizard are made."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui import icons, theme
+from inspector_app.ui.banner import ERROR, WARNING, Banner
+from inspector_app.ui.export_words import cause_text, next_step_text
+from inspector_app.ui.text_blocks import TextBlock
+from inspector_app.ui.text_widgets import Heading, MutedLabel
+from inspector_app.worker.failures import Failed
+
+QUIET, GOOD, BAD = "quiet", "good", "bad"
+PAGE_MARGIN = 20
+
+
+class Hint(QLabel):
+    """One sentence below a field: what is wrong with it, or worth knowing. Hidden without."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._kind = QUIET
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.hide()
+
+    def say(self, text: str, kind: str = QUIET) -> None:
+        """Show `text`; "" shows nothing."""
+        self._kind = kind
+        self.setText(plain(text, 1_000))
+        self.setVisible(bool(text))
+        self._follow()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange:
+            self._follow()
+
+    def _follow(self) -> None:
+        palette = QPalette()
+        tones = theme.tones(palette)
+        colour = {QUIET: tones.muted, GOOD: tones.info, BAD: tones.error}[self._kind]
+        palette.setColor(QPalette.ColorRole.WindowText, QColor(colour))
+        self.setPalette(palette)
+
+
+class Fold(QWidget):
+    """A part that is shown when its title is pressed."""
+
+    def __init__(self, title: str, body: QWidget, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.body = body
+        self.button = QToolButton()
+        self.button.setText(title)
+        self.button.setCheckable(True)
+        self.button.setAutoRaise(True)
+        self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.toggled.connect(self.set_open)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(body)
+        self.set_open(False)
+
+    def set_open(self, opened: bool) -> None:
+        """Show the part, or its title alone."""
+        self.button.setChecked(opened)
+        arrow = Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow
+        self.button.setArrowType(arrow)
+        self.body.setVisible(opened)
+
+
+class CopyLine(QWidget):
+    """A line to be copied, as one for pip. Hidden until `set_line`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._text = TextBlock(framed=True, fixed_pitch=True, max_lines=3)
+        self._text.setAccessibleName(self.tr("Line to install what is missing"))
+        self.button = QPushButton(icons.icon("copy"), self.tr("Copy line"))
+        self.button.clicked.connect(self._copy)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self._text, 1)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    def set_line(self, line: str) -> None:
+        """Show `line`; "" hides it."""
+        self._text.set_text(line)
+        self.setVisible(bool(line))
+
+    def line(self) -> str:
+        """What is shown."""
+        return self._text.toPlainText()
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.line())
+
+
+class FailureBox(QWidget):
+    """Why something could not be done: cause, next step, and the traceback folded away."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.banner = Banner()
+        self.pip = CopyLine()
+        self._traceback = TextBlock(framed=True, fixed_pitch=True, max_lines=16)
+        self._traceback.setAccessibleName(self.tr("Traceback"))
+        self.fold = Fold(self.tr("Traceback of the model's code"), self._traceback)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addWidget(self.banner)
+        layout.addWidget(self.pip)
+        layout.addWidget(self.fold)
+        self.hide()
+
+    def show_failure(self, title: str, failed: Failed, warning: bool = False) -> None:
+        """Say what went wrong."""
+        kind = WARNING if warning else ERROR
+        self.banner.show_message(kind, title, cause_text(failed), next_step_text(failed))
+        self.pip.set_line(failed.details.get("pip", ""))
+        self._traceback.set_text(failed.traceback)
+        self.fold.setVisible(bool(failed.traceback))
+        self.fold.set_open(False)
+        self.show()
+
+    def traceback(self) -> str:
+        """The traceback, which may be folded away."""
+        return self._traceback.toPlainText()
+
+
+class ExportPage(QScrollArea):
+    """A page of the wizard: a column of parts that scrolls where it is too tall.
+
+    Attributes:
+        column: where the parts go.
+
+    Signals:
+        changed: what the page says may be another now.
+    """
+
+    changed = Signal()
+
+    def __init__(self, title: str, purpose: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = title
+        self.setAccessibleName(title)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Only what is in it takes the focus.
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        content = QWidget()
+        self.column = QVBoxLayout(content)
+        self.column.setContentsMargins(PAGE_MARGIN, 16, PAGE_MARGIN, 16)
+        self.column.setSpacing(10)
+        heading = Heading(title)
+        font = heading.font()
+        font.setPointSizeF(font.pointSizeF() * 1.3)
+        heading.setFont(font)
+        said = MutedLabel(purpose)
+        said.setWordWrap(True)
+        head = QVBoxLayout()
+        head.setSpacing(2)
+        head.addWidget(heading)
+        head.addWidget(said)
+        self.column.addLayout(head)
+        self.setWidget(content)
+
+    def problem(self) -> str:
+        """Why the next page cannot be shown yet, in a sentence; "" if it can."""
+        return ""
+
+    def summary(self) -> str:
+        """What was chosen, in a few words for the list of steps."""
+        return ""
+
+    def enter(self) -> None:
+        """The page comes to the front."""
+
+    def stop(self) -> None:
+        """End what is going on."""
+
+    def add_part(self, title: str, *widgets: QWidget) -> QWidget:
+        """A part of the page with a heading; returns it."""
+        part = QWidget()
+        layout = QVBoxLayout(part)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.setSpacing(6)
+        if title:
+            layout.addWidget(Heading(title))
+        for widget in widgets:
+            layout.addWidget(widget)
+        self.column.addWidget(part)
+        return part
+
+
+def field_label(text: str, field: QWidget) -> QLabel:
+    """A label that takes people to its field, and names it for those who do not see it."""
+    label = QLabel(text)
+    label.setBuddy(field)
+    field.setAccessibleName(text.replace("&", ""))
+    return label
+
+
+def row_of(*widgets: QWidget, stretch: int = 0) -> QWidget:
+    """Widgets side by side, of which the one at `stretch` takes the room (-1: none)."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(8)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, int(index == stretch))
+    if stretch < 0:
+        layout.addStretch(1)
+    row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+    return row
