@@ -28,7 +28,7 @@ def tab(opened, sample):
     return opened(sample)
 
 
-def test_no_two_actions_share_a_key():
+def test_no_two_actions_share_a_key(qapp):
     keys = [key.toString() for spec in ACTIONS for key in key_sequences(spec.keys)]
     assert len(keys) == len(set(keys))
 
