@@ -39,6 +39,14 @@ from inspector_app.worker.protocol import (
 from inspector_app.worker.suggestions import default_section, suggested_source
 
 Write = Callable[[Iterable[str]], None]
+# What this command calls the next step.
+_OPTION_FOR = {
+    "consent-needed": "--trust allows it",
+    "weights-do-not-fit": "--no-strict loads what fits",
+    "class-not-found": "--model names it",
+    "torch-missing": "--python chooses another Python",
+    "module-not-found": "--python chooses another Python",
+}
 _WITHOUT_INPUTS = (SafetensorsOptions, StateDictOptions)
 
 
@@ -181,7 +189,8 @@ def _driven(plan: ExportPlan, line: ProgressLine, verbose: bool) -> ExportOutcom
 
 
 def _sentence(failed: Failed) -> str:
-    return f"{failed.cause}. {failed.next_step}"
+    option = _OPTION_FOR.get(failed.code)
+    return f"{failed.cause}. {failed.next_step}" + (f" {option}." if option else "")
 
 
 def _options(arguments: argparse.Namespace) -> FormatOptions:

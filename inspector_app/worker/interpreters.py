@@ -67,8 +67,11 @@ def found(near: Iterable[str] = ()) -> list[Interpreter]:
     for each in _candidates(near):
         if len(listed) >= _MOST:
             break
-        # Not resolved: the link within an environment is what tells Python where it is.
-        listed.setdefault(os.path.abspath(each.path), each)
+        # Not resolved: the link within an environment is what tells Python where it is. What
+        # is on the PATH alone is in none.
+        path = os.path.realpath if each.origin == "path" else os.path.abspath
+        if os.path.abspath(each.path) not in listed:
+            listed.setdefault(path(each.path), each)
     return list(listed.values())
 
 

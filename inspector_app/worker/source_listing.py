@@ -157,8 +157,8 @@ def _parsed(path: str) -> ast.Module:
     try:
         return ast.parse(data, path)
     except SyntaxError as error:
-        where = f"line {error.lineno}: {error.msg}"
-        raise Failure("source-fails", source=path, error=f"SyntaxError in {where}") from None
+        where = f"line {error.lineno}: " if error.lineno else ""
+        raise Failure("source-fails", source=path, error=f"{where}{error.msg}") from None
     except (ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise Failure("source-fails", source=path, error=f"it is no Python: {error}") from None
 
@@ -191,9 +191,10 @@ def _used_by_others(classes: Mapping[str, ast.ClassDef], modules: set[str]) -> s
     """Module classes that another one's code names: its blocks."""
     used = set()
     for name in modules:
-        for node in ast.walk(classes[name]):
-            if isinstance(node, ast.Name) and node.id in modules and node.id != name:
-                used.add(node.id)
+        for part in classes[name].body:
+            for node in ast.walk(part):
+                if isinstance(node, ast.Name) and node.id in modules and node.id != name:
+                    used.add(node.id)
     return used
 
 

@@ -1,0 +1,134 @@
+"""``export``: the command, its words and its exit statuses. The workers are real."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from inspector_app.__main__ import main
+
+SOURCE = """
+from torch import nn
+print("imported")
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.fc = nn.Linear(4, width)
+    def forward(self, x):
+        return {forward}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A training checkpoint of DataParallel, and the model's source beside it."""
+    monkeypatch.chdir(tmp_path)
+    linear = torch.nn.Linear(4, 8)
+    state = {f"module.fc.{key}": value for key, value in linear.state_dict().items()}
+    torch.save({"epoch": 3, "model": state, "optimizer": {"state": {}}}, "run.pth")
+    (tmp_path / "net.py").write_text(SOURCE.replace("{forward}", "self.fc(x).relu()"))
+    text = SOURCE.replace("{forward}", "self.fc(x) * (2 if x.sum() > 0 else 1)")
+    (tmp_path / "flow.py").write_text(text)
+    return tmp_path
+
+
+def left(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()} - {
+        "__pycache__",
+        "run.pth",
+        "net.py",
+        "flow.py",
+    }
+
+
+ARGUMENTS = ["export", "run.pth", "out.pt", "--model", "net.py:Net", "--input", "x:1,4"]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.load.*:DeprecationWarning")
+def test_an_export_is_written_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGUMENTS, "--dynamic", "x:0=batch"]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "the result computes the same" in said.out
+    assert f"{folder / 'out.pt'}: " in said.out
+    assert "imported" not in said.out
+    assert left(folder) == {"out.pt"}
+    assert torch.jit.load("out.pt")(torch.ones(7, 4)).shape == (7, 8)
+
+
+def test_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*ARGUMENTS, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["schema"] == 1
+    assert report["format"] == "torchscript"
+    assert report["files"] == [str(folder / "out.pt")]
+    assert report["outputs"] == [{"name": "output", "shape": [1, 8], "dtype": "float32"}]
+    assert report["proof"]["passed"] is True
+    assert report["proof"]["cases"][0]["outputs"][0]["within"] is True
+
+
+def test_options_and_a_verbose_worker(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "args.json").write_text('{"width": 8}')
+    assert main(
+        [
+            "export", "run.pth", "out.safetensors", "--model", "net:Net", "--model-args",
+            '{"width": 8}', "--section", "model", "--map", r"^module\.=>", "--verbose", "--python",
+            sys.executable, "--quiet",
+        ]
+    ) == 0  # fmt: skip
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "imported" in said.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run.pth", "out.pt", "--input", "x:1,4"], "name the class or factory"),
+        (["run.pth", "out.xyz", "--model", "net.py:Net"], "no ending that says a format"),
+        (["run.pth", "out.pt", "--model", "net.py:Net"], "an --input is needed"),
+        (["run.pth", "out.pt", "--model", "net.py:Net", "--input", "x:a"], "a is no shape"),
+        ([*ARGUMENTS[1:], "--model-args", "{"], "--model-args"),
+        ([*ARGUMENTS[1:], "--model-args", "[]"], "JSON object"),
+        ([*ARGUMENTS[1:], "--map", "("], "--map"),
+        ([*ARGUMENTS[1:], "--section", "ema"], "sections are model"),
+        ([*ARGUMENTS[1:], "--python", "/nowhere"], "/nowhere cannot be started"),
+        ([*ARGUMENTS[1:], "--model-args", '{"width": 9}'], "is [8, 4] instead of [9, 4]"),
+        (["gone.pth", "out.pt", "--input", "x:1,4"], "there is no such file"),
+        (["run.pth", "nowhere/out.pt", *ARGUMENTS[3:]], "cannot be written"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_trouble_is_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert main(["export", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("checkpoint-inspector: ")
+    assert said.err.count("\n") == 1
+    assert says in said.err
+    assert left(folder) == set()
+
+
+def test_a_wrong_trace_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "out.pt").write_text("what was there")
+    assert main(["export", "run.pth", "out.pt", "--model", "flow.py:Net", "--input", "x:1,4"]) == 2
+    assert "computes something else on other inputs" in capsys.readouterr().err
+    assert (folder / "out.pt").read_text() == "what was there"
+
+
+def test_a_pickled_model_asks_for_trust(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(torch.nn.Sequential(torch.nn.Linear(4, 2)), "whole.pth")
+    arguments = ["export", "whole.pth", "out.pt2", "--input", "x:2,4"]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "torch.nn.modules.container.Sequential" in said
+    assert "--trust" in said
+    assert main([*arguments, "--trust"]) == 0
+    (folder / "whole.pth").unlink()
+    assert left(folder) == {"out.pt2"}
