@@ -39,6 +39,7 @@ from inspector_app.worker.protocol import (
 )
 
 MAIN = Path(__file__).with_name("main.py")
+VMSTAT = "/proc/vmstat"
 
 _LONGEST_EVENT = 1 << 28
 _LONGEST_LINE = 8_000
@@ -314,7 +315,7 @@ def _has_exited(process: subprocess.Popen[bytes]) -> bool:
 def _oom_kills() -> int:
     """How many processes Linux has killed for want of memory since it was started."""
     try:
-        with open("/proc/vmstat") as file:
+        with open(VMSTAT) as file:
             return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), 0)
     except OSError:
         return 0

@@ -96,15 +96,15 @@ def exporting(
             return ExportOutcome(failed=last)
         exported = last.result
         assert isinstance(exported, Exported)
-        proved = None
+        proved: Proved | None = None
         if plan.proof is not None:
             file = os.path.join(staging.folder, staging.name)
             proof = Prove(plan.model, plan.inputs, file, plan.options, plan.proof)
             last = yield from _relayed(proof, plan, tick)
             if isinstance(last, Failed):
                 return ExportOutcome(exported=exported, failed=last)
+            assert isinstance(last.result, Proved)
             proved = last.result
-            assert isinstance(proved, Proved)
             if not proved.passed:
                 return ExportOutcome(exported=exported, proved=proved)
         try:

@@ -121,9 +121,9 @@ def _candidates(near: Iterable[str]) -> Iterator[Interpreter]:
     if not getattr(sys, "frozen", False):
         yield Interpreter(sys.executable, "this", _environment_name(sys.prefix))
     for variable, origin in (("VIRTUAL_ENV", "venv"), ("CONDA_PREFIX", "conda")):
-        folder = os.environ.get(variable)
-        if folder:
-            yield from _python_of(Path(folder), origin)
+        active = os.environ.get(variable)
+        if active:
+            yield from _python_of(Path(active), origin)
     for file in near:
         folder = Path(file).absolute().parent
         for each in (folder, *list(folder.parents)[:_MOST_ABOVE]):
@@ -137,8 +137,8 @@ def _candidates(near: Iterable[str]) -> Iterator[Interpreter]:
         for each in _folders(folder / "envs"):
             yield from _python_of(each, "conda")
     for name in os.environ.get("PATH", "").split(os.pathsep):
-        for each in ("python.exe",) if sys.platform == "win32" else ("python3", "python"):
-            path = Path(name, each)
+        for program in ("python.exe",) if sys.platform == "win32" else ("python3", "python"):
+            path = Path(name, program)
             if name and os.access(path, os.X_OK) and path.is_file():
                 yield Interpreter(str(path), "path", str(path))
                 break

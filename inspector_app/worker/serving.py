@@ -10,7 +10,7 @@ import time
 from collections.abc import Generator
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from inspector_app.worker.failures import Failed, Failure
 from inspector_app.worker.protocol import (
@@ -98,7 +98,7 @@ def _drive(request: Request, channel: Channel) -> Result:
         while True:
             channel.send(next(work))
     except StopIteration as end:
-        result: Any = end.value
+        result: Result = end.value
         return result
 
 

@@ -134,6 +134,26 @@ def test_a_worker_that_is_killed_from_outside_says_so(
     assert last.code == "worker-killed"
 
 
+def test_a_kill_for_want_of_memory_says_so(
+    tmp_path: Path, request_of: Callable[[str], Describe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux counts such kills. The kill is real; the counter is the model's own, for a test
+    cannot use up the memory of the machine."""
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text("pgfault 12\noom_kill 3\n")
+    monkeypatch.setattr("inspector_app.worker.client.VMSTAT", str(vmstat))
+    counting = f"open({str(vmstat)!r}, 'w').write('pgfault 12\\noom_kill 4\\n')"
+    failed = answer(request_of(f"import os\n{counting}\nos.kill(os.getpid(), 9)"))
+    assert isinstance(failed, Failed)
+    assert failed.code == "worker-out-of-memory"
+
+
+def test_more_memory_than_there_is_says_so(request_of: Callable[[str], Describe]) -> None:
+    failed = answer(request_of("import torch\nNet = lambda: torch.empty(1 << 60)"))
+    assert isinstance(failed, Failed)
+    assert failed.code == "out-of-memory"
+
+
 SPAWNS = """
     import multiprocessing, os, subprocess, sys, time
     def note(name, pid):
