@@ -55,11 +55,13 @@ class DropTargets(QWidget):
     Signals:
         open_requested: open these files.
         compare_requested: compare B, the second, with A.
+        comparison_offered: somebody may compare in a moment.
         hovered: files that would be opened are over the window, and no choice is shown.
     """
 
     open_requested = Signal(object)
     compare_requested = Signal(str, str)
+    comparison_offered = Signal()
     hovered = Signal(bool)
 
     def __init__(self, tab: Callable[[], QWidget | None], parent: QWidget) -> None:
@@ -87,6 +89,7 @@ class DropTargets(QWidget):
             self._aim(event.position().toPoint())
             self.raise_()
             self.show()
+            self.comparison_offered.emit()
         else:
             self.hovered.emit(True)
 

@@ -73,6 +73,7 @@ class MainWindow(QMainWindow):
         self.drops = DropTargets(self.tab, self)
         self.drops.open_requested.connect(self.open_paths)
         self.drops.compare_requested.connect(self.compare)
+        self.drops.comparison_offered.connect(self.tabs.expect_comparison)
         self.drops.hovered.connect(self._hover_drop_zone)
         self.activity_bar = ActivityBar()
         self.activity_bar.cancel_requested.connect(self._cancel)
@@ -181,6 +182,7 @@ class MainWindow(QMainWindow):
     def _choose_other(self, tab: CheckpointTab | None) -> None:
         from inspector_app.ui import file_dialogs
 
+        self.tabs.expect_comparison()
         file_dialogs.ask_other(self, tab, self.settings.read(settings.LAST_FOLDER), self.compare)
 
     def export(self) -> None:

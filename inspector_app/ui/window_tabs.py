@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
     from inspector_app.ui.compare_tab import CompareTab
 
 LONGEST_NAME = 60
+# What a comparison is made of, the innermost first: a step imports one.
+_COMPARISON = (
+    "inspector_app.analysis.comparison",
+    "inspector_app.analysis.key_mapping",
+    "inspector_app.analysis.diff",
+    "inspector_app.ui.banner",
+    "inspector_app.ui.diff_columns",
+    "inspector_app.ui.diff_tree",
+    "inspector_app.ui.compare_header",
+    "inspector_app.ui.compare_run",
+    "inspector_app.ui.compare_report",
+    "inspector_app.ui.compare_tab",
+    "inspector_app.ui.pair_pane",
+    "inspector_app.ui.compare_side",
+)
 
 
 class WindowTabs(QTabWidget):
@@ -43,6 +59,7 @@ class WindowTabs(QTabWidget):
     def __init__(self, remembered: settings.Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._settings = remembered
+        self._expecting: Steps | None = None
         self.setDocumentMode(True)
         self.setMovable(True)
         self.setUsesScrollButtons(True)
@@ -95,6 +112,12 @@ class WindowTabs(QTabWidget):
         made.sides_changed.connect(lambda: self._name(made))
         self.setCurrentWidget(made)
         return made
+
+    def expect_comparison(self) -> None:
+        """Somebody is about to compare: import what that takes, while the choice is made."""
+        if self._expecting is None:
+            self._expecting = Steps(_importing(), self)
+            self._expecting.start()
 
     def close_tab(self, index: int) -> None:
         """Close a tab and free what it showed."""
@@ -184,6 +207,7 @@ class WindowTabs(QTabWidget):
 
     def menu_of(self, index: int) -> QMenu:
         """What can be done with a tab. It deletes itself once it was closed."""
+        self.expect_comparison()
         menu = QMenu(self)
         menu.aboutToHide.connect(menu.deleteLater)
         tab = self.widget(index)
@@ -213,3 +237,9 @@ class WindowTabs(QTabWidget):
         index = self.tabBar().tabAt(point)
         if index >= 0:
             self.menu_of(index).popup(self.tabBar().mapToGlobal(point))
+
+
+def _importing() -> Generator[None, None, None]:
+    for name in _COMPARISON:
+        import_module(name)
+        yield

@@ -1,7 +1,7 @@
 """`make bench`: every benchmark, or those that are named.
 
     python -m tests.benchmarks [structure] [large] [values] [keys] [renames] [content]
-                               [window] [search] [million] [--repeats N] [--readme]
+                               [comparing] [window] [search] [million] [--repeats N] [--readme]
 
 Prints one table; `--readme` also writes it into README.md. Exits with 1 where a promise is
 not kept.
@@ -16,7 +16,15 @@ import re
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import diff_content, diff_structure, interaction, structure, values, window
+from tests.benchmarks import (
+    compare_window,
+    diff_content,
+    diff_structure,
+    interaction,
+    structure,
+    values,
+    window,
+)
 from tests.benchmarks.measure import HEADER, ROOT, Report, row
 
 MANY = 100_000
@@ -29,6 +37,7 @@ SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "keys": lambda report, repeats: diff_structure.many_keys(report, repeats, MANY),
     "renames": diff_structure.renamed_keys,
     "content": diff_content.content,
+    "comparing": lambda report, repeats: compare_window.many_pairs(report, repeats, MANY),
     "window": window.first_paint,
     "looking": interaction.values,
     "search": lambda report, repeats: interaction.search_and_scroll(report, MANY),

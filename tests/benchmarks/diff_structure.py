@@ -30,10 +30,15 @@ RENAMES = 200
 PREFIX = "_orig_mod.module."
 
 
+def other_tensors(count: int) -> Path:
+    """`files.many_tensors` with another tensor in ten, and another name in a hundred."""
+    return _made(f"tensors-{count}-others", "others", str(count))
+
+
 def many_keys(report: Report, repeats: int, count: int) -> None:
     """100,000 keys against as many: the time beyond opening both, the steps, the memory."""
     a = files.many_tensors(count)
-    b = _made(f"tensors-{count}-others", "others", str(count))
+    b = other_tensors(count)
     for path in (a, b):
         files.warm(path)
     runs = interleaved({"compare": ["-m", THIS, "compare", str(a), str(b)]}, repeats)["compare"]
