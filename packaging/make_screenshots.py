@@ -26,9 +26,11 @@ from PySide6.QtWidgets import QWidget
 from inspector_app.resources_path import resource_path
 from inspector_app.ui import settings, tensor_pane, theme, windows
 from inspector_app.ui.collector import Collector
+from inspector_app.ui.pair_pane import HISTOGRAMS
 from inspector_app.ui.side_pages import OVERVIEW
 
 SAMPLE = "digits_cnn_epoch_4.pth"
+EARLIER = "digits_cnn_epoch_2.pth"
 LARGE = "transformer_step_9000.pth"
 SELECTED = ("model_state_dict", "features.4.weight")
 OUTPUT = Path(__file__).resolve().parent.parent / "resources" / "screenshots"
@@ -53,7 +55,8 @@ def main() -> int:
     # A neutral folder: its path is in the picture.
     folder = Path(tempfile.gettempdir()) / "checkpoints"
     folder.mkdir(exist_ok=True)
-    shutil.copy2(resource_path("samples", SAMPLE), folder / SAMPLE)
+    for name in (SAMPLE, EARLIER):
+        shutil.copy2(resource_path("samples", name), folder / name)
     save_large(folder / LARGE)
     application = windows.application()
     collector = Collector(application)
@@ -69,10 +72,29 @@ def main() -> int:
         paint_panes(tab, output, appearance)
         tab = opened(window, folder / LARGE)
         paint_statistics(window, tab, output, appearance)
+        paint_comparison(window, folder, output, appearance)
         window.close()
     shutil.rmtree(folder)
     shutil.rmtree(os.environ["XDG_CONFIG_HOME"])
     return 0
+
+
+def paint_comparison(
+    window: windows.MainWindow, folder: Path, output: Path, appearance: str
+) -> None:
+    """Two epochs of one training, with the histograms of a layer."""
+    window.resize(*SIZE)
+    tab = window.compare(str(folder / EARLIER), str(folder / SAMPLE))
+    wait_for(lambda: tab.is_settled() and tab.body.side is not None, "the comparison")
+    tab.tree.select_path(SELECTED)
+    pane = tab.body.side.pair
+    settled: list[bool] = []
+    pane.settled.connect(lambda: settled.append(True))
+    pane.tabs.setCurrentIndex(HISTOGRAMS)
+    wait_for(lambda: bool(settled), "the histograms")
+    tab.body.side.changes.look()
+    QTest.qWait(500)
+    keep(window, output / f"comparison-{appearance}.png")
 
 
 def save_large(path: Path) -> None:
