@@ -42,15 +42,24 @@ def relative_change(metrics: Metrics) -> float | None:
     return metrics.rel_l2
 
 
+def is_counter(pair: KeyPair) -> bool:
+    """A single integer, such as ``num_batches_tracked``: it counts, and is no weight that moves."""
+    tensor = pair.a if pair.a is not None else pair.b
+    return tensor is not None and tensor.shape == () and "int" in tensor.dtype
+
+
 def layers_of(comparison: Comparison) -> Generator[None, None, list[LayerChange]]:
-    """The layers of the compared models in A's order, of pairs with equal shapes; in steps."""
+    """The layers of the compared models in A's order, of pairs with equal shapes; in steps.
+
+    Counters belong to none.
+    """
     layers: dict[str, list[KeyPair]] = {}
     for number, pair in enumerate(comparison.pairs):
         if number % _PAIRS_A_STEP == _PAIRS_A_STEP - 1:
             yield
         if pair.a is None or pair.b is None or "shape" in pair.reasons:
             continue
-        if pair.part in _PARTS:
+        if pair.part in _PARTS and not is_counter(pair):
             layers.setdefault(pair.key.rpartition(".")[0] or pair.key, []).append(pair)
     found = []
     for number, (name, pairs) in enumerate(layers.items()):

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator
 
 from inspector_app.analysis.comparison import Evidence, KeyPair, Metrics, Status
-from inspector_app.analysis.layer_changes import relative_change
+from inspector_app.analysis.layer_changes import is_counter, relative_change
 from inspector_app.ui.diff_nodes import PairNode, ValueNode
 from inspector_app.ui.diff_status import SHOWN_STATUSES, VALUE
 from inspector_app.ui.tree_nodes import TreeRows
@@ -198,9 +198,12 @@ class Differences:
         self.waiting += waits
 
     def _add_metrics(self, row: int, metrics: Metrics) -> None:
+        node = self._nodes[row]
+        counts_below = not (isinstance(node, PairNode) and is_counter(node.pair))
         while row >= 0:
             moved = self._moved.get(row)
             if moved is None:
                 moved = self._moved[row] = Moved()
             moved.add(metrics)
-            row = self._parents[row]
+            # What a counter has moved by would hide how far the weights beside it did.
+            row = self._parents[row] if counts_below else -1

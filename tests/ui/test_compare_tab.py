@@ -279,7 +279,7 @@ def test_the_chart_leads_to_the_layer(qtbot, compared, pair):
     points = {point.name: point.value for point in changes.chart.points()}
     assert points["layers.4"] == pytest.approx(2)
     assert points["layers.0"] == 0
-    assert "head" in points  # its counter is in both
+    assert "head" not in points  # what is in both of it is a counter
     place = [point.name for point in changes.chart.points()].index("layers.4")
     changes.chart.chosen.emit(place)
     assert tab.body.selected.key == "layers.4.weight"
@@ -374,3 +374,50 @@ def test_real_pairs_open(compared, corpus):
     files = sorted(corpus.rglob("*lpips*/**/*.pth")) or sorted(corpus.rglob("*.pth"))
     tab = compared(files[0], files[1])
     assert tab.error is None
+
+
+def test_counters_do_not_hide_what_moved(compared, tmp_path):
+    model = layers()
+    other = {key: value.clone() for key, value in model.items()}
+    other["head.num_batches_tracked"] += 1_000
+    other["head.weight"] += 0.5
+    tab = compared(save(tmp_path, "a.pth", model), save(tmp_path, "b.pth", other))
+    rows_of_tree = tab.tree._model.rows
+    head = rows_of_tree.labels.index("head")
+    assert tab.tree._model.cell(head, DiffColumn.MAX_ABS) == "0.5"
+    assert cell(tab, "head.num_batches_tracked", DiffColumn.MAX_ABS) == "1000"
+
+
+def test_colours_follow_the_window(qtbot, window, compared, pair):
+    tab = compared(*pair)
+    light = tab.grab().toImage()
+    window.actions_by_id["appearance_dark"].trigger()
+    qtbot.wait(50)
+    dark = tab.grab().toImage()
+    assert dark.pixelColor(5, 5).lightnessF() < 0.3 < light.pixelColor(5, 5).lightnessF()
+    window.actions_by_id["appearance_system"].trigger()
+
+
+def test_letters_can_be_read_on_their_badges():
+    from PySide6.QtGui import QColor
+
+    def luminance(colour: str) -> float:
+        parts = QColor(colour).getRgbF()[:3]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for looks in (diff_status._LIGHT, diff_status._DARK):
+        assert set(looks) == set(diff_status.SHOWN_STATUSES)
+        for look in looks.values():
+            light, dark = sorted((luminance(look.text), luminance(look.fill)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
+    letters = [diff_status.letter(status) for status in diff_status.SHOWN_STATUSES]
+    assert len(set(letters)) == len(letters)
+
+
+def test_closing_while_values_are_compared(qtbot, window, pair):
+    tab = window.compare(*map(str, pair))
+    qtbot.waitUntil(lambda: tab.body.run.is_running, timeout=20_000)
+    window.actions_by_id["close_tab"].trigger()
+    assert window.all_tabs() == []
+    qtbot.wait(50)
