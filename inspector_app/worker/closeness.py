@@ -30,7 +30,7 @@ BOUNDS = {
     torch.float16: (2e-2, 5e-3),
     torch.bfloat16: (5e-2, 2e-2),
 }
-_LEAST_SCALE = 1e-2
+_LEAST_SCALE = 1e-5
 _ELEMENTS_A_STEP = 1 << 22
 
 

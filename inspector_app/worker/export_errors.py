@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from inspector_app.worker.failures import Failure
-from inspector_app.worker.user_errors import failure_of, one_line, user_traceback
+from inspector_app.worker.user_errors import failure_of, user_traceback
 
 _NO_FUNCTION = re.compile(r"No ONNX function found for <OpOverload\(op='([^']+)', overload='(\w+)'")
 _NO_SYMBOLIC = re.compile(r"Exporting the operator '([^']+)' to ONNX")
@@ -21,7 +21,7 @@ _STATIC = (
     re.compile(
         r"tracing inferred a static shape of (?P<size>\d+) for dimension (?P<axis>[^.\n]*\S+)"
     ),
-    re.compile(r"specialized (?:it|them|to) .*?constant \((?P<size>\d+)\)"),
+    re.compile(r"You marked (?P<axis>[^\n]+?) as dynamic but your code specialized .*?\(\d+\)"),
     re.compile(r"Not all values of (?P<axis>[^\n]+?) (?:in the specified range )?[^\n]*satisfy"),
     re.compile(r"(?P<axis>[^\n]+) was inferred to be a constant \((?P<size>\d+)\)"),
 )
@@ -82,7 +82,7 @@ def written_failure(code: str, error: BaseException) -> Failure:
                 file=str(each.filename),
                 reason=str(each.strerror),
             )
-    return failure_of(code, _deepest(error), error=one_line(_deepest(error)))
+    return failure_of(code, _deepest(error))
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

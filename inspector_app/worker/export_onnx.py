@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -148,7 +149,9 @@ def _write_dynamo(
     # It warns, in each export, of operators of torchvision where that is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     call, tensors = prepared.call, prepared.tensors
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # Two inputs whose axes have one name, on purpose.
+        warnings.filterwarnings("ignore", message="# The axis name", category=UserWarning)
         program = torch.onnx.export(
             prepared.module,
             call.args(tensors),

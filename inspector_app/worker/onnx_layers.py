@@ -68,10 +68,9 @@ def first_departure(
     onnx = import_package("onnx", "comparing layers")
     graph_model = onnx.load(path, load_external_data=False)
     candidates = values_by_module(graph_model.graph, dict(module.named_modules()))
-    given = {name for names in candidates.values() for name in names}
-    wanted = sorted(given | {each.name for each in graph_model.graph.output})
-    values = _computed(graph_model, path, wanted, inputs, onnx)
     candidates[""] = [each.name for each in graph_model.graph.output]
+    wanted = sorted({name for names in candidates.values() for name in names})
+    values = _computed(graph_model, path, wanted, inputs, onnx)
     seen = _compared(module, call, candidates, values, bounds)
     if not seen.suspects:
         return "no layer while onnxruntime leaves the graph as it is: one of its optimizations"

@@ -18,6 +18,7 @@ from pathlib import Path
 from inspector_app.worker.export_run import ExportOutcome
 from tests.exports.matrix import (
     BY_NAME,
+    PROOF_FAILS,
     WAYS,
     Subject,
     cells,
@@ -33,7 +34,7 @@ HEADER = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 
 def row(source: str, subject: Subject, way: str, outcome: ExportOutcome, took: float) -> str:
     """One line of the table."""
-    cells = [source, subject.name, way, verdict(outcome)]
+    cells = [source, subject.title, way, verdict(outcome)]
     if outcome.proved is not None and outcome.exported is not None:
         proved, exported = outcome.proved, outcome.exported
         errors = [each for case in proved.cases for each in case.outputs]
@@ -57,12 +58,15 @@ def verdict(outcome: ExportOutcome) -> str:
     if outcome.proved.passed:
         return "passed"
     wrong = next(case for case in outcome.proved.cases if not case.within)
-    return f"FAILED {wrong.error or wrong.outputs} {outcome.proved.departs}"
+    said = wrong.error or ", ".join(f"{each.name} {each.max_abs:.1e}" for each in wrong.outputs)
+    return f"FAILED at {dict(wrong.sizes)}: {said[:120]} {outcome.proved.departs}"
 
 
 def as_expected(subject: Subject, way: str, outcome: ExportOutcome) -> bool:
     """Passed, or refused for the reason that is known."""
     expected = subject.refused.get(way)
+    if expected == PROOF_FAILS:
+        return outcome.proved is not None and not outcome.proved.passed and not outcome.files
     if expected is not None:
         return outcome.failed is not None and outcome.failed.code == expected
     return outcome.proved is not None and outcome.proved.passed and bool(outcome.files)
@@ -79,7 +83,7 @@ def main() -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(BY_NAME))
     parser.add_argument("--way", action="append", default=[], choices=tuple(WAYS))
     arguments = parser.parse_args()
-    unknown = set(arguments.models) - BY_NAME.keys()
+    unknown = set(arguments.models) - {each.name for each in BY_NAME.values()}
     if unknown:
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
     print(HEADER, flush=True)
@@ -88,7 +92,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="inspector-exports-") as folder:
         written: dict[tuple[str, str], Path] = {}
         for source, subject, way in chosen(arguments.models, arguments.way):
-            place = (source, subject.name)
+            place = (source, subject.title)
             if place not in written:
                 written[place] = checkpoint_of(subject, Path(folder), source)
             begin = time.perf_counter()
@@ -97,7 +101,7 @@ def main() -> int:
             print(row(source, subject, way, outcome, took), flush=True)
             count += 1
             if not as_expected(subject, way, outcome):
-                unexpected.append(f"{source} {subject.name} {way}: {verdict(outcome)}")
+                unexpected.append(f"{source} {subject.title} {way}: {verdict(outcome)}")
     for line in unexpected:
         print(f"not as expected: {line}", file=sys.stderr)
     print(f"{count} exports, {len(unexpected)} not as expected")

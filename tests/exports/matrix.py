@@ -47,8 +47,10 @@ class Subject:
     Attributes:
         name: a class of ``tests/worker/models.py``, or one of transformers.
         inputs, dynamic: as the command line has them.
-        refused: ways that cannot do it, and the code of the failure that says so.
+        refused: ways that cannot do it, and the code of the failure that says so, or
+            `PROOF_FAILS`.
         config: of transformers: its class and arguments.
+        also: the axes that are dynamic beside the batch.
     """
 
     name: str
@@ -56,8 +58,17 @@ class Subject:
     dynamic: tuple[str, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     config: tuple[str, Mapping[str, Any]] | None = None
+    also: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}, dynamic {self.also}" if self.also else self.name
 
 
+# Not drawn at random: where all positions of a row are masked, what comes out is nothing that
+# a model was trained for, and runtimes differ.
+_MASK = "mask=@MASK.npy"
+PROOF_FAILS = "proof fails"
 _TINY = {"vocab_size": 99, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32}
 SUBJECTS = (
     Subject("Mlp", ("x:1,8",), ("x:0=batch",)),
@@ -65,16 +76,32 @@ SUBJECTS = (
     Subject("ResNet", ("x:1,3,64,64",), ("x:0=batch",)),
     Subject("Lstm", ("ids:1,7:int64:0..50",), ("ids:0=batch",)),
     Subject(
+        "Lstm",
+        ("ids:1,7:int64:0..50",),
+        ("ids:0=batch", "ids:1=sequence"),
+        refused={".pt2": "axis-not-dynamic"},
+        also="sequence",
+    ),
+    Subject("Encoder", ("x:1,7,16", _MASK), ("x:0=batch", "mask:0=batch")),
+    Subject(
         "Encoder",
-        ("x:1,7,16", "mask:1,7:bool"),
-        ("x:0=batch", "mask:0=batch"),
+        ("x:1,7,16", _MASK),
+        ("x:0=batch", "mask:0=batch", "x:1=sequence", "mask:1=sequence"),
+        # The trace keeps the length that it saw in a Reshape: caught by the proof.
+        refused={"ONNX (TorchScript)": PROOF_FAILS},
+        also="sequence",
     ),
     Subject("TwoInputs", ("image:1,6", "extra:1,3"), ("image:0=batch", "extra:0=batch")),
     Subject("UNet", ("x:1,1,16,16",), ("x:0=batch", "x:2=height", "x:3=width")),
     Subject(
         "BertForSequenceClassification",
-        ("input_ids:1,9:int64:0..99", "attention_mask:1,9:int64:0..2"),
-        ("input_ids:0=batch", "attention_mask:0=batch"),
+        ("input_ids:1,9:int64:0..99", "attention_mask=@MASK.npy"),
+        (
+            "input_ids:0=batch",
+            "attention_mask:0=batch",
+            "input_ids:1=sequence:1..64",
+            "attention_mask:1=sequence:1..64",
+        ),
         refused={"script": "script-fails"},
         config=(
             "BertConfig",
@@ -84,7 +111,7 @@ SUBJECTS = (
     Subject(
         "GPT2LMHeadModel",
         ("input_ids:1,9:int64:0..99",),
-        ("input_ids:0=batch",),
+        ("input_ids:0=batch", "input_ids:1=sequence:1..64"),
         refused={"script": "script-fails", "ONNX (TorchScript)": "operator-without-onnx"},
         config=(
             "GPT2Config",
@@ -92,7 +119,7 @@ SUBJECTS = (
         ),
     ),
 )
-BY_NAME = {each.name: each for each in SUBJECTS}
+BY_NAME = {each.title: each for each in SUBJECTS}
 
 
 # --- checkpoints
@@ -162,15 +189,19 @@ def model_of(subject: Subject) -> Any:
 
 def checkpoint_of(subject: Subject, folder: Path, source: str = "state_dict") -> Path:
     """Write a checkpoint of the model into a folder of its own; its path."""
+    import numpy
     import torch
 
-    folder = folder / f"{subject.name}-{source}"
+    folder = folder / f"{subject.title}-{source}"
     folder.mkdir()
     module = model_of(subject)
     if subject.config is not None:
         # The config.json is where the inspector learns of the model.
         module.config.architectures = [subject.name]
         module.config.save_pretrained(folder)
+    mask = numpy.array([[1] * 5 + [0, 0]] if subject.name == "Encoder" else [[1] * 7 + [0] * 2])
+    # nn.TransformerEncoder masks where it is true, transformers where it is 0.
+    numpy.save(folder / "MASK.npy", mask == 0 if subject.name == "Encoder" else mask)
     path = folder / "checkpoint.pth"
     torch.save(SOURCES[source](module), path)
     return path
@@ -184,7 +215,9 @@ def plan_of(subject: Subject, checkpoint: Path, way: str) -> ExportPlan:
     return ExportPlan(
         model=ModelChoice(str(checkpoint), ModelSource(kind, spec)),
         inputs=Inputs(
-            tuple(parse_input(each) for each in subject.inputs),
+            tuple(
+                parse_input(each.replace("@", f"@{checkpoint.parent}/")) for each in subject.inputs
+            ),
             tuple(parse_axis(each) for each in subject.dynamic),
         ),
         options=options,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +13,16 @@ from real_workers import NET, save_state, write_source
 
 
 @pytest.fixture
-def own_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test imports in this process is forgotten after it."""
+def own_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """What a test imports of its own files in this process is forgotten after it."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
     main = dict(vars(sys.modules["__main__"]))
     yield
     for name in set(sys.modules) - before:
-        # torch registers what it imports late and cannot do so twice.
-        if not name.startswith(("torch", "transformers", "inspector_app", "onnx")):
+        # What is installed stays: classes of torch and sympy cannot be there twice.
+        file = getattr(sys.modules[name], "__file__", None)
+        if file is not None and tmp_path in Path(file).parents:
             del sys.modules[name]
     for name in set(vars(sys.modules["__main__"])) - set(main):
         delattr(sys.modules["__main__"], name)
@@ -35,3 +38,17 @@ def net(tmp_path: Path, own_imports: None) -> Path:
 def checkpoint(net: Path) -> Path:
     """The state_dict of `Net`, whose source is `net`."""
     return save_state(net, "Net")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if sys.platform != "linux" or not shutil.which("mount"):
+        pytest.skip("needs Linux")
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

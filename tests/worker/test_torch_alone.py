@@ -30,6 +30,7 @@ from inspector_app.worker.protocol import (
     OnnxOptions,
     Probe,
     Probed,
+    Prove,
     SafetensorsOptions,
     SourceKind,
     StateDictOptions,
@@ -117,6 +118,25 @@ def test_without_torch_it_says_how_to_get_it(bare: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "expected", "says"),
+    [
+        ("__version__ = '2.5.1'", "torch-too-old", "has torch 2.5.1; 2.6 or newer"),
+        ("raise OSError('libcudart.so.12: no such file')", "torch-broken", "libcudart.so.12"),
+        ("import nonexistent_dependency", "torch-broken", "nonexistent_dependency"),
+    ],
+)
+def test_a_torch_that_cannot_be_used(
+    tmp_path: Path, bare: str, code: str, expected: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    failed = answer(Describe(ModelChoice("/nowhere.pth")), bare)
+    assert isinstance(failed, Failed)
+    assert failed.code == expected
+    assert says in failed.cause
+
+
+@pytest.mark.parametrize(
     ("name", "options"),
     [
         ("a.pt", TorchScriptOptions("trace")),
@@ -153,8 +173,19 @@ def test_onnx_says_what_to_install(torch_alone: str, net: Path) -> None:
     failed = result_of(exporting(plan)).failed
     assert failed is not None
     assert failed.code == "package-missing"
-    assert f"{torch_alone} -m pip install onnx" in failed.next_step
+    # All of them at once: nobody wants to hear of the next one after each installation.
+    assert f"{torch_alone} -m pip install onnx onnxscript onnxruntime" in failed.next_step
     assert not target.exists()
+
+
+def test_the_proof_of_onnx_says_what_to_install(torch_alone: str, net: Path) -> None:
+    path = save_state(net, "Net")
+    file = net.parent / "a.onnx"
+    file.touch()
+    failed = answer(Prove(choice_of(path, net), INPUTS, str(file), OnnxOptions()), torch_alone)
+    assert isinstance(failed, Failed)
+    assert failed.code == "package-missing"
+    assert f"{torch_alone} -m pip install onnxruntime" in failed.next_step
 
 
 def test_transformers_says_what_to_install(torch_alone: str, net: Path) -> None:
