@@ -122,6 +122,18 @@ def test_a_wrong_trace_is_not_written(folder: Path, capsys: pytest.CaptureFixtur
     assert (folder / "out.pt").read_text() == "what was there"
 
 
+def test_a_result_that_is_not_the_same_is_not_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exporter that traces keeps one way through the control flow, and does not notice."""
+    arguments = ["export", "run.pth", "out.onnx", "--model", "flow.py:Net", "--input", "x:1,4"]
+    assert main([*arguments, "--exporter", "torchscript"]) == 1
+    said = capsys.readouterr().out
+    assert "DIFFERS" in said
+    assert "out.onnx was not written" in said
+    assert left(folder) == set()
+
+
 def test_a_pickled_model_asks_for_trust(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(torch.nn.Sequential(torch.nn.Linear(4, 2)), "whole.pth")
     arguments = ["export", "whole.pth", "out.pt2", "--input", "x:2,4"]

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import IO
 
 from inspector_app.worker.failures import Failed
-from inspector_app.worker.process_tree import MARK, end_tree
+from inspector_app.worker.process_tree import MARK, SCRATCH, end_tree
 from inspector_app.worker.protocol import (
     BadMessage,
     Event,
@@ -98,7 +98,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._mark = uuid.uuid4().hex
         self._kills = _oom_kills()
-        self._scratch = tempfile.mkdtemp(prefix="inspector-")
+        self._scratch = tempfile.mkdtemp(prefix=SCRATCH)
         try:
             self._start(folder)
         except OSError as error:

@@ -8,12 +8,15 @@ anything is found. Elsewhere the group, or on Windows the job, is all there is.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 MARK = "CHECKPOINT_INSPECTOR_WORKER"
+SCRATCH = "inspector-worker-"  # how a worker's temporary folder is called
 _ROUNDS = 50
 _PAUSE_SECONDS = 0.01
 
@@ -41,12 +44,15 @@ def end_tree(leader: int, mark: str) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def end_own_tree() -> None:
-    """The same from within the worker, which dies of it."""
+def end_own_tree(folders: Iterable[str]) -> None:
+    """The same from within the worker, which dies of it, once nobody else can: `folders` are
+    removed first."""
     own = os.getpid()
     for process in _others(own, os.environ.get(MARK, "")) - {own}:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(process, signal.SIGKILL)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     if os.getpgrp() == own:
         os.killpg(own, signal.SIGKILL)
     os._exit(1)

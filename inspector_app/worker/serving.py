@@ -7,15 +7,17 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 from inspector_app.worker.failures import Failed, Failure
+from inspector_app.worker.process_tree import MARK, SCRATCH
 from inspector_app.worker.protocol import (
     BadMessage,
     Event,
+    Export,
     Finished,
     Progress,
     Request,
@@ -23,6 +25,7 @@ from inspector_app.worker.protocol import (
     read_request,
     write_event,
 )
+from inspector_app.worker.staging import STAGING
 from inspector_app.worker.user_errors import described
 
 Doing = Generator[Progress, None, Result]
@@ -67,9 +70,10 @@ def serve(requests: int, events: int) -> NoReturn:
     """
     faulthandler.enable()
     _be_first_to_die()
-    _end_with_parent()
+    left: list[str] = []
+    _end_with_parent(left)
     channel = Channel(events)
-    channel.send(_done(_line(requests), channel))
+    channel.send(_done(_line(requests), channel, left))
     sys.stdout.flush()
     sys.stderr.flush()
     with suppress(OSError):
@@ -78,17 +82,27 @@ def serve(requests: int, events: int) -> NoReturn:
     os._exit(0)
 
 
-def _done(line: str, channel: Channel) -> Event:
+def _done(line: str, channel: Channel, left: list[str]) -> Event:
     try:
         request = read_request(line)
     except BadMessage as error:
         return Failed("protocol", {"reason": str(error)})
+    left.extend(_own_folders(request))
     try:
         return Finished(_drive(request, channel))
     except Failure as failure:
         return failure.failed
     except BaseException as error:  # SystemExit and KeyboardInterrupt of the model's code too
         return described(error)
+
+
+def _own_folders(request: Request) -> Iterator[str]:
+    """What our client has made for this worker alone; nothing else is ever removed."""
+    scratch = os.environ.get("TMPDIR", "")
+    if os.environ.get(MARK) and os.path.basename(scratch).startswith(SCRATCH):
+        yield scratch
+    if isinstance(request, Export) and request.staging.endswith(STAGING):
+        yield request.staging
 
 
 def _drive(request: Request, channel: Channel) -> Result:
@@ -117,8 +131,9 @@ def _be_first_to_die() -> None:
         file.write("600")
 
 
-def _end_with_parent() -> None:
-    """If the window is killed, nobody ends us: on Windows the job does, elsewhere this."""
+def _end_with_parent(left: list[str]) -> None:
+    """If the window is killed, nobody ends us and removes the folders `left` behind: on
+    Windows the job does the first, elsewhere this does both."""
     if sys.platform == "win32":
         return
     parent = os.getppid()
@@ -128,6 +143,6 @@ def _end_with_parent() -> None:
             time.sleep(_PARENT_SECONDS)
         from inspector_app.worker.process_tree import end_own_tree
 
-        end_own_tree()
+        end_own_tree(left)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -16,6 +16,7 @@ from types import TracebackType
 
 from inspector_app.worker.failures import Failure
 
+STAGING = ".part"  # how the folder's name ends
 _OLD = ".replaced"
 
 
@@ -36,7 +37,7 @@ class Staging:
         if os.path.isdir(self._target):
             raise Failure("not-writable", file=target, reason="there is a folder of this name")
         try:
-            self.folder = tempfile.mkdtemp(prefix=f".{self.name[:80]}.", suffix=".part", dir=parent)
+            self.folder = tempfile.mkdtemp(prefix=f".{self.name[:80]}.", suffix=STAGING, dir=parent)
         except OSError as error:
             raise _failure(error, target) from None
 

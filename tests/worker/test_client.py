@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -16,10 +19,26 @@ from textwrap import dedent
 import pytest
 from real_workers import answer, answers, choice_of, write_source
 
-from inspector_app.worker.client import Worker, events
+from inspector_app.worker.client import MAIN, Worker, events
+from inspector_app.worker.export_run import ExportPlan, exporting
 from inspector_app.worker.failures import Failed
-from inspector_app.worker.protocol import Describe, Finished, Log, Probe, Probed, Progress
+from inspector_app.worker.protocol import (
+    Describe,
+    Finished,
+    Inputs,
+    InputSpec,
+    Log,
+    Probe,
+    Probed,
+    Progress,
+    TorchScriptOptions,
+)
 
+OLD_PYTHONS = [
+    str(path)
+    for path in sorted(Path.home().glob(".pyenv/versions/*/bin/python"))
+    if re.match(r"(2|3\.[6-9])\.", path.parts[-3])
+]
 MAKES_NET = "import torch; Net = lambda: torch.nn.Linear(4, 3)"
 
 
@@ -225,37 +244,89 @@ def test_a_cancel_is_quick_and_can_come_from_another_thread(
     assert not living([worker.pid])
 
 
-def test_a_worker_dies_with_the_program_that_started_it(
-    tmp_path: Path, request_of: Callable[[str], Describe]
-) -> None:
-    import subprocess
-
-    from inspector_app.worker.protocol import write_request
-
-    line = write_request(request_of("print('ready', flush=True)\nimport time; time.sleep(1000)"))
+def test_a_worker_dies_with_the_program_that_started_it(tmp_path: Path, checkpoint: Path) -> None:
+    """And removes what the program can remove no more."""
+    source = write_source(
+        tmp_path, "print('ready', flush=True)\nimport time; time.sleep(1000)", "code.py"
+    )
+    target, scratch = tmp_path / "target", tmp_path / "other scratch"
+    target.mkdir()
+    scratch.mkdir()
+    plan = ExportPlan(
+        choice_of(checkpoint, source),
+        Inputs((InputSpec("x", (1, 4)),)),
+        TorchScriptOptions(),
+        str(target / "a.pt"),
+    )
     script = f"""
         import sys
-        from inspector_app.worker.client import Worker
-        from inspector_app.worker.protocol import Log, read_request
-        worker = Worker(read_request({line!r}))
-        while not isinstance(worker.poll(1), Log): pass
-        print(worker.pid, flush=True)
+        from inspector_app.worker.export_run import *
+        from inspector_app.worker.protocol import *
+        from inspector_app.worker.failures import Failed
+        steps = exporting({plan!r})
+        for event in steps:
+            if isinstance(event, Log) and event.text == "ready":
+                break
+        print("ready", flush=True)
         sys.stdin.read()
     """
-    path = write_source(tmp_path, script, "parent.py")
-    parent = subprocess.Popen(
-        [sys.executable, str(path)],
+    with subprocess.Popen(
+        [sys.executable, str(write_source(tmp_path, script, "parent.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(tmp_path)},
-    )
-    assert parent.stdout is not None
-    pid = int(parent.stdout.readline())
-    assert living([pid])
-    parent.kill()
-    parent.communicate()
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "TMPDIR": str(scratch),
+        },
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stdout.readline() == "ready\n"
+            children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text()
+            workers = living(list(map(int, children.split())))
+            assert len(workers) == 1
+            assert list(target.iterdir())
+            assert list(scratch.iterdir())
+        finally:
+            parent.kill()
     end = time.monotonic() + 20
-    while living([pid]) and time.monotonic() < end:
+    while living(workers) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not living([pid])
+    assert not living(workers)
+    assert list(target.iterdir()) == []
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_cancelled_export_leaves_nothing_beside_the_target(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    source = write_source(tmp_path, "print('ready', flush=True)\nwhile True: 0", "code.py")
+    target = tmp_path / "target"
+    target.mkdir()
+    plan = ExportPlan(
+        choice_of(checkpoint, source),
+        Inputs((InputSpec("x", (1, 4)),)),
+        TorchScriptOptions(),
+        str(target / "a.pt"),
+    )
+    with closing(exporting(plan, tick=0.05)) as steps:
+        for event in steps:
+            if isinstance(event, Log) and event.text == "ready":
+                break
+        assert len(list(target.iterdir())) == 1
+    assert list(target.iterdir()) == []
+
+
+@pytest.mark.skipif(not OLD_PYTHONS, reason="there is no old Python here")
+@pytest.mark.parametrize("interpreter", OLD_PYTHONS)
+def test_a_python_that_is_too_old_says_so(interpreter: str) -> None:
+    failed = answer(Probe(), interpreter)
+    assert isinstance(failed, Failed)
+    assert failed.code == "interpreter-too-old"
+
+
+def test_what_a_worker_starts_with_is_python_of_any_age() -> None:
+    for minor in (7, 8, 9):
+        ast.parse(MAIN.read_text(), feature_version=(3, minor))
