@@ -1,6 +1,7 @@
 # make run     set up what is missing, then open the window on the bundled sample (FILE=… for yours)
 # make test    set up what is missing, then run every test, headless
 # make bench   the benchmarks, side by side with torch.load and a bare window
+# make exports export and prove a matrix of models, formats and checkpoints (EXPORTS_ARGS=Cnn)
 # make lint    ruff, mypy and the import rule
 # make samples train the bundled sample checkpoints anew
 # make screenshots paint the README's pictures anew
@@ -13,6 +14,7 @@ FILE ?= resources/samples/digits_cnn_epoch_4.pth
 SCREENSHOT ?= build/screenshot.png
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+EXPORTS_ARGS ?=
 
 bin := $(VENV)/bin
 recipe := pyproject.toml constraints.txt packaging/environment.sh
@@ -20,7 +22,7 @@ libraries := packaging/linux/system-libraries.sh
 # What the window needs of the system depends on whether there is a display to open it on.
 mode := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window,offscreen)
 
-.PHONY: run test bench lint samples screenshots clean
+.PHONY: run test bench exports lint samples screenshots clean
 
 run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
@@ -31,6 +33,9 @@ test: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
 bench: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
 	@$(bin)/python -m compileall -q inspector_app
 	$(bin)/python -m tests.benchmarks $(BENCH_ARGS)
+
+exports: $(VENV)/.installed-exports
+	$(bin)/python -m tests.exports $(EXPORTS_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(bin)/ruff check .
@@ -54,6 +59,10 @@ $(VENV)/.installed: $(recipe)
 $(VENV)/.installed-dev: $(recipe)
 	@packaging/environment.sh $(VENV) "[dev]"
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-exports: $(recipe)
+	@packaging/environment.sh $(VENV) "[dev,exports]"
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 $(VENV)/.libraries-%: $(libraries) | $(VENV)/.installed
 	@$(libraries) $(VENV) $*
