@@ -265,3 +265,28 @@ def test_a_description_says_what_does_not_fit_and_raises_nothing(net: Path) -> N
     assert [each.name for each in described.forward] == ["x"]
     lenient = replace(choice, weights=Weights(strict=False))
     assert not result_of(building(lenient)).report.fits
+
+
+def test_an_exported_program_that_would_run_code_asks_first(tmp_path: Path) -> None:
+    """torch.export.load unpickles the sample inputs of old files without restriction."""
+    import zipfile
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return open, (str(tmp_path / "ran"), "w")
+
+    path, evil = tmp_path / "m.pt2", tmp_path / "evil.pt2"
+    torch.export.save(torch.export.export(nn.Linear(4, 3), (torch.ones(2, 4),)), path)
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(evil, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("sample_inputs/model.pt"):
+                buffer = tmp_path / "inputs.pt"
+                torch.save(Evil(), buffer)
+                data = buffer.read_bytes()
+            target.writestr(name, data)
+    (tmp_path / "ran").unlink(missing_ok=True)
+    failed = failed_of(building(ModelChoice(str(evil))))
+    assert failed.code == "consent-needed"
+    assert "open" in failed.details["globals"]
+    assert not (tmp_path / "ran").exists()
