@@ -187,7 +187,9 @@ def _write_torchscript(
         if has_attention(prepared.module):
             # The fused operator of nn.TransformerEncoderLayer has no ONNX form.
             torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            # TorchScript's functions have none that Python could look at.
+            warnings.filterwarnings("ignore", message="no signature found", category=UserWarning)
             torch.onnx.export(
                 prepared.module,
                 arguments,

@@ -15,7 +15,7 @@ PURPOSE = "the proof of an ONNX model"
 # onnx.TensorProto's numbers of dtypes that numpy lacks; torch views them as unsigned integers.
 _RAW = {torch.bfloat16: (16, torch.uint16)}
 _WITHOUT_NUMPY = frozenset(number for number, _ in _RAW.values())
-_ERRORS_ALONE = 3
+_FATAL_ALONE = 4  # errors are raised, and said once
 
 
 class OnnxSession:
@@ -41,7 +41,7 @@ class OnnxSession:
         self._runtime = runtime
         self.version: str = runtime.__version__
         options = runtime.SessionOptions()
-        options.log_severity_level = _ERRORS_ALONE
+        options.log_severity_level = _FATAL_ALONE
         options.intra_op_num_threads = torch.get_num_threads()
         if not optimize:
             options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
