@@ -58,7 +58,7 @@ class FitView(QWidget):
         )
         self.show()
 
-    def keys(self) -> str:
+    def listed(self) -> str:
         """The keys that are listed."""
         return "" if self._keys.isHidden() else self._keys.toPlainText()
 

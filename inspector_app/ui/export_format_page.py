@@ -135,7 +135,11 @@ class FormatPage(ExportPage):
         if packages:
             text = self.tr("The chosen Python lacks {packages}.")
             return text.format(packages=", ".join(packages))
-        return self.forms[kind].problem() or self._target_problem() or self._proof_problem()
+        return self.options_problem() or self._target_problem()
+
+    def options_problem(self) -> str:
+        """What is wrong with the options or the bounds, or ""."""
+        return self.forms[self.kind()].problem() or self._proof_problem()
 
     def summary(self) -> str:
         return format_of(self.kind()).title

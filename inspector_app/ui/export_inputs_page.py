@@ -105,11 +105,13 @@ class InputsPage(ExportPage):
     # --- what is given
 
     def inputs(self) -> Inputs:
-        """The inputs, once there is no `problem`.
+        """The inputs, none where the weights alone are exported.
 
         Raises:
             Failure: something is wrong with one of them.
         """
+        if self.weights_only.isChecked():
+            return Inputs(())
         specs = tuple(card.spec() for card in self.cards)
         dynamic = tuple(axis for card in self.cards for axis in card.dynamic())
         check_axes(specs, dynamic)
@@ -118,7 +120,7 @@ class InputsPage(ExportPage):
     def problem(self) -> str:
         if self.weights_only.isChecked():
             return ""
-        if problem := self._input_problem():
+        if problem := self.input_problem():
             return problem
         if self._failed is not None:
             return cause_text(self._failed)
@@ -135,6 +137,9 @@ class InputsPage(ExportPage):
 
     def restore(self, inputs: Inputs) -> None:
         """Show what was given before."""
+        self.weights_only.setChecked(not inputs.specs)
+        if not inputs.specs:
+            return
         self._show_specs(inputs.specs)
         for card in self.cards:
             card.axes.set_dynamic(
@@ -204,7 +209,10 @@ class InputsPage(ExportPage):
 
     # --- what becomes of it
 
-    def _input_problem(self) -> str:
+    def input_problem(self) -> str:
+        """What is wrong with what was typed, or ""."""
+        if self.weights_only.isChecked():
+            return ""
         if not self.cards:
             return self.tr("Add an input: forward is given nothing.")
         for card in self.cards:
@@ -225,7 +233,7 @@ class InputsPage(ExportPage):
         self._edited()
 
     def _edited(self) -> None:
-        problem = self._input_problem()
+        problem = self.input_problem()
         shown = problem if all(not card.problem() for card in self.cards) else ""
         self._hint.say(shown, BAD)
         if problem or self.weights_only.isChecked() or self._model.problem():

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -36,7 +36,6 @@ from inspector_app.ui.export_widgets import ExportPage
 from inspector_app.ui.settings import Settings
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
-from inspector_app.worker.protocol import Inputs
 
 if TYPE_CHECKING:
     from inspector_app.ui.main_window import MainWindow
@@ -166,6 +165,7 @@ class ExportWizard(QDialog):
         """The next page; from the format on the export runs."""
         number = self.page_number()
         if self.pages[number].problem():
+            self.pages[number].enter()  # the disk has changed since
             return
         if number == FORMAT:
             self._start()
@@ -202,10 +202,9 @@ class ExportWizard(QDialog):
 
     def plan(self) -> ExportPlan:
         """What the pages say, once none has a problem."""
-        without = self.inputs_page.weights_only.isChecked()
         return ExportPlan(
             model=self.model_page.choice(),
-            inputs=Inputs(()) if without else self.inputs_page.inputs(),
+            inputs=self.inputs_page.inputs(),
             options=self.format_page.options(),
             target=self.format_page.path(),
             interpreter=self.model_page.interpreter(),
@@ -224,31 +223,33 @@ class ExportWizard(QDialog):
         assert plan is not None
         self.result_page.show_outcome(plan, outcome)
         self.show_page(RESULT)
-        if not self.isActiveWindow():
-            self.activateWindow() if self.isVisible() else None
 
     # --- what is remembered
 
     def _restore(self, before: Choices) -> None:
         if before.model is not None:
             self.model_page.restore(before.model)
-        if before.inputs is not None and before.inputs.specs:
+        if before.inputs is not None:
             self.inputs_page.restore(before.inputs)
         if before.options is not None:
             self.format_page.restore(before.options, before.target, before.proof)
 
     def _remember(self) -> None:
-        choices = Choices(self.model_page.interpreter(), self.format_page.target.text().strip())
-        if not self.model_page.source.problem():
-            choices = choices._replace(model=self.model_page.choice())
-            if not self.inputs_page.problem() and not self.inputs_page.weights_only.isChecked():
-                choices = choices._replace(inputs=self.inputs_page.inputs())
-                if not self.format_page.problem():
-                    choices = choices._replace(
-                        options=self.format_page.options(), proof=self.format_page.proof()
-                    )
-        if choices.model is not None:
-            export_memory.remember(self._settings, self.subject.path, choices)
+        """Keep what was chosen, up to the first page that is not filled in."""
+        if self.model_page.source.problem():
+            return
+        choices = Choices(
+            self.model_page.interpreter(),
+            self.format_page.target.text().strip(),
+            self.model_page.choice(),
+        )
+        if not self.inputs_page.input_problem():
+            choices = choices._replace(inputs=self.inputs_page.inputs())
+            if not self.format_page.options_problem():
+                choices = choices._replace(
+                    options=self.format_page.options(), proof=self.format_page.proof()
+                )
+        export_memory.remember(self._settings, self.subject.path, choices)
 
     # --- the window
 
@@ -264,14 +265,12 @@ class ExportWizard(QDialog):
             return
         super().keyPressEvent(event)
 
-    def reject(self) -> None:
-        self.close()
-
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def done(self, result: int) -> None:
+        # However it is closed, by the window's button or by Escape.
         self._remember()
         for page in self.pages:
             page.stop()
-        super().closeEvent(event)
+        super().done(result)
 
 
 def show_wizard(window: MainWindow, checkpoint: Checkpoint) -> ExportWizard:
@@ -279,7 +278,7 @@ def show_wizard(window: MainWindow, checkpoint: Checkpoint) -> ExportWizard:
     subject = subject_of(checkpoint)
     for wizard in window.findChildren(ExportWizard):
         if wizard.subject.path == subject.path and wizard.isVisible():
-            wizard.raise_()
+            wizard.setWindowState(wizard.windowState() & ~Qt.WindowState.WindowMinimized)
             wizard.activateWindow()
             return wizard
     wizard = ExportWizard(subject, window.settings, window)
