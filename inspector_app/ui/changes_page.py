@@ -135,6 +135,7 @@ class ChangesPage(QScrollArea):
         self.chart.set_points(charted.points)
         self.chart.setVisible(any(point.value is not None for point in charted.points))
         self._state.setText(self._words(charted.layers, charted.waiting, charted.infinite))
+        self._state.setVisible(bool(self._state.text()))
 
     def _words(self, layers: int, waiting: int, infinite: bool) -> str:
         if not layers:

@@ -46,7 +46,7 @@ class StatusChip(QAbstractButton):
 
     def words(self) -> str:
         """``12 changed``."""
-        return f"{count_text(self.count)} {diff_status.word(self.status)}"
+        return diff_status.counted(self.status, self.count)
 
     def set_compact(self, compact: bool) -> None:
         """Show the count alone, where words have no room."""

@@ -275,7 +275,7 @@ def hint(rows: TreeRows, row: int, column: int) -> str:
         if rows.differences is None or column != DiffColumn.STATUS:
             return ""
         counts = rows.differences.counts(row)
-        return ", ".join(f"{count_text(n)} {diff_status.word(status)}" for status, n in counts)
+        return ", ".join(diff_status.counted(status, n) for status, n in counts)
     pair = node.pair
     if column == DiffColumn.STATUS:
         return pair.error or diff_status.explanation(pair.status)

@@ -56,7 +56,7 @@ class DiffModel(TreeModel):
         if isinstance(self.rows.nodes[row], PairNode):
             words = ", ".join(diff_status.word(status) for status, _ in counts)
         else:
-            words = ", ".join(f"{count} {diff_status.word(status)}" for status, count in counts)
+            words = ", ".join(diff_status.counted(status, count) for status, count in counts)
         return f"{text}, {words}" if words else text
 
     def identical_hidden(self, row: int) -> int:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QCoreApplication, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPalette
 
 from inspector_app.analysis.comparison import ALL_STATUSES, Status
+from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import theme
 
 # Beside the statuses of tensors: a value outside tensors that differs.
@@ -79,6 +80,13 @@ def word(status: str) -> str:
         case "value":
             return translate("comparison", "values")
     return translate("comparison", "identical")
+
+
+def counted(status: str, count: int) -> str:
+    """``12 changed``, ``1 value``."""
+    if status == VALUE and count == 1:
+        return QCoreApplication.translate("comparison", "1 value")
+    return f"{count_text(count)} {word(status)}"
 
 
 def explanation(status: str) -> str:

@@ -370,10 +370,26 @@ def test_closing_frees_both_files(qtbot, window, compared, pair):
     assert alive(TensorInfo) == 0
 
 
-def test_real_pairs_open(compared, corpus):
-    files = sorted(corpus.rglob("*lpips*/**/*.pth")) or sorted(corpus.rglob("*.pth"))
-    tab = compared(files[0], files[1])
+@pytest.mark.parametrize(
+    ("folder", "a", "b"),
+    [
+        (
+            "analogdevicesinc__ai8x-synthesis",
+            "ai85-mnist-qat8.pth.tar",
+            "ai85-mnist-qat8-q.pth.tar",
+        ),
+        ("richzhang__PerceptualSimilarity", "alex_v0.0.pth", "alex_v0.1.pth"),
+    ],
+)
+def test_real_pairs_open(compared, corpus, folder, a, b):
+    files = [next(corpus.joinpath(folder).rglob(name), None) for name in (a, b)]
+    if None in files:
+        pytest.skip("the corpus has other files")
+    tab = compared(*files)
     assert tab.error is None
+    assert tab.comparison.differs()
+    assert not any(pair.error for pair in tab.comparison.pairs)
+    assert tab.tree.differences.waiting == 0
 
 
 def test_counters_do_not_hide_what_moved(compared, tmp_path):
