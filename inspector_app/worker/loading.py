@@ -7,7 +7,7 @@ own (renamed keys of older versions, lazy shapes) are heard.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from inspector_app.worker.failures import Failure
@@ -81,6 +81,27 @@ def demand(report: LoadReport) -> None:
         mismatched=len(report.mismatched),
         first="; ".join(named[:_NAMED]),
     )
+
+
+def notes_of(report: LoadReport) -> list[str]:
+    """What was done to the keys, and what a lenient load left out."""
+    notes = []
+    if report.stripped:
+        notes.append(f"the checkpoint's keys lost the prefix {report.stripped}")
+    if report.added:
+        notes.append(f"the checkpoint's keys were given the prefix {report.added}")
+    kept = [*report.missing, *(each.key for each in report.mismatched)]
+    if kept:
+        named = _first_names(kept)
+        notes.append(f"{len(kept):,} keys of the model keep their initial values: {named}")
+    if report.unexpected:
+        named = _first_names(report.unexpected)
+        notes.append(f"{len(report.unexpected):,} keys of the checkpoint are not used: {named}")
+    return notes
+
+
+def _first_names(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_NAMED]) + (" …" if len(keys) > _NAMED else "")
 
 
 def _renamed(

@@ -22,7 +22,7 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, TreePath
 from inspector_app.worker.code_source import build, load_source
 from inspector_app.worker.consent import globals_that_run, listed
 from inspector_app.worker.failures import Failure
-from inspector_app.worker.loading import demand, load
+from inspector_app.worker.loading import demand, load, notes_of
 from inspector_app.worker.protocol import LoadReport, ModelChoice, Progress, SourceKind
 from inspector_app.worker.state_dict import read_state_dict
 from inspector_app.worker.suggestions import config_beside, pickled_model
@@ -85,6 +85,7 @@ def building(choice: ModelChoice, *, demanding: bool = True) -> Generator[Progre
             model.report = load(model.module, tensors, choice.weights)
             if demanding and choice.weights.strict:
                 demand(model.report)
+            model.notes += notes_of(model.report)
         model.module.eval()
         _move(model, choice, torch)
     return model

@@ -264,7 +264,12 @@ def test_a_description_says_what_does_not_fit_and_raises_nothing(net: Path) -> N
     assert described.report.loaded == 1
     assert [each.name for each in described.forward] == ["x"]
     lenient = replace(choice, weights=Weights(strict=False))
-    assert not result_of(building(lenient)).report.fits
+    model = result_of(building(lenient))
+    assert not model.report.fits
+    assert model.notes == [
+        "5 keys of the model keep their initial values: first.weight, first.bias, block.fc.weight …",
+        "1 keys of the checkpoint are not used: extra",
+    ]
 
 
 def test_an_exported_program_that_would_run_code_asks_first(tmp_path: Path) -> None:
