@@ -92,16 +92,16 @@ def notes_of(report: LoadReport) -> list[str]:
         notes.append(f"the checkpoint's keys were given the prefix {report.added}")
     kept = [*report.missing, *(each.key for each in report.mismatched)]
     if kept:
-        named = _first_names(kept)
-        notes.append(f"{len(kept):,} keys of the model keep their initial values: {named}")
+        notes.append(f"keys of the model that keep their initial values: {_first_names(kept)}")
     if report.unexpected:
         named = _first_names(report.unexpected)
-        notes.append(f"{len(report.unexpected):,} keys of the checkpoint are not used: {named}")
+        notes.append(f"keys of the checkpoint that are not used: {named}")
     return notes
 
 
 def _first_names(keys: Sequence[str]) -> str:
-    return ", ".join(keys[:_NAMED]) + (" …" if len(keys) > _NAMED else "")
+    more = len(keys) - _NAMED
+    return ", ".join(keys[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _renamed(

@@ -267,8 +267,9 @@ def test_a_description_says_what_does_not_fit_and_raises_nothing(net: Path) -> N
     model = result_of(building(lenient))
     assert not model.report.fits
     assert model.notes == [
-        "5 keys of the model keep their initial values: first.weight, first.bias, block.fc.weight …",
-        "1 keys of the checkpoint are not used: extra",
+        "keys of the model that keep their initial values: "
+        "first.weight, first.bias, block.fc.weight and 2 more",
+        "keys of the checkpoint that are not used: extra",
     ]
 
 
