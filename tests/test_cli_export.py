@@ -144,3 +144,39 @@ def test_a_pickled_model_asks_for_trust(folder: Path, capsys: pytest.CaptureFixt
     assert main([*arguments, "--trust"]) == 0
     (folder / "whole.pth").unlink()
     assert left(folder) == {"out.pt2"}
+
+
+def test_reports_are_written_whether_it_passes_or_not(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--report", "a.json", "--report", "a.HTML"]
+    arguments = ["export", "run.pth", "out.onnx", "--model", "flow.py:Net", "--input", "x:2,4"]
+    assert main([*arguments, "--exporter", "torchscript", "--json", *asked]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    report = json.loads((folder / "a.json").read_text())
+    assert report == printed
+    assert report["proof"]["passed"] is False
+    assert "forward of Net itself" in report["proof"]["departs"]
+    assert report["failure"] is None
+    assert report["inputs"] == ["x:2,4:float32"]
+    assert report["options"]["exporter"] == "torchscript"
+    page = (folder / "a.HTML").read_text()
+    assert "out.onnx computes something else than run.pth" in page
+    assert left(folder) == {"a.json", "a.HTML"}
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("a.txt", "it ends neither in .json nor in .html"),
+        ("run.pth", "it ends neither"),
+        ("nowhere/a.json", "No such file or directory"),
+    ],
+)
+def test_a_report_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], path: str, says: str
+) -> None:
+    assert main([*ARGUMENTS, "--report", path]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert says in said

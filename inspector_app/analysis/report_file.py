@@ -25,13 +25,24 @@ def writing_report(
 ) -> Generator[None, None, None]:
     """Write `parts` to `path`, a part a step.
 
-    They go to a file beside it, which takes its place when it is complete. If the generator
-    is closed before, or anything fails, nothing is left of it, and what was there stays.
+    As `writing` does.
 
     Raises:
         OSError: it cannot be written, or it is one of the files that are compared.
     """
     refuse_sources(path, comparison)
+    yield from writing(path, parts)
+
+
+def writing(path: str, parts: Iterable[str]) -> Generator[None, None, None]:
+    """Write `parts` to `path`, a part a step.
+
+    They go to a file beside it, which takes its place when it is complete. If the generator
+    is closed before, or anything fails, nothing is left of it, and what was there stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     target = os.path.abspath(path)
     partial = f"{target}.{os.getpid()}.partial"
     # What UTF-8 lacks, as a lone surrogate of a key, is escaped.

@@ -124,6 +124,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
     proof.add_argument("--no-proof", action="store_true", help="write without comparing")
     proof.add_argument("--rtol", type=float, help="relative tolerance; that of the dtype if absent")
     proof.add_argument("--atol", type=float, help="absolute tolerance; that of the dtype if absent")
+    proof.add_argument(
+        "--report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="also write what was found as .json or .html, whether it passed or not",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
     parser.add_argument("--quiet", action="store_true", help="print nothing but what is wrong")
     parser.add_argument(
@@ -158,18 +165,42 @@ def export(arguments: argparse.Namespace, write: Write) -> bool:
         if arguments.no_proof
         else ProofSettings(rtol=arguments.rtol, atol=arguments.atol),
     )
+    _check_reports(arguments)
     outcome = _driven(plan, ProgressLine(visible and not arguments.verbose), arguments.verbose)
+    from inspector_app.terminal.export_report import json_parts, report_text, text_parts
+
+    for path in arguments.report:
+        _save(path, report_text(path, plan, outcome))
     if outcome.failed is not None:
         if arguments.verbose and outcome.failed.traceback:
             print(outcome.failed.traceback, file=sys.stderr)
         raise Trouble(f"{plain(arguments.file)}: {_sentence(outcome.failed)}")
-    from inspector_app.terminal.export_report import json_parts, text_parts
-
     if arguments.json:
         write(json_parts(plan, outcome))
     elif not arguments.quiet or not outcome.files:
         write(text_parts(plan, outcome))
     return not outcome.files
+
+
+def _check_reports(arguments: argparse.Namespace) -> None:
+    """Raise `Trouble` before minutes of work where a report has no place to go."""
+    taken = [os.path.realpath(arguments.file), os.path.realpath(arguments.out)]
+    for path in arguments.report:
+        if not path.lower().endswith((".json", ".html", ".htm")):
+            raise Trouble(f"--report {plain(path)}: it ends neither in .json nor in .html")
+        if os.path.realpath(path) in taken:
+            raise Trouble(f"--report {plain(path)}: that is SRC, OUT or another report")
+        taken.append(os.path.realpath(path))
+
+
+def _save(path: str, text: str) -> None:
+    from inspector_app.analysis.report_file import writing
+
+    try:
+        for _ in writing(path, [text]):
+            pass
+    except OSError as error:
+        raise Trouble(f"{plain(path)}: {error.strerror}") from None
 
 
 def _driven(plan: ExportPlan, line: ProgressLine, verbose: bool) -> ExportOutcome:

@@ -3,70 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
-from typing import Any
 
+from inspector_app.analysis.export_page import html_report
 from inspector_app.analysis.quantities import size_text
 from inspector_app.checkpoint.text import plain
+from inspector_app.worker.export_report import document
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
-from inspector_app.worker.protocol import OutputError, Proved
-
-SCHEMA = 1
+from inspector_app.worker.protocol import Proved
 
 
 def json_parts(plan: ExportPlan, outcome: ExportOutcome) -> Iterator[str]:
     """One object: what was written, and the proof."""
-    exported, proved = outcome.exported, outcome.proved
-    report: dict[str, Any] = {
-        "schema": SCHEMA,
-        "src": plan.model.checkpoint,
-        "out": plan.target,
-        "format": plan.options.kind,
-        "files": list(outcome.files),
-        "nbytes": exported.nbytes if exported else None,
-        "seconds": exported.seconds if exported else None,
-        "outputs": [
-            {"name": each.name, "shape": list(each.shape), "dtype": each.dtype}
-            for each in (exported.outputs if exported else ())
-        ],
-        "operators": dict(exported.operators) if exported else {},
-        "notes": list(exported.notes) if exported else [],
-        "proof": None if proved is None else _proof(proved),
-    }
-    yield json.dumps(report, separators=(",", ":"), allow_nan=False)
+    yield json.dumps(document(plan, outcome), separators=(",", ":"), allow_nan=False)
     yield "\n"
 
 
-def _proof(proved: Proved) -> dict[str, Any]:
-    return {
-        "passed": proved.passed,
-        "rtol": proved.rtol,
-        "atol": proved.atol,
-        "runtime": proved.runtime,
-        "original_seconds": proved.original_seconds or None,
-        "result_seconds": proved.result_seconds or None,
-        "departs": proved.departs or None,
-        "cases": [
-            {
-                "sizes": dict(case.sizes),
-                "within": case.within,
-                "error": case.error or None,
-                "outputs": [_output(each) for each in case.outputs],
-            }
-            for case in proved.cases
-        ],
-        "notes": list(proved.notes),
-    }
-
-
-def _output(error: OutputError) -> dict[str, Any]:
-    return {
-        "name": error.name,
-        "max_abs": error.max_abs if math.isfinite(error.max_abs) else None,
-        "max_rel": error.max_rel if math.isfinite(error.max_rel) else None,
-        "within": error.within,
-    }
+def report_text(path: str, plan: ExportPlan, outcome: ExportOutcome) -> str:
+    """What is saved at `path`: a page where it ends in ``.html``, else JSON."""
+    if path.lower().endswith((".html", ".htm")):
+        return "".join(html_report(document(plan, outcome)))
+    return json.dumps(document(plan, outcome), indent=1, allow_nan=False) + "\n"
 
 
 def text_parts(plan: ExportPlan, outcome: ExportOutcome) -> Iterator[str]:
