@@ -183,7 +183,8 @@ def _is_model(node: Node, children: Sequence[Node], averaged: bool) -> bool:
     if 2 * tensors <= len(children) or any(type(child.key) is not str for child in children):
         return False
     if node.parent is None:
-        return not any(child.kind in _PARTS for child in children)
+        # What torch itself keeps beside the tensors is no part of anybody's.
+        return not any(child.kind in _PARTS and child.key != "_metadata" for child in children)
     return averaged or not _MODEL_WORDS.isdisjoint(_words(node.key))
 
 

@@ -459,3 +459,11 @@ def test_a_very_long_key_and_numbers_as_keys() -> None:
         ("e" * 1_000_000, "model"),
         ("3", "optimizer"),
     ]
+
+
+def test_plain_names_beside_what_torch_keeps_are_a_state_dict() -> None:
+    """A module with parameters of its own, which have no dots in their names."""
+    plain = {name: torch.ones(2) for name in ("theta", "phi", "mixing", "log_sigma")}
+    kept = {"": {"version": 1}}
+    assert sections({**plain, "_metadata": kept}) == [("", "model")]
+    assert sections({**plain, "history": kept}) == []
