@@ -19,7 +19,7 @@ from inspector_app.worker.protocol import InputSpec
 _TOKENS = 16
 _STEPS = 8
 _LENGTH = 128
-_IMAGE_SIZES = (224, 32, 28, 64, 256, 96, 128, 299, 512)
+_IMAGE_SIZES = (224, 32, 28, 64, 256, 96, 128, 299, 512, 16, 48, 8)
 _IDS = re.compile(r"(^|_)(ids?|tokens?|indices)$")
 _MASK = re.compile(r"mask")
 _MOST_PARAMETERS = 16
