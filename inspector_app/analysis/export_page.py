@@ -107,7 +107,7 @@ def _cases(proof: Mapping[str, Any]) -> Iterator[str]:
     yield "<th>within</th></tr></thead><tbody>\n"
     for case in proof["cases"][:_MOST_CASES]:
         sizes = ", ".join(f"{name} {count_text(size)}" for name, size in case["sizes"].items())
-        place = f"<th>{escape(_plain(sizes)) or 'as the example'}</th>"
+        place = f'<th class="status">{escape(_plain(sizes)) or "as the example"}</th>'
         if case["error"]:
             said = escape(_plain(case["error"]))
             yield f'<tr>{place}<td colspan="3">{said}</td><td>{_badge(False)}</td></tr>\n'
@@ -164,7 +164,10 @@ def _script(script: str | None) -> str:
 
 def _figure(value: float | None) -> str:
     """Three significant digits: of an error its magnitude counts."""
-    return NOTHING if value is None else f"{value:.3g}".replace("e-0", "e-").replace("-", "−")
+    if value is None:
+        return NOTHING
+    text = f"{value:.2e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+    return text.replace(".00e", "e").replace("e-0", "e-").replace("-", "−")
 
 
 def _latency(proof: Mapping[str, Any]) -> str:

@@ -82,6 +82,18 @@ def first_departure(
     return f"forward of {kind} itself{after}: {far}"
 
 
+def layer_of_node(name: str, module: nn.Module, path: str) -> str:
+    """The layer that the node `name` of the ONNX file at `path` stems from, with its class; or
+    "" where nothing says."""
+    onnx = import_package("onnx", "finding a node")
+    modules = dict(module.named_modules())
+    for node in onnx.load(path, load_external_data=False).graph.node:
+        if node.name == name:
+            scope = _scope(node, modules)
+            return f"{scope} ({type(modules[scope]).__name__})" if scope else ""
+    return ""
+
+
 def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, list[str]]:
     """For each module the names of values that nodes of it give to nodes elsewhere.
 

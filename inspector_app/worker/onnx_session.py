@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,27 @@ from torch import Tensor
 
 from inspector_app.worker.torch_import import import_package
 
+# Non-zero status code returned while running Reshape node. Name:'/a/Reshape_4' Status Message:
+# /source/of/it.h:91 a::Signature(const b&) condition was false. What somebody can use
+_NODE = re.compile(r"while running (\S+) node\. Name:'([^']*)' Status Message: (.*)", re.DOTALL)
+_SOURCE = re.compile(r"^\S+:\d+ \S.*? was false\. ", re.DOTALL)
 PURPOSE = "the proof of an ONNX model"
 # onnx.TensorProto's numbers of dtypes that numpy lacks; torch views them as unsigned integers.
 _RAW = {torch.bfloat16: (16, torch.uint16)}
 _WITHOUT_NUMPY = frozenset(number for number, _ in _RAW.values())
 _FATAL_ALONE = 4  # errors are raised, and said once
+
+
+class NodeError(Exception):
+    """A node of the graph failed at run time.
+
+    Attributes:
+        node: its name.
+    """
+
+    def __init__(self, node: str, operator: str, message: str) -> None:
+        super().__init__(f"the {operator} node {node} fails: {message}")
+        self.node = node
 
 
 class OnnxSession:
@@ -63,10 +80,21 @@ class OnnxSession:
         Args:
             tensors: by name; those that the graph has no input for are left out, as an
                 exporter does with what no output depends on.
+
+        Raises:
+            NodeError: a node fails on them.
         """
         given = {name: self._value(tensors[name]) for name in self.inputs if name in tensors}
         names = self.outputs if outputs is None else list(outputs)
-        return [self._tensor(each) for each in self._session.run_with_ort_values(names, given)]
+        try:
+            found = self._session.run_with_ort_values(names, given)
+        except Exception as error:
+            said = _NODE.search(str(error))
+            if said is None:
+                raise
+            message = " ".join(_SOURCE.sub("", said[3]).split())
+            raise NodeError(said[2], said[1], message) from error
+        return [self._tensor(each) for each in found]
 
     def _value(self, tensor: Tensor) -> Any:
         tensor = tensor.detach().cpu()

@@ -57,6 +57,7 @@ class Sides:
 
     Attributes:
         failing: variant and sizes of the first inputs whose outputs depart.
+        node: of an ONNX graph the first that failed, or "".
     """
 
     model: Model
@@ -67,6 +68,7 @@ class Sides:
     cases: list[ProofCase] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failing: tuple[int, dict[str, int]] | None = None
+    node: str = ""
 
     def original(self, variant: int, sizes: dict[str, int]) -> list[tuple[str, Any]]:
         # Made anew for each run: a model may write into its inputs.
@@ -120,7 +122,7 @@ def _cases(sides: Sides, request: Prove) -> Generator[Progress, None, None]:
                 refused.append(", ".join(f"{name}={size}" for name, size in sizes.items()))
                 break
             case = _compared(sides, variant, sizes, wanted)
-            if not case.within and sides.failing is None:
+            if not case.within and not case.error and sides.failing is None:
                 sides.failing = (variant, sizes)
             sides.cases.append(case)
     if refused:
@@ -135,7 +137,11 @@ def _compared(
     try:
         found = sides.result.run(sides.example.tensors(variant, sizes))
     except Exception as error:
-        return ProofCase(sizes, (), f"the result cannot be run: {one_line(error)}")
+        node = getattr(error, "node", "")
+        if node and not sides.node:
+            sides.node = node
+        said = str(error) if node else one_line(error)
+        return ProofCase(sizes, (), f"the result cannot be run: {said}")
     if len(found) != len(wanted):
         return ProofCase(sizes, (), f"{len(found)} outputs instead of {len(wanted)}")
     errors: list[OutputError] = []
@@ -180,11 +186,12 @@ def _conclusion(sides: Sides, request: Prove) -> Generator[Progress, None, Prove
 
 def _departure(sides: Sides) -> str:
     """Where the first inputs that fail take another way; "" where nobody can tell."""
-    from inspector_app.worker.onnx_layers import first_departure
+    from inspector_app.worker.onnx_layers import first_departure, layer_of_node
     from inspector_app.worker.results import OnnxResult
 
     assert isinstance(sides.result, OnnxResult)
-    assert sides.failing is not None
+    if sides.failing is None:
+        return layer_of_node(sides.node, sides.model.module, sides.result.path)
     variant, sizes = sides.failing
 
     def tensors() -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _text(program: _Program, request: Export) -> str:
     name = Path(request.model.checkpoint).name
     own = sorted(each for each in program.imports if each in _STANDARD)
     others = sorted(each for each in program.imports if each not in _STANDARD)
-    lines = [f"# Exports {name!a}: {_FORMATS[request.options.kind]}.", *own]
+    lines = [f"# Exports {name!a} to {_FORMATS[request.options.kind]}.", *own]
     lines += [""] * bool(own)
     return "\n".join([*lines, *others, "", *program.body, ""])
 

@@ -266,6 +266,32 @@ def test_a_result_that_takes_one_size_alone_fails(tmp_path: Path) -> None:
     assert "the result cannot be run" in wrong[0].error
 
 
+def test_a_node_that_fails_is_said_with_its_layer(tmp_path: Path) -> None:
+    """A trace of attention keeps the length that it saw."""
+    source = write_source(tmp_path, ATTENTION, "attention.py")
+    model = choice("Attention", tmp_path, source)
+    inputs = inputs_of("x:1,3,4", dynamic=("x:1=length",))
+    file = exported(model, inputs, TORCHSCRIPT, tmp_path)
+    found = proved(model, inputs, file, TORCHSCRIPT)
+    assert not found.passed
+    wrong = next(each for each in found.cases if each.error)
+    assert wrong.error.startswith("the result cannot be run: the Reshape node /inner/Reshape")
+    assert "Input shape:" in wrong.error
+    assert "/onnxruntime" not in wrong.error
+    assert found.departs == "inner (MultiheadAttention)"
+
+
+ATTENTION = """
+    from torch import nn
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.MultiheadAttention(4, 2, batch_first=True)
+        def forward(self, x):
+            return self.inner(x, x, x, need_weights=False)[0]
+"""
+
+
 def test_a_result_that_cannot_be_opened_fails(tmp_path: Path) -> None:
     model = choice("Cnn", tmp_path)
     file = tmp_path / "out"
