@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
 from inspector_app.ui import icons, theme
 from inspector_app.ui.text_blocks import TextBlock
 
-INFO, WARNING, ERROR = "info", "warning", "error"
+# What one is of, and its icon. Something good is said in the colours of what is neutral.
+INFO, GOOD, WARNING, ERROR = "info", "check", "warning", "error"
 _ICON_SIZE = 20
 
 
@@ -152,6 +153,7 @@ class Banner(QFrame):
         tones = theme.tones(QPalette())
         return {
             INFO: (tones.info, tones.info_fill),
+            GOOD: (tones.info, tones.info_fill),
             WARNING: (tones.warning, tones.warning_fill),
             ERROR: (tones.error, tones.error_fill),
         }[self._kind]

@@ -10,7 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import BAD, Hint, field_label
+from inspector_app.ui.export_widgets import BAD, Hint, field_label, label_width
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.source_listing import Argument, Offer
 
@@ -71,6 +71,8 @@ class _Row(QWidget):
         else:
             self.field.setPlaceholderText(plain(argument.default, 60))
         self.hint = Hint()
+        # Stands beside the row: its type, and where its value comes from.
+        self.origin = MutedLabel()
         if argument.has_suggestion:
             self.field.setText(text_of_value(argument.suggested))
         self.field.textChanged.connect(self._changed)
@@ -112,10 +114,12 @@ class _Row(QWidget):
         filled = bool(self.field.text().strip())
         if filled and (problem := self.problem()):
             self.hint.say(problem, BAD)
-        elif filled and self.argument.has_suggestion and self._is_suggested():
-            self.hint.say(self.tr("from the checkpoint"))
         else:
             self.hint.say("")
+        said = [plain(self.argument.annotation, 40)]
+        if filled and self.argument.has_suggestion and self._is_suggested():
+            said.append(self.tr("from the checkpoint"))
+        self.origin.setText(", ".join(filter(None, said)))
 
     def _is_suggested(self) -> bool:
         return self.field.text() == text_of_value(self.argument.suggested)
@@ -137,6 +141,7 @@ class ArgumentsForm(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(10)
         self._grid.setVerticalSpacing(6)
+        self._grid.setColumnMinimumWidth(0, label_width(self))
         self._grid.setColumnStretch(1, 1)
         self.others = QLineEdit()
         self.others.setPlaceholderText('{"width": 64}')
@@ -164,8 +169,7 @@ class ArgumentsForm(QWidget):
             self.rows[argument.name] = row
             self._grid.addWidget(field_label(plain(argument.name, 40), row.field), place, 0)
             self._grid.addWidget(row, place, 1)
-            annotation = MutedLabel(plain(argument.annotation, 40))
-            self._grid.addWidget(annotation, place, 2)
+            self._grid.addWidget(row.origin, place, 2)
         place = self._grid.rowCount()
         self._others_visible = offer is None or offer.any_keyword
         text = self.tr("Other arguments") if self.rows else self.tr("Arguments")

@@ -38,6 +38,7 @@ class _Row:
             bound.setMaximumWidth(70)
             bound.setPlaceholderText(form.tr("any"))
         self.dynamic.toggled.connect(form.toggled)
+        self.dynamic.clicked.connect(lambda checked: form.clicked(axis, checked))
 
     def widgets(self) -> list[QWidget]:
         return [self.dynamic, *self.fields()]
@@ -58,14 +59,18 @@ class AxesForm(QWidget):
 
     Signals:
         changed: something was ticked or typed.
+        ticked: the user makes this axis dynamic; its number and size.
     """
 
     changed = Signal()
+    ticked = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.rows: list[_Row] = []
         self._shape: tuple[int, ...] = ()
+        # Of axes that are not known yet: a file says how many there are.
+        self._later: Sequence[DynamicAxis] = ()
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 4, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -94,9 +99,14 @@ class AxesForm(QWidget):
             for widget in row.fields():
                 widget.setVisible(used and row.dynamic.isChecked())
         self.setVisible(bool(self._shape))
+        if self._shape and self._later:
+            later, self._later = self._later, ()
+            self.set_dynamic(later)
 
     def set_dynamic(self, axes: Sequence[DynamicAxis]) -> None:
         """Tick these axes, and no others."""
+        if not self._shape:
+            self._later = axes
         for row in self.rows:
             found = next((each for each in axes if each.axis == row.axis), None)
             row.dynamic.setChecked(found is not None)
@@ -118,6 +128,16 @@ class AxesForm(QWidget):
                 bounds = f":{least}..{most}" if least or most else ""
                 found.append(parse_axis(f"{name}:{row.axis}={row.name.text().strip()}{bounds}"))
         return found
+
+    def clicked(self, axis: int, checked: bool) -> None:
+        """The user has ticked a box."""
+        if checked:
+            self.ticked.emit(axis, self._shape[axis])
+
+    def tick_too(self, size: int) -> None:
+        """Tick the first axis, if it has this size: another input's was ticked."""
+        if self._shape and self._shape[0] == size:
+            self.rows[0].dynamic.setChecked(True)
 
     def toggled(self) -> None:
         """A box was ticked."""

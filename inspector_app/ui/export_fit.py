@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text, short_count
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.banner import INFO, WARNING, Banner
+from inspector_app.ui.banner import GOOD, WARNING, Banner
 from inspector_app.ui.export_words import shape_text
 from inspector_app.ui.text_blocks import Facts, TextBlock
 from inspector_app.worker.protocol import Described, LoadReport
@@ -42,7 +42,7 @@ class FitView(QWidget):
         report = described.report
         title, advice = self._verdict(report, own_weights, strict)
         good = own_weights or report.fits
-        self.banner.show_message(INFO if good else WARNING, title, "", advice)
+        self.banner.show_message(GOOD if good else WARNING, title, "", advice)
         self._keys.set_text("\n".join(_lines(report)))
         self._keys.setVisible(not good)
         forward = ", ".join(

@@ -165,6 +165,9 @@ class FormatPage(ExportPage):
             self.buttons["safetensors"].setChecked(True)
         self._edited()
 
+    def first_field(self) -> QWidget | None:
+        return self.buttons[self.kind()]
+
     # --- what becomes of it
 
     def _toggled(self, checked: bool) -> None:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import QUIET, Hint, field_label
+from inspector_app.ui.export_widgets import QUIET, Hint, field_label, label_width
 from inspector_app.worker.protocol import (
     ExportedProgramOptions,
     FormatOptions,
@@ -127,6 +127,7 @@ class OptionsForm(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(10)
         self._grid.setVerticalSpacing(6)
+        self._grid.setColumnMinimumWidth(0, label_width(self))
         self._grid.setColumnStretch(1, 1)
 
     def options(self) -> FormatOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLineEdit,
     QPushButton,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -77,7 +78,12 @@ class InputCard(QFrame):
         self.entry.setMaximumWidth(150)
         self.choose = QPushButton(self.tr("Choose…"))
         self.choose.clicked.connect(self._ask)
-        self.remove = QPushButton(icons.icon("close"), self.tr("Remove"))
+        self.remove = QToolButton()
+        self.remove.setIcon(icons.icon("close"))
+        self.remove.setAutoRaise(True)
+        self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.remove.setToolTip(self.tr("Remove this input"))
+        self.remove.setAccessibleName(self.tr("Remove this input"))
         self.remove.clicked.connect(self.remove_requested)
         self._hint = Hint()
         self.axes = AxesForm()
@@ -93,9 +99,10 @@ class InputCard(QFrame):
     def _lay_out(self) -> None:
         self._low_label = field_label(self.tr("from"), self.low)
         self._high_label = field_label(self.tr("to below"), self.high)
-        self._range = row_of(self._low_label, self.low, self._high_label, self.high, stretch=-1)
-        self._range.layout().addWidget(MutedLabel(self.tr("empty: standard normal")))
-        self._normal = self._range.layout().itemAt(self._range.layout().count() - 1).widget()
+        self._normal = MutedLabel(self.tr("empty: standard normal"))
+        self._range = row_of(
+            self._low_label, self.low, self._high_label, self.high, self._normal, stretch=-1
+        )
         self._file_row = row_of(self.file, self.entry, self.choose)
         self.file.setAccessibleName(self.tr("File with the values"))
         self.entry.setAccessibleName(self.tr("Array or key in the file"))
@@ -103,19 +110,22 @@ class InputCard(QFrame):
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
         grid.setVerticalSpacing(6)
-        grid.addWidget(field_label(self.tr("Name"), self.name), 0, 0)
-        grid.addWidget(self.name, 0, 1)
-        grid.addWidget(self._shape_label, 0, 2)
-        grid.addWidget(self.shape, 0, 3)
-        grid.addWidget(field_label(self.tr("Dtype"), self.dtype), 0, 4)
-        grid.addWidget(self.dtype, 0, 5)
+        for column, (label, field) in enumerate(
+            (
+                (field_label(self.tr("Name"), self.name), self.name),
+                (self._shape_label, self.shape),
+                (field_label(self.tr("Dtype"), self.dtype), self.dtype),
+            )
+        ):
+            grid.addWidget(label, 0, 2 * column)
+            grid.addWidget(field, 0, 2 * column + 1)
         grid.addWidget(self.remove, 0, 6)
         grid.addWidget(field_label(self.tr("Values"), self.values), 1, 0)
         grid.addWidget(self.values, 1, 1)
         grid.addWidget(self._range, 1, 2, 1, 5)
         grid.addWidget(self._file_row, 1, 2, 1, 5)
         grid.setColumnStretch(1, 2)
-        grid.setColumnStretch(3, 3)
+        grid.setColumnStretch(3, 4)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 10)
         layout.setSpacing(6)
@@ -160,20 +170,8 @@ class InputCard(QFrame):
         if spec.dtype and self.dtype.findText(spec.dtype) < 0:
             self.dtype.addItem(spec.dtype)
         self.dtype.setCurrentText(spec.dtype or "float32")
-        self.low.setText(
-            ""
-            if spec.low is None
-            else f"{spec.low:g}"
-            if isinstance(spec.low, float)
-            else str(spec.low)
-        )
-        self.high.setText(
-            ""
-            if spec.high is None
-            else f"{spec.high:g}"
-            if isinstance(spec.high, float)
-            else str(spec.high)
-        )
+        self.low.setText(_bound_text(spec.low))
+        self.high.setText(_bound_text(spec.high))
         self.file.setText(spec.file)
         self.entry.setText(spec.entry)
         self.values.setCurrentIndex(FILE if spec.file else RANDOM)
@@ -213,3 +211,7 @@ class InputCard(QFrame):
         dialog.fileSelected.connect(self.file.setText)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def _bound_text(bound: float | int | None) -> str:
+    return "" if bound is None else f"{bound:g}" if isinstance(bound, float) else str(bound)

@@ -123,7 +123,7 @@ class InputsPage(ExportPage):
         if problem := self.input_problem():
             return problem
         if self._failed is not None:
-            return cause_text(self._failed)
+            return self.tr("The model does not run with these inputs.")
         return "" if self.tried is not None else self.tr("The model is being tried…")
 
     def summary(self) -> str:
@@ -142,9 +142,8 @@ class InputsPage(ExportPage):
             return
         self._show_specs(inputs.specs)
         for card in self.cards:
-            card.axes.set_dynamic(
-                [each for each in inputs.dynamic if each.input == card.spec().name]
-            )
+            name = card.name.text()
+            card.axes.set_dynamic([each for each in inputs.dynamic if each.input == name])
         self._untouched = False
 
     def enter(self) -> None:
@@ -157,6 +156,9 @@ class InputsPage(ExportPage):
                 self._show_specs(guesses)
                 self._untouched = True
         self._edited()
+
+    def first_field(self) -> QWidget | None:
+        return self.cards[0].shape if self.cards else self.add
 
     def leave(self) -> None:
         """Another page comes to the front."""
@@ -177,10 +179,17 @@ class InputsPage(ExportPage):
     def _put(self, spec: InputSpec) -> InputCard:
         card = InputCard(spec, self._model.subject.folder)
         card.changed.connect(self._touched)
+        card.axes.ticked.connect(lambda axis, size: self._tick_others(card, axis, size))
         card.remove_requested.connect(lambda: self._remove(card))
         self.cards.append(card)
         self._cards.addWidget(card)
         return card
+
+    def _tick_others(self, card: InputCard, axis: int, size: int) -> None:
+        """The batch of one input is mostly that of the others."""
+        for other in self.cards:
+            if axis == 0 and other is not card:
+                other.axes.tick_too(size)
 
     def _take(self, card: InputCard) -> None:
         self.cards.remove(card)

@@ -15,7 +15,7 @@ from inspector_app.ui.export_interpreters import InterpreterChooser
 from inspector_app.ui.export_source import SourceForm, WeightsForm
 from inspector_app.ui.export_subject import Subject
 from inspector_app.ui.export_widgets import ExportPage, FailureBox, row_of
-from inspector_app.ui.export_words import cause_text, stage_text
+from inspector_app.ui.export_words import stage_text
 from inspector_app.ui.export_worker import WorkerTask
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import (
@@ -132,6 +132,9 @@ class ModelPage(ExportPage):
         self._active = True
         self._edited()
 
+    def first_field(self) -> QWidget | None:
+        return self.source.first_field()
+
     def leave(self) -> None:
         """Another page comes to the front."""
         self._active = False
@@ -167,7 +170,7 @@ class ModelPage(ExportPage):
 
     def _result_problem(self) -> str:
         if self._failed is not None:
-            return cause_text(self._failed)
+            return self.tr("The model cannot be built.")
         if self.described is None:
             return self.tr("The model is being built…")
         report = self.described.report

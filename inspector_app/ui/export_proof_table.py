@@ -41,6 +41,7 @@ class ProofTable(QTableWidget):
         self.setTabKeyNavigation(False)
         self.verticalHeader().hide()
         self.setShowGrid(False)
+        self.setStyleSheet(_STYLE)
         self.setAlternatingRowColors(True)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
@@ -100,5 +101,11 @@ class ProofTable(QTableWidget):
         self.item(row, 4).setIcon(icons.icon(sign, colour))
 
 
+# Cells and headings begin and end at the same places.
+_STYLE = (
+    "QTableView::item { padding: 0 6px; }"
+    "QHeaderView::section { padding: 3px 6px; border: 0; background: palette(window);"
+    " border-bottom: 1px solid palette(mid); }"
+)
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons
-from inspector_app.ui.banner import ERROR, INFO, WARNING, Banner
+from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.export_formats import format_of
 from inspector_app.ui.export_proof_table import ProofTable
 from inspector_app.ui.export_widgets import ExportPage, FailureBox, Fold, row_of
@@ -101,6 +101,10 @@ class ResultPage(ExportPage):
             return ""
         return self.tr("written") if self.outcome.files else self.tr("not written")
 
+    def first_field(self) -> QWidget | None:
+        written = self.outcome is not None and self.outcome.files
+        return self.open_button if written else None
+
     def rows(self) -> dict[str, str]:
         """The facts on show."""
         return self._facts.rows()
@@ -119,7 +123,7 @@ class ResultPage(ExportPage):
             )
         elif proved.passed:
             self.banner.show_message(
-                INFO,
+                GOOD,
                 self.tr("{name} computes the same as the original").format(name=name),
                 "",
                 self.tr("{n} runs of both were compared (rtol {rtol}, atol {atol}).").format(

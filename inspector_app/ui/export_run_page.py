@@ -126,6 +126,9 @@ class RunPage(ExportPage):
             return self.tr("The export is going on.")
         return self.tr("Nothing has been exported yet.")
 
+    def first_field(self) -> QWidget | None:
+        return self.cancel_button if self._task.running else None
+
     def stop(self) -> None:
         self._clock.stop()
         self._flush.stop()

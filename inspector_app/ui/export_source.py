@@ -19,7 +19,7 @@ from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_source_code import SourceCode
 from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import Hint, field_label
+from inspector_app.ui.export_widgets import Hint, field_label, label_width
 from inspector_app.ui.section_words import section_words
 from inspector_app.worker.protocol import WRAPPERS, ModelSource, SourceKind, Weights
 
@@ -78,6 +78,11 @@ class SourceForm(QWidget):
         """What is wrong or missing, or ""."""
         return self.code.problem() if self.kind() == SourceKind.CODE else ""
 
+    def first_field(self) -> QWidget:
+        """Where people begin."""
+        alone = len(self.buttons) == 1
+        return self.code.source if alone else self.buttons[self.kind()]
+
     def restore(self, source: ModelSource) -> None:
         """Show what was chosen before, as far as it applies."""
         if source.source not in self.buttons:
@@ -113,6 +118,7 @@ class SourceForm(QWidget):
         grid = QGridLayout(fields)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
+        grid.setColumnMinimumWidth(0, label_width(self))
         grid.setColumnStretch(1, 1)
         if kind == SourceKind.TRANSFORMERS:
             self.architecture = QLineEdit()
@@ -164,14 +170,15 @@ class WeightsForm(QWidget):
         hint = Hint()
         hint.say(
             self.tr(
-                "Dropped, or added, where more keys match then: what DataParallel and "
-                "torch.compile put before each key is."
+                "Dropped, or added, where more keys match that way: DataParallel and "
+                "torch.compile put them before each key."
             )
         )
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(4)
+        grid.setColumnMinimumWidth(0, label_width(self))
         grid.setColumnStretch(1, 1)
         grid.addWidget(field_label(self.tr("&Section"), self.section), 0, 0)
         grid.addWidget(self.section, 0, 1)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_arguments import ArgumentsForm
 from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import BAD, QUIET, Hint, field_label, row_of
+from inspector_app.ui.export_widgets import BAD, QUIET, Hint, field_label, label_width, row_of
 from inspector_app.ui.export_words import cause_text
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.failures import Failure
@@ -69,6 +69,7 @@ class SourceCode(QWidget):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(4)
+        grid.setColumnMinimumWidth(0, label_width(self))
         grid.setColumnStretch(1, 1)
         grid.addWidget(field_label(self.tr("Python &file or module"), self.source), 0, 0)
         grid.addWidget(row_of(self.source, self.choose), 0, 1)

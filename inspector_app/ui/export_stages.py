@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from PySide6.QtCore import QEvent
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -58,6 +58,7 @@ class StageList(QWidget):
             return
         row = (QLabel(), QLabel(text), MutedLabel())
         place = self._grid.rowCount()
+        row[2].setAlignment(Qt.AlignmentFlag.AlignRight)
         for column, widget in enumerate(row):
             self._grid.addWidget(widget, place, column)
         self._rows.append(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -26,6 +26,19 @@ from inspector_app.worker.failures import Failed
 
 QUIET, GOOD, BAD = "quiet", "good", "bad"
 PAGE_MARGIN = 20
+
+
+class Line(QWidget):
+    """A hairline between the pages and what stands beside and below them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMinimumSize(1, 1)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(theme.tones(self.palette()).line))
+        painter.end()
 
 
 class Hint(QLabel):
@@ -197,6 +210,10 @@ class ExportPage(QScrollArea):
     def enter(self) -> None:
         """The page comes to the front."""
 
+    def first_field(self) -> QWidget | None:
+        """What takes the focus when the page comes to the front."""
+        return None
+
     def stop(self) -> None:
         """End what is going on."""
 
@@ -212,6 +229,11 @@ class ExportPage(QScrollArea):
             layout.addWidget(widget)
         self.column.addWidget(part)
         return part
+
+
+def label_width(widget: QWidget) -> int:
+    """How wide the labels of a page's fields are, so that the fields stand below each other."""
+    return widget.fontMetrics().averageCharWidth() * 22
 
 
 def field_label(text: str, field: QWidget) -> QLabel:

@@ -13,7 +13,6 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QHBoxLayout,
     QPushButton,
     QStackedWidget,
@@ -32,7 +31,7 @@ from inspector_app.ui.export_result_page import ResultPage
 from inspector_app.ui.export_run_page import RunPage
 from inspector_app.ui.export_steps import StepList
 from inspector_app.ui.export_subject import Subject, subject_of
-from inspector_app.ui.export_widgets import ExportPage
+from inspector_app.ui.export_widgets import ExportPage, Line
 from inspector_app.ui.settings import Settings
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
@@ -111,12 +110,9 @@ class ExportWizard(QDialog):
         self.show_page(MODEL)
 
     def _lay_out(self) -> None:
-        line, edge = QFrame(), QFrame()
-        line.setFrameShape(QFrame.Shape.HLine)
-        edge.setFrameShape(QFrame.Shape.VLine)
-        for frame in (line, edge):
-            frame.setFrameShadow(QFrame.Shadow.Plain)
-            frame.setForegroundRole(self.backgroundRole())
+        line, edge = Line(), Line()
+        line.setFixedHeight(1)
+        edge.setFixedWidth(1)
         self.steps.setFixedWidth(max(STEPS_WIDTH, self.fontMetrics().averageCharWidth() * 25))
         middle = QHBoxLayout()
         middle.setSpacing(0)
@@ -152,8 +148,11 @@ class ExportWizard(QDialog):
         for page in (self.model_page, self.inputs_page):
             page.leave()
         self.stack.setCurrentIndex(number)
-        self.pages[number].enter()
+        page = self.pages[number]
+        page.enter()
         self._update()
+        field = page.first_field()
+        (self.steps.steps[number] if field is None else field).setFocus()
 
     def go_back(self) -> None:
         """The page before; from the result to the format, from which it may be run anew."""
@@ -186,8 +185,8 @@ class ExportWizard(QDialog):
         running = self.run_page.running
         for index, step in enumerate(self.steps.steps):
             page = self.pages[index]
-            done = index < number if index >= RUN else index < RUN and not page.problem()
-            done = (done and self._can_show(index)) or (running and index < RUN)
+            done = index < number or (index < RUN and not page.problem())
+            done = done and (self._can_show(index) or running)
             summary = page.summary() if self._can_show(index) or running else ""
             step.set_state(done, self._can_show(index), summary)
             step.setChecked(index == number)
