@@ -1,18 +1,20 @@
 """`content.measuring` in a process of its own (`other_process`), for a window.
 
 Imports neither numpy nor numba. The pairs are sent in batches: one is pickled in a few
-milliseconds, in which Python's lock is held. Views that pairs share are compared once within
-a batch.
+milliseconds, in which Python's lock is held. Views that pairs share (tied weights) are
+compared once, whichever batches the pairs would have come into.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from inspector_app.analysis.comparison import Comparison, KeyPair, Metrics
 from inspector_app.analysis.measuring_apart import WAIT, FileStamp, stamp_of
+from inspector_app.analysis.pair_parts import view_of
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _BATCH = 500
 _BATCH_BYTES = 1 << 28
+_PAIRS_A_STEP = 200
 
 
 class PairOutcome(NamedTuple):
@@ -31,16 +34,20 @@ class PairOutcome(NamedTuple):
     metrics: Metrics | None
     error: str
 
+    def write_into(self, pair: KeyPair) -> None:
+        """Let `pair` say it."""
+        _, pair.status, pair.evidence, pair.metrics, pair.error = self
+
 
 class Compared(NamedTuple):
     """What has been compared since the last step.
 
     Attributes:
-        pairs: changed in place.
-        done, total: bytes of both files.
+        found: pairs, with what is to be written into them.
+        done, total: bytes of both files; of views that pairs share, once.
     """
 
-    pairs: list[KeyPair]
+    found: list[tuple[KeyPair, PairOutcome]]
     done: int
     total: int
 
@@ -50,6 +57,9 @@ class OutcomesFound(NamedTuple):
 
     done: int
     found: list[PairOutcome]
+
+
+_Group = list[KeyPair]  # of the same two views
 
 
 def measuring_content_apart(
@@ -63,30 +73,50 @@ def measuring_content_apart(
 ) -> Generator[Compared, None, None]:
     """Compare the bytes of `pairs` in `process`, as `content.measuring` does.
 
-    Pairs change right before they are yielded. Closing the generator stops the work there.
+    The pairs do not change: who takes the outcomes writes them, in whichever thread the
+    pairs are in use. Closing the generator stops the work there.
 
     Raises:
         ProcessEnded: the process ended by itself.
         OSError: it cannot be started.
     """
     stamps = stamp_of(comparison.a), stamp_of(comparison.b)
-    total = sum(map(_nbytes, pairs))
+    groups = yield from _grouping(pairs)
+    total = sum(_nbytes(group[0]) for group in groups)
     before = done = 0
-    yield Compared([], 0, total)
-    for batch in _batches(pairs):
-        sent = [_without_tree(pair) for pair in batch]
-        question = process.ask(comparing_content, *stamps, sent, rtol, atol, metrics, threads, WAIT)
-        most = before + sum(map(_nbytes, batch))
-        for step in process.answers(question):
-            changed = []
-            for outcome in step.found:
-                pair = batch[outcome.number]
-                _, pair.status, pair.evidence, pair.metrics, pair.error = outcome
-                changed.append(pair)
-            # What pairs share counts once there, and for each of them here.
-            done = max(done, min(before + step.done, most))
-            yield Compared(changed, done, total)
-        before = most
+    batches = _batches(groups)
+    asked: deque[tuple[int, list[_Group]]] = deque()
+
+    def ask() -> None:
+        batch = next(batches, None)
+        if batch is not None:
+            sent = [_without_tree(group[0]) for group in batch]
+            more = sent, rtol, atol, metrics, threads, WAIT
+            asked.append((process.ask(comparing_content, *stamps, *more), batch))
+
+    try:
+        # One ahead, so that the process never waits for the window.
+        ask()
+        yield Compared([], 0, total)
+        ask()
+        while asked:
+            number, batch = asked[0]
+            most = before + sum(_nbytes(group[0]) for group in batch)
+            for step in process.answers(number):
+                found = [
+                    (pair, outcome) for outcome in step.found for pair in batch[outcome.number]
+                ]
+                # What parts of different views share counts once there, and often here.
+                done = max(done, min(before + step.done, most))
+                yield Compared(found, done, total)
+            asked.popleft()
+            before = most
+            # Where the process was ended nothing is answered: a cancelled work stops here.
+            yield Compared([], done, total)
+            ask()
+    finally:
+        for number, _ in asked:
+            process.drop(number)
     yield Compared([], total, total)
 
 
@@ -120,12 +150,48 @@ def comparing_content(
     yield OutcomesFound(done, found)
 
 
-def _batches(pairs: Sequence[KeyPair]) -> Iterator[list[KeyPair]]:
-    batch: list[KeyPair] = []
+def _grouping(pairs: Sequence[KeyPair]) -> Generator[Compared, None, list[_Group]]:
+    """Those that are the same two views together, each group where its first pair was."""
+    storages: Counter[tuple[int, int]] = Counter()
+    for number, pair in enumerate(pairs):
+        if number % _PAIRS_A_STEP == 0:
+            yield Compared([], 0, 0)
+        storages[_storages(pair)] += 1
+    groups: dict[object, _Group] = {}
+    for number, pair in enumerate(pairs):
+        if number % _PAIRS_A_STEP == 0:
+            yield Compared([], 0, 0)
+        # Nearly all storages are of one tensor each.
+        same = _views(pair) if storages[_storages(pair)] > 1 else id(pair)
+        groups.setdefault(same, []).append(pair)
+    return list(groups.values())
+
+
+def _storages(pair: KeyPair) -> tuple[int, int]:
+    a, b = _both(pair)
+    return id(a.storage), id(b.storage)
+
+
+def _views(pair: KeyPair) -> object:
+    """Equal for pairs whose outcomes are equal, because they are the same views."""
+    a, b = _both(pair)
+    if a.children or b.children or a.storage is None or b.storage is None:
+        return id(pair)
+    return view_of(a), view_of(b), pair.status, a.layout, b.layout, a.device, b.device
+
+
+def _both(pair: KeyPair) -> tuple[TensorInfo, TensorInfo]:
+    if pair.a is None or pair.b is None:
+        raise ValueError(f"{pair.key} is in one file only")
+    return pair.a, pair.b
+
+
+def _batches(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    batch: list[_Group] = []
     nbytes = 0
-    for pair in pairs:
-        batch.append(pair)
-        nbytes += _nbytes(pair)
+    for group in groups:
+        batch.append(group)
+        nbytes += _nbytes(group[0])
         if len(batch) == _BATCH or nbytes >= _BATCH_BYTES:
             yield batch
             batch, nbytes = [], 0
@@ -144,9 +210,8 @@ def _bare(stamp: FileStamp) -> Checkpoint:
 
 def _without_tree(pair: KeyPair) -> KeyPair:
     """The pair, its tensors without the trees around them."""
-    assert pair.a is not None
-    assert pair.b is not None
-    return KeyPair(pair.key, pair.part, _alone(pair.a), _alone(pair.b), pair.status)
+    a, b = _both(pair)
+    return KeyPair(pair.key, pair.part, _alone(a), _alone(b), pair.status)
 
 
 def _alone(tensor: TensorInfo) -> TensorInfo:

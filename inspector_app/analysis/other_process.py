@@ -100,10 +100,10 @@ class OtherProcess:
                     return value
                 yield value
         finally:
-            with self._sending:
+            if over:
                 self._kept.pop(number, None)
-                if not over:
-                    self._send((number, None, ()))
+            else:
+                self.drop(number)
 
     def _next(self, number: int) -> tuple[int, Any] | None:
         """The next answer to question `number`; those to others are kept for who asked."""
@@ -116,6 +116,12 @@ class OtherProcess:
             if about in self._kept:
                 self._kept[about].append((what, value))
         return mine.popleft()
+
+    def drop(self, number: int) -> None:
+        """Nobody wants the answers to a question any more: it is stopped, or never begun."""
+        with self._sending:
+            if self._kept.pop(number, None) is not None:
+                self._send((number, None, ()))
 
     def end(self) -> None:
         """Kill it, whatever it is doing. Nothing can be asked afterwards."""
