@@ -43,6 +43,7 @@ class CheckpointTab(QWidget):
         replaced: this checkpoint is shown no more.
         state_changed: what actions can be done has changed.
         message: one sentence for the status bar.
+        export_requested: from a button of the summary.
         close_requested: from a button of a banner.
     """
 
@@ -52,6 +53,7 @@ class CheckpointTab(QWidget):
     replaced = Signal(object)
     state_changed = Signal()
     message = Signal(str)
+    export_requested = Signal()
     close_requested = Signal()
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
@@ -144,6 +146,7 @@ class CheckpointTab(QWidget):
             self.side.ready.connect(self._totals_ready)
             self.side.copy_requested.connect(self.copy_code)
             self.side.message.connect(self.message)
+            self.side.summary.export_requested.connect(self.export_requested)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)
             if self._side_state:

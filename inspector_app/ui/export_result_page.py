@@ -14,6 +14,7 @@ from inspector_app.ui import icons
 from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.export_formats import format_of
 from inspector_app.ui.export_proof_table import ProofTable
+from inspector_app.ui.export_saving import ReportSaving
 from inspector_app.ui.export_widgets import ExportPage, FailureBox, Fold, row_of
 from inspector_app.ui.export_words import seconds_text, tensor_text
 from inspector_app.ui.text_blocks import Facts, TextBlock
@@ -59,7 +60,18 @@ class ResultPage(ExportPage):
             self.tr("Copy a program that does the same export with public functions alone")
         )
         self.python_button.clicked.connect(self._copy_python)
-        self.buttons = row_of(self.open_button, self.folder_button, self.python_button, stretch=-1)
+        self.report_button = QPushButton(self.tr("&Save report…"))
+        self.report_button.setToolTip(self.tr("Save all that is shown here as .html or .json"))
+        self.report_button.clicked.connect(self._ask_report)
+        self.reports = ReportSaving(self)
+        self.reports.message.connect(self.message)
+        self.buttons = row_of(
+            self.open_button,
+            self.folder_button,
+            self.report_button,
+            self.python_button,
+            stretch=-1,
+        )
         self.fold = Fold(self.tr("Operators of the graph"), self._operators)
         self.column.addWidget(self.banner)
         self.column.addWidget(self.failure)
@@ -104,6 +116,9 @@ class ResultPage(ExportPage):
     def first_field(self) -> QWidget | None:
         written = self.outcome is not None and self.outcome.files
         return self.open_button if written else None
+
+    def stop(self) -> None:
+        self.reports.stop()
 
     def rows(self) -> dict[str, str]:
         """The facts on show."""
@@ -205,6 +220,10 @@ class ResultPage(ExportPage):
         if self.outcome is not None and self.outcome.files:
             folder = os.path.dirname(self.outcome.files[0])
             QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
+
+    def _ask_report(self) -> None:
+        if self.plan is not None and self.outcome is not None:
+            self.reports.ask(self.plan, self.outcome)
 
     def _copy_python(self) -> None:
         if self.outcome is not None and self.outcome.exported is not None:

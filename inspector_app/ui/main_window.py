@@ -149,6 +149,8 @@ class MainWindow(QMainWindow):
         tab.message.connect(self.say)
         tab.loaded.connect(self._tab_loaded)
         tab.settled.connect(lambda: self._tab_settled(tab))
+        if isinstance(tab, CheckpointTab):
+            tab.export_requested.connect(self.export)
         self._pages.setCurrentWidget(self.tabs)
         self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
 

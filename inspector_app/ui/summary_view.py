@@ -39,11 +39,13 @@ class SummaryView(QScrollArea):
         ready: everything is shown; the totals of a million tensors take a while.
         copy_requested: ``loading`` or ``resume`` code is to be copied.
         statistics_requested: the values of all tensors are to be counted.
+        export_requested: the model is to be exported.
     """
 
     ready = Signal(object)
     copy_requested = Signal(str)
     statistics_requested = Signal()
+    export_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +73,11 @@ class SummaryView(QScrollArea):
             self.tr("Count the values of every tensor: mean, extremes, norm, zeros, NaN")
         )
         self._compute.clicked.connect(self.statistics_requested)
+        self.export_button = QPushButton(self.tr("Export…"))
+        self.export_button.setToolTip(
+            self.tr("Export the model as ONNX, TorchScript, .pt2 or safetensors, and prove it")
+        )
+        self.export_button.clicked.connect(self.export_requested)
         self._facts = Facts()
         self._mix = DtypeMix()
         self._problems_title = WarningHeading()
@@ -98,7 +105,12 @@ class SummaryView(QScrollArea):
         buttons.addWidget(self._copy_resume)
         buttons.addStretch()
         self._layout.addLayout(buttons)
-        self._layout.addWidget(self._compute, 0, Qt.AlignmentFlag.AlignLeft)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self._compute)
+        buttons.addWidget(self.export_button)
+        buttons.addStretch()
+        self._layout.addLayout(buttons)
         self._parts = {
             "problems": self._part(self.tr("Problems"), self._problems, self._problems_title),
             "facts": self._part("", self._facts),
