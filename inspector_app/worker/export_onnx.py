@@ -22,14 +22,13 @@ from inspector_app.worker.export import Prepared, Writing, Written
 from inspector_app.worker.export_errors import onnx_failure
 from inspector_app.worker.export_program import dynamic_shapes
 from inspector_app.worker.failures import Failure
-from inspector_app.worker.graph_facts import has_attention, nbytes, operators
+from inspector_app.worker.graph_facts import DATA_SUFFIX, has_attention, nbytes, operators
 from inspector_app.worker.interpreters import pip_line
 from inspector_app.worker.protocol import OnnxOptions, Progress
 from inspector_app.worker.torch_import import import_package
 from inspector_app.worker.user_errors import failure_of
 
 PURPOSE = "ONNX export"
-DATA_SUFFIX = ".data"
 # A protobuf message is at most 2 GiB, and the graph needs some of it.
 MOST_INSIDE = 1_900_000_000
 _DEPRECATED = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+DATA_SUFFIX = ".data"  # of the file of external data that lies beside an ONNX model
+
 
 def has_attention(module: Any) -> bool:
     """Whether layers of torch are in it that have a fused operator for evaluation."""

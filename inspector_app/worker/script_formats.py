@@ -17,6 +17,7 @@ from inspector_app.worker.protocol import (
 )
 
 _Lines = tuple[set[str], list[str]]
+_AGAIN = {"import onnx", "import os", "import tempfile"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def _onnx(exporting: Exporting, options: OnnxOptions) -> _Lines:
         common.append(f"        opset_version={options.opset},")
     check = ["onnx.checker.check_model(TARGET, full_check=True)"]
     if options.exporter != "dynamo":
-        return {"import onnx"}, _onnx_torchscript(exporting, options, call, names, common) + check
+        imports, lines = _onnx_torchscript(exporting, options, call, names, common)
+        return imports, lines + check
     lines, shapes = _shapes(exporting)
     lines += ["with torch.no_grad():", "    program = torch.onnx.export(", "        model,"]
     lines += [f"        {_positional(call)},"]
@@ -94,7 +96,7 @@ def _onnx_torchscript(
     call: Call,
     names: Sequence[str],
     common: Sequence[str],
-) -> list[str]:
+) -> _Lines:
     renamed = dict(zip((*call.positional, *call.keywords), names, strict=True))
     axes: dict[str, dict[int, str]] = {}
     for each in exporting.axes:
@@ -106,22 +108,32 @@ def _onnx_torchscript(
     if exporting.attention:
         lines.append("# ONNX has no form for the fused operators of attention.")
         lines.append("torch.backends.mha.set_fastpath_enabled(False)")
-    lines += ["with torch.no_grad():", "    torch.onnx.export(", "        model,"]
-    lines += [f"        {arguments},", "        TARGET,", *common]
+    again = bool(options.metadata) or options.external_data == "beside"
+    export = ["with torch.no_grad():", "    torch.onnx.export(", "        model,"]
+    export += [f"        {arguments},", f"        {'scratch' if again else 'TARGET'},", *common]
     if axes:
-        lines.append(f"        dynamic_axes={axes!r},")
-    lines += [f"        do_constant_folding={options.optimize},"]
-    lines += ["        dynamo=False,  # deprecated", "    )"]
-    if options.metadata or options.external_data == "beside":
-        lines.append("exported = onnx.load(TARGET)")
-        for key, value in options.metadata.items():
-            lines.append(f"exported.metadata_props.add(key={key!r}, value={value!r})")
-        beside = options.external_data == "beside"
-        lines.append(f"onnx.save_model(exported, TARGET, save_as_external_data={beside},")
-        lines.append(
-            "                location=TARGET.replace('\\\\', '/').split('/')[-1] + '.data')"
-        )
-    return lines
+        export.append(f"        dynamic_axes={axes!r},")
+    export += [f"        do_constant_folding={options.optimize},"]
+    export += ["        dynamo=False,  # deprecated", "    )"]
+    if not again:
+        return {"import onnx"}, lines + export
+    # A large model comes with a file for each tensor, which need not lie about.
+    lines.append("with tempfile.TemporaryDirectory() as folder:")
+    lines.append('    scratch = os.path.join(folder, "model.onnx")')
+    lines += [f"    {line}" for line in [*export, "exported = onnx.load(scratch)"]]
+    for key, value in options.metadata.items():
+        lines.append(f"exported.metadata_props.add(key={key!r}, value={value!r})")
+    if options.external_data != "beside":
+        return _AGAIN, [*lines, "onnx.save_model(exported, TARGET)"]
+    return _AGAIN, [
+        *lines,
+        'DATA = TARGET + ".data"',
+        "if os.path.exists(DATA):",
+        "    os.remove(DATA)  # onnx would append to it",
+        "onnx.save_model(",
+        "    exported, TARGET, save_as_external_data=True, location=os.path.basename(DATA)",
+        ")",
+    ]
 
 
 def _torchscript(exporting: Exporting, options: TorchScriptOptions) -> _Lines:

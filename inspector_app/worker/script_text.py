@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 from inspector_app.worker.code_source import package_of, split_spec
 from inspector_app.worker.consent import globals_that_run
-from inspector_app.worker.graph_facts import has_attention
+from inspector_app.worker.graph_facts import DATA_SUFFIX, has_attention
 from inspector_app.worker.model_source import Model
 from inspector_app.worker.protocol import (
     Export,
+    FormatOptions,
     LoadReport,
     ModelChoice,
+    OnnxOptions,
     SourceKind,
     TorchScriptOptions,
 )
@@ -39,7 +41,7 @@ _FORMATS = {
     "safetensors": "safetensors",
     "state-dict": "a state_dict",
 }
-_STANDARD = ("import importlib.util", "import sys")
+_STANDARD = ("import importlib.util", "import os", "import sys", "import tempfile")
 _TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
 
 
@@ -103,7 +105,7 @@ def _script(
         program.need(*imports)
         program.add(*lines)
         exporting = Exporting(
-            request.options,
+            _as_written(request),
             prepared.call,
             prepared.example.inputs.dynamic,
             parameters_of(prepared.module),
@@ -115,6 +117,14 @@ def _script(
     program.need(*imports)
     program.add(*lines)
     return _text(program, request)
+
+
+def _as_written(request: Export) -> FormatOptions:
+    """The options, with the place that external data were given."""
+    data = os.path.join(request.staging, request.name + DATA_SUFFIX)
+    if isinstance(request.options, OnnxOptions) and os.path.exists(data):
+        return replace(request.options, external_data="beside")
+    return request.options
 
 
 def parameters_of(module: Any) -> list[str] | None:
