@@ -44,6 +44,20 @@ class Evidence:
     BYTES = "bytes"  # every element of both
 
 
+class Tolerance(NamedTuple):
+    """By how much an element of B may differ: |b − a| ≤ atol + rtol·|a|.
+
+    Under a tolerance −0 and 0 are equal, and so are NaNs of any bits; an infinity is equal to
+    itself alone.
+    """
+
+    rtol: float = 0.0
+    atol: float = 0.0
+
+
+EXACT = Tolerance()
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """How far B's values lie from A's; all figures in float64, over the pairs of finite values.

@@ -11,9 +11,15 @@ import threading
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
-from inspector_app.analysis.comparison import Comparison, Evidence, KeyPair, Status
+from inspector_app.analysis.comparison import (
+    EXACT,
+    Comparison,
+    Evidence,
+    KeyPair,
+    Status,
+    Tolerance,
+)
 from inspector_app.analysis.pair_parts import outcome_of
-from inspector_app.analysis.pair_totals import EXACT, Tolerance
 from inspector_app.analysis.pair_work import Entry, Work
 from inspector_app.checkpoint.values import open_values
 

@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from inspector_app.analysis.comparison import Tolerance
 from inspector_app.analysis.pair_blocks import bits_of, differing_codes
-from inspector_app.analysis.pair_totals import Tolerance, Totals
+from inspector_app.analysis.pair_totals import Totals
 from inspector_app.analysis.pattern_counts import Counts, together
 from inspector_app.checkpoint.values import Elements
 

@@ -14,9 +14,10 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from inspector_app.analysis.comparison import Tolerance
 from inspector_app.analysis.pair_blocks import PairBlocks, bits_of, differing_codes, values_of
 from inspector_app.analysis.pair_counts import Joint
-from inspector_app.analysis.pair_totals import Tolerance, Totals, scales_for
+from inspector_app.analysis.pair_totals import Totals, scales_for
 from inspector_app.checkpoint.values import Elements
 
 Array: TypeAlias = Any

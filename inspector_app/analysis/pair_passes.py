@@ -11,10 +11,11 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from inspector_app.analysis.comparison import EXACT, Tolerance
 from inspector_app.analysis.pair_blocks import PairBlocks, PairBuffers, resolved
 from inspector_app.analysis.pair_measures import ByValue, Measure, Rescaled, measure_for
 from inspector_app.analysis.pair_parts import Part, PartOutcome
-from inspector_app.analysis.pair_totals import EXACT, Tolerance, metrics_of, scales_for
+from inspector_app.analysis.pair_totals import metrics_of, scales_for
 from inspector_app.checkpoint.values import Elements, ValueReader, stored
 
 Array: TypeAlias = Any

@@ -6,21 +6,7 @@ import math
 from typing import NamedTuple
 
 from inspector_app.analysis import distribution
-from inspector_app.analysis.comparison import Metrics
-
-
-class Tolerance(NamedTuple):
-    """By how much an element of B may differ: |b − a| ≤ atol + rtol·|a|.
-
-    Under a tolerance −0 and 0 are equal, and so are NaNs of any bits; an infinity is equal to
-    itself alone.
-    """
-
-    rtol: float = 0.0
-    atol: float = 0.0
-
-
-EXACT = Tolerance()
+from inspector_app.analysis.comparison import EXACT, Metrics, Tolerance
 
 
 class Totals(NamedTuple):

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from inspector_app.analysis.comparison import EXACT
 from inspector_app.analysis.decimate import STEP_SECONDS
 from inspector_app.analysis.pair_blocks import PairBlocks, PairBuffers, values_of
 from inspector_app.analysis.pair_histograms import PairHistograms, histograms
 from inspector_app.analysis.pair_measures import ByValue
 from inspector_app.analysis.pair_parts import Part
 from inspector_app.analysis.pair_passes import Comparing
-from inspector_app.analysis.pair_totals import EXACT
 from inspector_app.analysis.passes64 import float64_of
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.value_layout import Block

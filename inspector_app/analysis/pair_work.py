@@ -6,11 +6,10 @@ import threading
 from collections import deque
 from contextlib import nullcontext
 
-from inspector_app.analysis.comparison import KeyPair
+from inspector_app.analysis.comparison import KeyPair, Tolerance
 from inspector_app.analysis.pair_blocks import PairBuffers
 from inspector_app.analysis.pair_parts import Part, PartOutcome, is_sequential, parts_of, view_of
 from inspector_app.analysis.pair_passes import Comparing, Pass, PassPart
-from inspector_app.analysis.pair_totals import Tolerance
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.values import ValueReader, stored

@@ -60,6 +60,7 @@ class CompareBody(QWidget):
         self.selected: KeyPair | ValueDifference | None = None
         self.is_building = False
         self._arranged = False
+        self._moved = False  # pairs have other statuses than when they were arranged
         self._planning: Steps | None = None
         self.header = CompareHeader()
         self.tree = DiffTree()
@@ -91,6 +92,7 @@ class CompareBody(QWidget):
         self.run = CompareRun(self)
         self.run.activity_changed.connect(self.activity_changed)
         self.run.compared.connect(self._compared)
+        self.run.changed.connect(self._changed)
         self.run.ended.connect(self._run_ended)
         self.run.message.connect(self.message)
         self.tree.loaded.connect(self._tree_loaded)
@@ -125,6 +127,7 @@ class CompareBody(QWidget):
         if old is not None:
             left += [each for each in (old.a, old.b) if each not in (comparison.a, comparison.b)]
         self.selected = None
+        self._moved = False
         if self.side is not None:
             self.side.forget()
         self.is_building = True
@@ -219,17 +222,24 @@ class CompareBody(QWidget):
 
     def _compared(self, pairs: list[KeyPair]) -> None:
         differences = self.tree.differences
-        if differences is None:
-            return
-        moved = [differences.update(pair) for pair in pairs]
+        if differences is not None:
+            for pair in pairs:
+                self._moved |= differences.update(pair)
+
+    def _changed(self, pairs: list[KeyPair]) -> None:
         self.tree.statistics_changed(complete=False)
-        if any(moved):
+        # A large tree takes longer than the next outcomes: not anew before it is arranged.
+        if self._moved and not self.tree.is_arranging:
+            self._moved = False
             self.tree.statuses_changed()
         self._show_totals()
         if self.side is not None:
             self.side.compared(pairs)
 
     def _run_ended(self) -> None:
+        if self._moved:
+            self._moved = False
+            self.tree.statuses_changed()
         self.tree.statistics_changed(complete=True)
         self._show_totals()
         if self.side is not None:

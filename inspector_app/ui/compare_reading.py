@@ -14,9 +14,6 @@ from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.ui.diff_figures import needs_bytes
 
 PAIRS_A_STEP = 500
-# Of what is compared without looking whether the window has something to do.
-BATCH_BYTES = 64 << 20
-BATCH_PAIRS = 32
 
 
 class UnreadableSideError(Exception):
@@ -104,13 +101,11 @@ class Plan(NamedTuple):
     """Whose bytes to read.
 
     Attributes:
-        batches: pairs, those of the screen first; what shares storages is in one batch.
-        pairs: how many there are.
+        pairs: those of the screen first.
         nbytes: of both files, what is shared once.
     """
 
-    batches: list[list[KeyPair]]
-    pairs: int
+    pairs: list[KeyPair]
     nbytes: int
 
 
@@ -132,10 +127,9 @@ def planning(
             return pair.reasons == ("dtype",) and pair.metrics is None and not pair.error
         return needs_bytes(pair)
 
-    groups: dict[tuple[int, int], list[KeyPair]] = {}
+    pairs: list[KeyPair] = []
     sizes: dict[tuple[int, int], int] = {}
     known: set[int] = set()
-    total = count = 0
     for number, pair in enumerate(chain(first, comparison.pairs)):
         if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
             yield
@@ -143,21 +137,7 @@ def planning(
         if a is None or b is None or not wanted(pair) or id(pair) in known:
             continue
         known.add(id(pair))
-        count += 1
-        key = (id(a.storage or a), id(b.storage or b))
-        groups.setdefault(key, []).append(pair)
-        size = a.nbytes + b.nbytes
-        if size > sizes.get(key, 0):
-            total += size - sizes.get(key, 0)
-            sizes[key] = size
-    batches: list[list[KeyPair]] = []
-    room = 0
-    for number, (key, group) in enumerate(groups.items()):
-        if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
-            yield
-        if room <= 0 or len(batches[-1]) >= BATCH_PAIRS:
-            batches.append([])
-            room = BATCH_BYTES
-        batches[-1] += group
-        room -= sizes[key]
-    return Plan(batches, count, total)
+        pairs.append(pair)
+        storages = id(a.storage or a), id(b.storage or b)
+        sizes[storages] = max(a.nbytes + b.nbytes, sizes.get(storages, 0))
+    return Plan(pairs, sum(sizes.values()))

@@ -1,34 +1,34 @@
 """Compares the bytes of a comparison's pairs while its tree is in use.
 
-What is on the screen comes first. It can be cancelled; what was compared stays.
+That is done by a process of its own: neither numpy nor numba comes into the window, and
+small tensors, which are Python's work, do not hold it up. What is on the screen comes first.
+It can be cancelled; what was compared stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import os
+from collections import deque
+from functools import partial
 from time import perf_counter
-from typing import NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from inspector_app.analysis.comparison import Comparison, KeyPair
+from inspector_app.analysis.comparison import EXACT, Comparison, KeyPair, Tolerance
+from inspector_app.analysis.content_apart import Compared, PairOutcome, measuring_content_apart
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
 from inspector_app.analysis.quantities import count_text
+from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.background import Background
 from inspector_app.ui.compare_reading import Plan
 
 PAINT_MS = 250
-# After so much work the window comes first; small tensors hold Python's lock for most of it.
-BURST_SECONDS = 0.01
-
-
-class Compared(NamedTuple):
-    """What has been compared since the last step, and of how many bytes in all."""
-
-    pairs: list[KeyPair]
-    done: int
-    total: int
+# Outcomes come many at once: so many are written before the window has its turn.
+PAIRS_A_TIME = 50
+SLICE_SECONDS = 0.006
+MOST_THREADS = 4
 
 
 class CompareRun(QObject):
@@ -36,22 +36,32 @@ class CompareRun(QObject):
 
     Signals:
         activity_changed: an `Activity`, or None when nothing is going on.
-        compared: `KeyPair` objects that have been compared since the last time, as a list.
+        compared: a list of `KeyPair` objects that have just been compared; a few.
+        changed: all that have been since the last time, four times a second at most.
         ended: it is complete, was cancelled or has failed.
         message: one sentence for the status bar.
     """
 
     activity_changed = Signal(object)
     compared = Signal(object)
+    changed = Signal(object)
     ended = Signal()
     message = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._work: Background | None = None
+        self._processes: list[OtherProcess] = []  # one at most
+        # Not a method of this object, which is half gone when it is destroyed.
+        self.destroyed.connect(partial(_end_all, self._processes))
         self._done = self._all = 0
         self._told = 0.0
+        self._arrived: deque[tuple[KeyPair, PairOutcome]] = deque()
         self._new: list[KeyPair] = []
+        self._conclusion = ""  # what to say once all that has arrived is written
+        self._write = QTimer(self)
+        self._write.setInterval(0)
+        self._write.timeout.connect(self._write_some)
         self._hand_out = QTimer(self)
         self._hand_out.setSingleShot(True)
         self._hand_out.setInterval(PAINT_MS)
@@ -62,15 +72,21 @@ class CompareRun(QObject):
         """Something is being compared."""
         return self._work is not None
 
-    def start(self, comparison: Comparison, plan: Plan) -> None:
+    def start(self, comparison: Comparison, plan: Plan, tolerance: Tolerance = EXACT) -> None:
         """Compare the bytes of some pairs."""
         self.stop()
-        self._done, self._all = 0, plan.pairs
+        self._done, self._all = 0, len(plan.pairs)
         if not plan.pairs:
             self.ended.emit()
             return
         self.activity_changed.emit(Activity(self._text()))
-        work = self._work = Background(_measuring(comparison, plan), self)
+        process = OtherProcess()
+        self._processes.append(process)
+        threads = min(os.cpu_count() or 1, MOST_THREADS)
+        steps = measuring_content_apart(
+            process, comparison, plan.pairs, *tolerance, threads=threads
+        )
+        work = self._work = Background(steps, self)
         work.progress.connect(self._further)
         work.finished.connect(self._complete)
         work.failed.connect(self._failed)
@@ -93,67 +109,82 @@ class CompareRun(QObject):
         """Stop, and wait until nothing of the files is in use."""
         work = self._work
         if work is not None:
-            work.cancel()
-            work.wait()
             self._end()
+            work.wait()
 
     def _text(self) -> str:
         return self.tr("Comparing values")
 
     def _further(self, progress: Compared) -> None:
-        self._take(progress.pairs)
+        self._arrived += progress.found
+        if self._arrived and not self._write.isActive():
+            self._write.start()
         # A progress bar paints at once, and all that waits to be painted with it.
         if perf_counter() - self._told > PAINT_MS / 1_000:
             self._told = perf_counter()
             self.activity_changed.emit(Activity(self._text(), progress.done, progress.total))
 
-    def _take(self, pairs: Sequence[KeyPair]) -> None:
-        self._new += pairs
-        self._done += len(pairs)
-        if pairs and not self._hand_out.isActive():
+    def _write_some(self) -> None:
+        """Write outcomes into their pairs, as many as a slice has time for."""
+        end = perf_counter() + SLICE_SECONDS
+        while self._arrived and perf_counter() < end:
+            pairs = []
+            for _ in range(min(PAIRS_A_TIME, len(self._arrived))):
+                pair, outcome = self._arrived.popleft()
+                outcome.write_into(pair)
+                pairs.append(pair)
+            self._done += len(pairs)
+            self._new += pairs
+            self.compared.emit(pairs)
+        if not self._arrived:
+            self._write.stop()
+            if self._conclusion:
+                self._conclude()
+                return
+        if not self._hand_out.isActive():
             self._hand_out.start()
 
     def _tell(self) -> None:
         self._hand_out.stop()
         new, self._new = self._new, []
         if new:
-            self.compared.emit(new)
+            self.changed.emit(new)
 
     def _complete(self) -> None:
-        self._end()
-        self.message.emit(self.tr("{n} tensors were compared").format(n=count_text(self._done)))
-        self.ended.emit()
+        text = self.tr("{n} tensors were compared").format(n=count_text(self._all))
+        self._conclude_with(text)
 
     def _failed(self, error: Exception) -> None:
+        known = isinstance(error, (ProcessEnded, CheckpointError))
+        cause = plain(str(error) if known else f"{type(error).__name__}: {error}", 200)
+        self._conclude_with(self.tr("The comparison broke off: {cause}").format(cause=cause))
+
+    def _conclude_with(self, text: str) -> None:
+        self._conclusion = text
+        if not self._arrived:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        text = self._conclusion
         self._end()
-        cause = plain(f"{type(error).__name__}: {error}", 200)
-        self.message.emit(self.tr("The comparison broke off: {cause}").format(cause=cause))
+        self.message.emit(text)
         self.ended.emit()
 
     def _end(self) -> None:
         if self._work is not None:
+            # Before the process ends, so that nothing is made of that.
             self._work.cancel()
             self._work.deleteLater()
             self._work = None
+        _end_all(self._processes)
+        # Pairs whose outcomes were not written are as they were, and can be compared again.
+        self._arrived.clear()
+        self._write.stop()
+        self._conclusion = ""
         self._tell()
         self.activity_changed.emit(None)
 
 
-def _measuring(comparison: Comparison, plan: Plan) -> Generator[Compared, None, None]:
-    # Within the thread: importing the kernels takes a while.
-    from inspector_app.analysis.content import measuring
-
-    found: list[KeyPair] = []
-    before = batch_bytes = 0
-    reported = perf_counter()
-    for batch in plan.batches:
-        for measured in measuring(comparison, batch, wait=BURST_SECONDS):
-            batch_bytes = measured.total
-            if measured.pair is not None:
-                found.append(measured.pair)
-            if perf_counter() - reported > BURST_SECONDS:
-                yield Compared(found, min(before + measured.done, plan.nbytes), plan.nbytes)
-                found = []
-                reported = perf_counter()
-        before += batch_bytes
-    yield Compared(found, plan.nbytes, plan.nbytes)
+def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
+    while processes:
+        processes.pop().end()

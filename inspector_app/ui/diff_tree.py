@@ -93,6 +93,11 @@ class DiffTree(CheckpointTree):
         self._arranger.show_statuses(wanted)
         self.filter_changed.emit()
 
+    @property
+    def is_arranging(self) -> bool:
+        """Lines are being made anew."""
+        return self._arranger.is_busy
+
     def statuses_changed(self) -> None:
         """Pairs have other statuses now: list those that are wanted."""
         self._arranger.filter_again()

@@ -12,8 +12,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from inspector_app.analysis.comparison import Evidence, Status
+from inspector_app.analysis.content_apart import Compared, measuring_content_apart
 from inspector_app.checkpoint.model import Node, Progress, TensorInfo
-from inspector_app.ui import diff_status
+from inspector_app.ui import compare_run, diff_status
 from inspector_app.ui.diff_columns import DiffColumn
 from inspector_app.ui.diff_nodes import PairNode
 
@@ -204,16 +205,12 @@ def test_large_files_wait_for_a_click(qtbot, monkeypatch, window, compared, pair
 
 
 def test_cancelling_keeps_what_was_compared(qtbot, monkeypatch, window, compared, pair):
-    from inspector_app.analysis import content
-
-    measuring = content.measuring
-
-    def slow(comparison, pairs, **how):
-        yield from measuring(comparison, pairs[:1], **how)
+    def slow(process, comparison, pairs, *tolerance, **how):
+        yield from measuring_content_apart(process, comparison, pairs[:1], *tolerance, **how)
         while True:
-            yield content.Measured(None, 1, 2)
+            yield Compared([], 1, 2)
 
-    monkeypatch.setattr(content, "measuring", slow)
+    monkeypatch.setattr(compare_run, "measuring_content_apart", slow)
     tab = window.compare(*map(str, pair))
     qtbot.waitUntil(lambda: window.activity_bar.isVisible() and tab.body.run.is_running)
     qtbot.waitUntil(lambda: any(p.metrics for p in tab.comparison.pairs), timeout=20_000)
