@@ -77,7 +77,7 @@ def hinted(shapes: Any) -> Any:
         return {key: hinted(each) for key, each in shapes.items()}
     if isinstance(shapes, tuple):
         return tuple(map(hinted, shapes))
-    return Dim.DYNAMIC if isinstance(shapes, Dim) else shapes
+    return None if shapes is None else Dim.DYNAMIC
 
 
 def dynamic_shapes(prepared: Prepared) -> Any:
