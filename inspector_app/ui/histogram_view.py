@@ -13,7 +13,6 @@ from PySide6.QtCore import QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
-    QCheckBox,
     QHBoxLayout,
     QLabel,
     QScrollArea,
@@ -25,6 +24,7 @@ from inspector_app.analysis.measuring_apart import measuring_apart
 from inspector_app.analysis.other_process import OtherProcess
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
+from inspector_app.ui.boxes import CheckBox
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_blocks import Facts
 from inspector_app.ui.value_source import ValueSource, figure
@@ -66,10 +66,10 @@ class HistogramView(QScrollArea):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._end_process)
-        self._logarithmic = QCheckBox(self.tr("&Logarithmic"))
+        self._logarithmic = CheckBox(self.tr("&Logarithmic"))
         self._logarithmic.setToolTip(self.tr("Count on a logarithmic scale"))
         self._logarithmic.toggled.connect(self._paint)
-        self._quantiles = QCheckBox(self.tr("&Quantiles"))
+        self._quantiles = CheckBox(self.tr("&Quantiles"))
         self._quantiles.setChecked(True)
         self._quantiles.setToolTip(self.tr("Mark the median and the other quantiles"))
         self._quantiles.toggled.connect(self._paint)

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from inspector_app.ui import plot_style
+from inspector_app.ui.boxes import CheckBox
 from inspector_app.ui.colour_scale import ColourScale
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_widgets import MutedLabel
@@ -133,7 +134,7 @@ class KernelGrid(QWidget):
         self._first.setPrefix(self.tr("From output "))
         self._first.setSingleStep(SHOWN_OUTPUTS)
         self._first.valueChanged.connect(self._read)
-        self._rgb = QCheckBox(self.tr("&RGB"))
+        self._rgb = CheckBox(self.tr("&RGB"))
         self._rgb.setToolTip(self.tr("Show three inputs as the colours of one picture"))
         self._rgb.toggled.connect(self._paint)
         self._legend = ColourScale()

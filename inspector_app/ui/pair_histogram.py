@@ -6,10 +6,11 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
+from inspector_app.ui.boxes import CheckBox
 from inspector_app.ui.compare_header import SideLetter, side_colour
 from inspector_app.ui.histogram_view import log_ticks
 from inspector_app.ui.latest_work import LatestWork
@@ -37,7 +38,7 @@ class PairHistogram(QWidget):
         self._shown: PairHistograms | None = None
         self._items: list[Any] = []
         self._work = LatestWork(self)
-        self._logarithmic = QCheckBox(self.tr("&Logarithmic"))
+        self._logarithmic = CheckBox(self.tr("&Logarithmic"))
         self._logarithmic.setToolTip(self.tr("Count on a logarithmic scale"))
         self._logarithmic.toggled.connect(self._paint)
         self._words = QLabel()

@@ -6,7 +6,6 @@ from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
     QStackedWidget,
     QTabBar,
     QVBoxLayout,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
 from inspector_app.checkpoint.values import ValueReader, stored
+from inspector_app.ui.boxes import CheckBox
 from inspector_app.ui.early_imports import EarlyImports
 from inspector_app.ui.kernel_grid import has_kernels
 from inspector_app.ui.node_view import NodeView
@@ -75,7 +75,7 @@ class TensorPane(QWidget):
         self.details = NodeView()
         self.slice_field = SliceField()
         self.slice_field.changed.connect(self._later.start)
-        self.raw = QCheckBox(self.tr("Stored &integers"))
+        self.raw = CheckBox(self.tr("Stored &integers"))
         self.raw.setToolTip(self.tr("The quantized integers instead of what they stand for"))
         self.raw.toggled.connect(self._later.start)
         self._stack = QStackedWidget()
