@@ -1,7 +1,8 @@
 """`make bench`: every benchmark, or those that are named.
 
     python -m tests.benchmarks [structure] [large] [values] [keys] [renames] [content]
-                               [comparing] [window] [search] [million] [--repeats N] [--readme]
+                               [comparing] [window] [looking] [search] [million] [exporting]
+                               [--repeats N] [--readme]
 
 Prints one table; `--readme` also writes it into README.md. Exits with 1 where a promise is
 not kept.
@@ -20,6 +21,7 @@ from tests.benchmarks import (
     compare_window,
     diff_content,
     diff_structure,
+    exporting,
     interaction,
     structure,
     values,
@@ -42,6 +44,7 @@ SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "looking": interaction.values,
     "search": lambda report, repeats: interaction.search_and_scroll(report, MANY),
     "million": lambda report, repeats: interaction.million(report, MILLION),
+    "exporting": exporting.worker,
 }
 
 
