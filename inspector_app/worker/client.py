@@ -44,6 +44,7 @@ VMSTAT = "/proc/vmstat"
 _LONGEST_EVENT = 1 << 28
 _LONGEST_LINE = 8_000
 _LINES_KEPT = 60
+_FATAL = "Fatal Python error: "
 # More lines than this wait in the pipe, and the worker with them.
 _PENDING = 2_000
 _CHECK_SECONDS = 0.2
@@ -245,6 +246,8 @@ class Worker:
         """Words for a process that ended without a last event."""
         status = self._status
         last = next((line.strip() for line in reversed(self._tail)), "it said nothing")
+        # faulthandler says it first; what follows are the stack and the names of libraries.
+        last = next((line.strip() for line in self._tail if line.startswith(_FATAL)), last)
         log = "\n".join(self._tail)
         if status >= 0:
             return Failed("worker-ended", {"status": str(status), "last": last}, log)
