@@ -31,6 +31,7 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 # As many values are asked for in one run.
 _MOST_VALUES = 400
 _MOST_SUSPECTS = 8
+_OPTIMIZATIONS = "no layer while onnxruntime leaves the graph as it is: one of its optimizations"
 
 
 @dataclass(slots=True)
@@ -43,10 +44,17 @@ class _Suspect:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the comparison has found so far, module by module as they end."""
+    """What the comparison has found so far, module by module as they end.
+
+    Attributes:
+        agreed: layers, with their classes.
+        suspects: those that depart.
+        whole: the model's own outputs agree.
+    """
 
     agreed: list[str] = field(default_factory=list)
     suspects: list[_Suspect] = field(default_factory=list)
+    whole: bool = False
 
 
 def first_departure(
@@ -73,7 +81,7 @@ def first_departure(
     values = _computed(graph_model, path, wanted, inputs, onnx)
     seen = _compared(module, call, candidates, values, bounds)
     if not seen.suspects:
-        return "no layer while onnxruntime leaves the graph as it is: one of its optimizations"
+        return _OPTIMIZATIONS if seen.whole else ""
     name, kind, distance = seen.suspects[0].found
     far = f"max abs {distance:.3g}"
     if name:
@@ -194,7 +202,9 @@ def _compared(
             _clear(seen.suspects, tensors, bounds)
             mine = [values[each] for each in candidates.get(name, ())]
             distance = _distance(tensors, mine, bounds)
-            if distance == 0:
+            if distance == 0 and not name:
+                seen.whole = True
+            elif distance == 0:
                 seen.agreed.append(f"{name} ({kind})")
             elif distance is not None and len(seen.suspects) < _MOST_SUSPECTS:
                 seen.suspects.append(_Suspect((name, kind, distance), mine))

@@ -88,7 +88,9 @@ def _both(request: Prove, model: Model) -> Generator[Progress, None, Sides | Pro
     outputs = [(name, tensor.detach().cpu().clone()) for name, tensor in outputs]
     again = flat(forward(model.module, call, example.tensors()))
     dtypes = {tensor.dtype for _, tensor in outputs}
-    dtypes.update(tensor.dtype for tensor in model.module.state_dict().values())
+    # An extra state need be no tensor.
+    states = model.module.state_dict().values()
+    dtypes.update(each.dtype for each in states if hasattr(each, "dtype"))
     bounds = bounds_for(dtypes, request.settings)
     for (name, first), (_, second) in zip(outputs, again, strict=True):
         if not compare(name, first, second.cpu(), bounds).within:

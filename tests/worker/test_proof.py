@@ -372,3 +372,21 @@ def test_the_tolerance_can_be_given(cnn: tuple[ModelChoice, Path], tmp_path: Pat
     assert not passes()
     assert not passes(atol=5e-4, rtol=0.0)
     assert passes(atol=2e-3)
+
+
+def test_layers_are_not_blamed_where_none_can_be_watched(cnn: tuple[ModelChoice, Path]) -> None:
+    """An original in TorchScript has no hooks; a graph that is right has no layer to blame."""
+    from inspector_app.worker.closeness import bounds_for
+    from inspector_app.worker.model_source import building
+    from inspector_app.worker.onnx_layers import first_departure
+
+    model, file = cnn
+
+    module = result_of(building(model)).module
+    image = torch.randn(2, 3, 8, 8)
+    bounds = bounds_for([torch.float32], ProofSettings())
+    found = first_departure(module, lambda: module(image), str(file), {"image": image}, bounds)
+    assert found.startswith("no layer while onnxruntime leaves the graph as it is")
+    script = torch.jit.script(module)
+    found = first_departure(script, lambda: script(image), str(file), {"image": image}, bounds)
+    assert found == ""
