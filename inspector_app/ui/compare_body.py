@@ -8,7 +8,14 @@ from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from inspector_app.analysis.comparison import Comparison, KeyPair, Status, ValueDifference
+from inspector_app.analysis.comparison import (
+    EXACT,
+    Comparison,
+    KeyPair,
+    Status,
+    Tolerance,
+    ValueDifference,
+)
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.model import Checkpoint
@@ -18,6 +25,7 @@ from inspector_app.ui.compare_header import CompareHeader
 from inspector_app.ui.compare_reading import Plan, planning
 from inspector_app.ui.compare_report import CompareReports
 from inspector_app.ui.compare_run import CompareRun
+from inspector_app.ui.compare_tolerance import ask_for_tolerance
 from inspector_app.ui.compare_totals import toggled_identical
 from inspector_app.ui.diff_tree import DiffTree
 from inspector_app.ui.line_splitter import LineSplitter
@@ -43,6 +51,7 @@ class CompareBody(QWidget):
         settled: nothing is going on any more.
         activity_changed: an `Activity`, or None when nothing is going on.
         state_changed: what actions can be done has changed.
+        tolerance_chosen: this `Tolerance` is to be in force.
         message: one sentence for the status bar.
     """
 
@@ -51,12 +60,14 @@ class CompareBody(QWidget):
     settled = Signal()
     activity_changed = Signal(object)
     state_changed = Signal()
+    tolerance_chosen = Signal(object)
     message = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison: Comparison | None = None
         self.mapping: KeyMapping = NO_MAPPING
+        self.tolerance = EXACT
         self.selected: KeyPair | ValueDifference | None = None
         self.is_building = False
         self._arranged = False
@@ -82,7 +93,7 @@ class CompareBody(QWidget):
         layout.addWidget(self.header)
         layout.addWidget(self.splitter, 1)
 
-        self.reports = CompareReports(lambda: (self.comparison, self.mapping), self)
+        self.reports = CompareReports(lambda: (self.comparison, self.mapping, self.tolerance), self)
         self.reports.message.connect(self.message)
         self.header.report_button.setMenu(self.reports.menu())
         self._painted = QTimer(self)
@@ -100,6 +111,7 @@ class CompareBody(QWidget):
         self.tree.pair_selected.connect(self._pair_selected)
         self.tree.filter_changed.connect(self._filter_changed)
         self.header.values_requested.connect(self.compare_values)
+        self.header.tolerance_requested.connect(self.ask_for_tolerance)
         self.header.next_requested.connect(lambda: self.go_to_difference(forward=True))
         self.header.previous_requested.connect(lambda: self.go_to_difference(forward=False))
         self.header.totals.wanted_changed.connect(self.tree.show_statuses)
@@ -115,12 +127,18 @@ class CompareBody(QWidget):
         """Put the splitter where it was."""
         self._arranged = self.splitter.restoreState(QByteArray(splitter))
 
-    def show_comparison(self, comparison: Comparison, mapping: KeyMapping) -> list[Checkpoint]:
+    def show_comparison(
+        self, comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance
+    ) -> list[Checkpoint]:
         """Show another comparison, made with `mapping`; `shown` follows.
+
+        Args:
+            tolerance: what is to count as identical.
 
         Returns what is shown no more after that.
         """
-        self.mapping = mapping
+        self.mapping, self.tolerance = mapping, tolerance
+        self.header.show_tolerance(tolerance)
         self._stop_work()
         old, self.comparison = self.comparison, comparison
         left = [self.tree.checkpoint]
@@ -189,6 +207,10 @@ class CompareBody(QWidget):
         """Something is going on."""
         return self.is_building or self._planning is not None or self.run.is_running
 
+    def ask_for_tolerance(self) -> None:
+        """Ask by how much values may differ."""
+        ask_for_tolerance(self.tolerance, self, self.tolerance_chosen.emit)
+
     # Values
 
     def compare_values(self, every: bool = False) -> None:
@@ -209,7 +231,7 @@ class CompareBody(QWidget):
         self._drop_planning()
         assert self.comparison is not None
         if plan.pairs and (most is None or plan.nbytes <= most):
-            self.run.start(self.comparison, plan)
+            self.run.start(self.comparison, plan, self.tolerance)
             self._show_totals()
         else:
             self.settled.emit()
@@ -285,9 +307,12 @@ class CompareBody(QWidget):
                 self.tr("Neither file has a tensor or a value that the other could have."),
             )
         elif self.tree.wanted >= diff_status.DIFFERENCES:
+            exact = self.tolerance == EXACT
             self.empty.show_message(
                 "info",
-                self.tr("No differences"),
+                self.tr("No differences")
+                if exact
+                else self.tr("No differences beyond the tolerance"),
                 self.tr("All {n} tensors are identical, and no value differs.").format(
                     n=count_text(same)
                 ),

@@ -16,10 +16,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector_app.analysis.comparison import Evidence
+from inspector_app.analysis.comparison import EXACT, Evidence, Tolerance
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.ui import icons, theme
+from inspector_app.ui.compare_tolerance import tolerance_words
 from inspector_app.ui.compare_totals import StatusTotals
 from inspector_app.ui.diff_figures import Differences
 from inspector_app.ui.summary_text import format_words
@@ -101,11 +102,13 @@ class CompareHeader(QWidget):
     Signals:
         swap_requested: A is to be B.
         values_requested: compare the bytes that have not been compared.
+        tolerance_requested: something else is to count as identical.
         previous_requested, next_requested: go to the difference before or after.
     """
 
     swap_requested = Signal()
     values_requested = Signal()
+    tolerance_requested = Signal()
     previous_requested = Signal()
     next_requested = Signal()
 
@@ -128,6 +131,13 @@ class CompareHeader(QWidget):
                 "all else needs the bytes."
             )
         )
+        self.tolerance_button = QToolButton()
+        self.tolerance_button.setAutoRaise(True)
+        self.tolerance_button.setToolTip(
+            self.tr("By how much values may differ and still count as identical")
+        )
+        self.tolerance_button.clicked.connect(self.tolerance_requested)
+        self.show_tolerance(EXACT)
         self.values_button = QPushButton(self.tr("Compare values"))
         self.values_button.clicked.connect(self.values_requested)
         self.values_button.hide()
@@ -149,6 +159,7 @@ class CompareHeader(QWidget):
         chips.addWidget(self.next_button)
         chips.addWidget(self.totals, 1)
         chips.addWidget(self.evidence)
+        chips.addWidget(self.tolerance_button)
         chips.addWidget(self.values_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 10, 12, 4)
@@ -163,6 +174,13 @@ class CompareHeader(QWidget):
         button.setToolTip(hint)
         button.setAccessibleName(hint)
         return button
+
+    def show_tolerance(self, tolerance: Tolerance) -> None:
+        """Say what counts as identical."""
+        self.tolerance_button.setText(tolerance_words(tolerance))
+        self.tolerance_button.setAccessibleName(
+            self.tr("Tolerance: {words}").format(words=tolerance_words(tolerance))
+        )
 
     def show_evidence(self, differences: Differences | None, running: bool) -> None:
         """Say what the statuses rest on."""

@@ -6,7 +6,14 @@ from collections.abc import Generator, Iterable
 from itertools import chain
 from typing import Any, NamedTuple
 
-from inspector_app.analysis.comparison import Comparison, Evidence, KeyPair, Status
+from inspector_app.analysis.comparison import (
+    EXACT,
+    Comparison,
+    Evidence,
+    KeyPair,
+    Status,
+    Tolerance,
+)
 from inspector_app.analysis.key_mapping import KeyMapping
 from inspector_app.analysis.rename_detection import own_key
 from inspector_app.checkpoint import reading
@@ -42,8 +49,16 @@ def reading_side(path: str) -> Generator[Any, None, Checkpoint]:
         raise UnreadableSideError(path, error) from error
 
 
+class Earlier(NamedTuple):
+    """A comparison of the same files, the tolerance it was made with, and the one in force."""
+
+    comparison: Comparison
+    tolerance: Tolerance
+    wanted: Tolerance
+
+
 def comparing_anew(
-    a: Checkpoint, b: Checkpoint, mapping: KeyMapping, before: Comparison | None
+    a: Checkpoint, b: Checkpoint, mapping: KeyMapping, before: Earlier | None
 ) -> Generator[Any, None, Comparison]:
     """Compare structures; what an earlier comparison of the same files read stays known."""
     from inspector_app.analysis.diff import comparing
@@ -54,13 +69,15 @@ def comparing_anew(
     return comparison
 
 
-def _carrying_over(old: Comparison, new: Comparison) -> Generator[None, None, None]:
+def _carrying_over(before: Earlier, new: Comparison) -> Generator[None, None, None]:
+    old = before.comparison
     swapped = old.a is new.b and old.b is new.a
     known: dict[tuple[int, int], KeyPair] = {}
     for number, pair in enumerate(old.pairs):
         if number % PAIRS_A_STEP == PAIRS_A_STEP - 1:
             yield
-        if pair.evidence == Evidence.BYTES or pair.error or pair.metrics is not None:
+        known_of = pair.evidence == Evidence.BYTES or pair.error or pair.metrics is not None
+        if known_of and _holds(pair, before, swapped):
             ends = (pair.b, pair.a) if swapped else (pair.a, pair.b)
             known[id(ends[0]), id(ends[1])] = pair
     for number, pair in enumerate(new.pairs):
@@ -74,6 +91,15 @@ def _carrying_over(old: Comparison, new: Comparison) -> Generator[None, None, No
         pair.metrics = None if swapped else earlier.metrics
         if swapped and pair.status == Status.CHANGED:
             pair.evidence = Evidence.HEADER
+
+
+def _holds(pair: KeyPair, before: Earlier, swapped: bool) -> bool:
+    """What is known of a pair is true with the tolerance that is in force now."""
+    if before.tolerance != before.wanted:
+        same_bits = pair.metrics is None and pair.status == Status.IDENTICAL
+        return bool(pair.error) or (same_bits and before.tolerance == EXACT)
+    # How much may differ depends on A.
+    return not (swapped and pair.status == Status.IDENTICAL and before.tolerance != EXACT)
 
 
 def swapped_mapping(mapping: KeyMapping, comparison: Comparison) -> KeyMapping:

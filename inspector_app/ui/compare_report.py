@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
-from inspector_app.analysis.comparison import Comparison
+from inspector_app.analysis.comparison import Comparison, Tolerance
 from inspector_app.analysis.key_mapping import KeyMapping
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 
 Parts = Iterator[str]
-Writer = Callable[[Comparison, KeyMapping], Parts]
+Writer = Callable[[Comparison, KeyMapping, Tolerance], Parts]
 
 
 class Form(NamedTuple):
@@ -27,34 +28,34 @@ class Form(NamedTuple):
     write: Writer
 
 
-def _text(comparison: Comparison, mapping: KeyMapping) -> Parts:
+def _text(comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance) -> Parts:
     from inspector_app.analysis.diff_plain import plain_report
     from inspector_app.analysis.diff_report import ReportOptions
 
-    return plain_report(comparison, ReportOptions(mapping=mapping))
+    return plain_report(comparison, ReportOptions(mapping, (), *tolerance))
 
 
-def _markdown(comparison: Comparison, mapping: KeyMapping) -> Parts:
+def _markdown(comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance) -> Parts:
     from inspector_app.analysis.diff_markdown import MOST_KEYS, markdown_report
     from inspector_app.analysis.diff_report import ReportOptions
 
-    return markdown_report(comparison, ReportOptions(mapping=mapping, most_keys=MOST_KEYS))
+    return markdown_report(comparison, ReportOptions(mapping, (), *tolerance, most_keys=MOST_KEYS))
 
 
-def _html(comparison: Comparison, mapping: KeyMapping) -> Parts:
+def _html(comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance) -> Parts:
     from inspector_app.analysis.diff_html import html_report
     from inspector_app.analysis.diff_report import ReportOptions
 
-    return html_report(comparison, ReportOptions(mapping=mapping))
+    return html_report(comparison, ReportOptions(mapping, (), *tolerance))
 
 
-def _json(comparison: Comparison, mapping: KeyMapping) -> Parts:
+def _json(comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance) -> Parts:
     from inspector_app.analysis.diff_json import json_parts
 
     return json_parts(comparison, ([], []), any(p.metrics for p in comparison.pairs))
 
 
-def _message(comparison: Comparison, mapping: KeyMapping) -> Parts:
+def _message(comparison: Comparison, mapping: KeyMapping, tolerance: Tolerance) -> Parts:
     from inspector_app.analysis.strict_load import strict_load
 
     yield strict_load(comparison, mapping).message or "<All keys matched successfully>"
@@ -73,7 +74,7 @@ class CompareReports(QObject):
     """Writes what is shown.
 
     Args:
-        shown: gives the comparison and the mapping that it was made with.
+        shown: gives the comparison, and the mapping and tolerance that it was made with.
 
     Signals:
         message: one sentence for the status bar.
@@ -82,7 +83,7 @@ class CompareReports(QObject):
     message = Signal(str)
 
     def __init__(
-        self, shown: Callable[[], tuple[Comparison | None, KeyMapping]], parent: QWidget
+        self, shown: Callable[[], tuple[Comparison | None, KeyMapping, Tolerance]], parent: QWidget
     ) -> None:
         super().__init__(parent)
         self._shown = shown
@@ -140,10 +141,10 @@ class CompareReports(QObject):
         }[form.id]
 
     def _write(self, form: Form, done: Callable[[str], None]) -> None:
-        comparison, mapping = self._shown()
+        comparison, mapping, tolerance = self._shown()
         if comparison is None:
             return
-        steps = _writing(form.write, comparison, mapping)
+        steps = _writing(partial(form.write, comparison, mapping, tolerance))
         self._work.run(steps, lambda _: None, done, self._failed)
 
     def _copied(self, text: str) -> None:
@@ -175,11 +176,9 @@ def _form(form: str) -> Form:
     return next(each for each in FORMS if each.id == form)
 
 
-def _writing(
-    write: Writer, comparison: Comparison, mapping: KeyMapping
-) -> Generator[None, None, str]:
+def _writing(write: Callable[[], Parts]) -> Generator[None, None, str]:
     parts: list[str] = []
-    for part in write(comparison, mapping):
+    for part in write():
         parts.append(part)
         yield
     return "".join(parts)

@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
-from inspector_app.analysis.comparison import Comparison
+from inspector_app.analysis.comparison import Comparison, Tolerance
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, Progress
@@ -20,7 +20,8 @@ from inspector_app.ui import compare_reading
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.banner import Banner
 from inspector_app.ui.compare_body import CARD_WIDTH, CompareBody
-from inspector_app.ui.compare_reading import UnreadableSideError
+from inspector_app.ui.compare_reading import Earlier, UnreadableSideError
+from inspector_app.ui.compare_tolerance import remember_tolerance, remembered_tolerance
 from inspector_app.ui.diff_tree import DiffTree
 from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
 from inspector_app.ui.settings import Settings
@@ -37,7 +38,7 @@ class CompareTab(QWidget):
     """A comparison of the files at `path` (A) and `path_b` (B): B as it would load into A.
 
     Args:
-        remembered: where rules for keys are kept.
+        remembered: where rules for keys and the tolerance are kept.
 
     Signals: those of `CheckpointTab`, and
         sides_changed: A and B were swapped.
@@ -59,6 +60,7 @@ class CompareTab(QWidget):
         self._remembered = remembered
         self.path, self.path_b = os.path.abspath(path), os.path.abspath(path_b)
         self.mapping: KeyMapping = NO_MAPPING
+        self.tolerance = remembered_tolerance(remembered)
         self.error: Exception | None = None
         self.failed_path = ""
         self.activity: Activity | None = None
@@ -75,6 +77,8 @@ class CompareTab(QWidget):
         self.body.activity_changed.connect(self._set_activity)
         self.body.state_changed.connect(self.state_changed)
         self.body.message.connect(self.message)
+        self.body.tolerance_chosen.connect(self.set_tolerance)
+        self.body.header.show_tolerance(self.tolerance)
         self._placeholder = MutedLabel()
         self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedLayout()
@@ -218,9 +222,22 @@ class CompareTab(QWidget):
         comparison = self.comparison
         if comparison is not None and mapping != self.mapping:
             self.mapping = mapping
-            self._start(
-                compare_reading.comparing_anew(comparison.a, comparison.b, mapping, comparison)
-            )
+            self._start(self._comparing_anew(comparison.a, comparison.b))
+
+    def set_tolerance(self, tolerance: Tolerance) -> None:
+        """Let other differences count as identical; what depends on it is read again."""
+        remember_tolerance(self._remembered, tolerance)
+        comparison = self.comparison
+        if tolerance != self.tolerance:
+            self.tolerance = tolerance
+            if comparison is not None:
+                self._start(self._comparing_anew(comparison.a, comparison.b))
+
+    def _comparing_anew(self, a: Checkpoint, b: Checkpoint) -> Generator[Any, None, Comparison]:
+        shown = self.comparison
+        assert shown is not None
+        before = Earlier(shown, self.body.tolerance, self.tolerance)
+        return compare_reading.comparing_anew(a, b, self.mapping, before)
 
     def swap_sides(self) -> None:
         """Make A of B, and B of A."""
@@ -236,7 +253,7 @@ class CompareTab(QWidget):
         # Swapping back before the first time was done, what is shown has the right order.
         if self.path != self._shown_a:
             a, b = b, a
-        self._start(compare_reading.comparing_anew(a, b, self.mapping, comparison))
+        self._start(self._comparing_anew(a, b))
         self.state_changed.emit()
 
     def _start(self, generator: Generator[Any, None, Comparison]) -> None:
@@ -276,7 +293,7 @@ class CompareTab(QWidget):
         if "suggestions" in self.__dict__:
             self.suggestions.stop()
         self._shown_a = self.path
-        self._left += self.body.show_comparison(comparison, self.mapping)
+        self._left += self.body.show_comparison(comparison, self.mapping, self.tolerance)
         self._pages.setCurrentWidget(self.body)
         self.body.header.a.show_file(self.path, comparison.a)
         self.body.header.b.show_file(self.path_b, comparison.b)

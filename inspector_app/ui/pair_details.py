@@ -132,6 +132,8 @@ class PairDetails(QScrollArea):
         if pair.status == Status.IDENTICAL:
             if pair.evidence == Evidence.CHECKSUM:
                 return self.tr("Identical, by checksum")
+            if pair.metrics is not None:
+                return self.tr("Identical within the tolerance")
             return self.tr("Identical, bit for bit")
         if pair.evidence == Evidence.CHECKSUM:
             return self.tr("Changed, by checksum")
