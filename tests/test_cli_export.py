@@ -122,6 +122,18 @@ def test_a_wrong_trace_is_not_written(folder: Path, capsys: pytest.CaptureFixtur
     assert (folder / "out.pt").read_text() == "what was there"
 
 
+def test_what_is_not_proven_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Then a trace is not run on other inputs either, which would have refused this one."""
+    arguments = ["export", "run.pth", "out.pt", "--model", "flow.py:Net", "--input", "x:1,4"]
+    assert main([*arguments, "--no-proof"]) == 0
+    said = capsys.readouterr().out
+    assert "not proven" in said
+    assert "the same" not in said
+    assert left(folder) == {"out.pt"}
+    assert main([*arguments, "--no-proof", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["proof"] is None
+
+
 def test_a_result_that_is_not_the_same_is_not_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

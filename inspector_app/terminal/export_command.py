@@ -121,7 +121,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     options.add_argument("--opset", type=int, help="of .onnx")
     proof = parser.add_argument_group("the proof")
-    proof.add_argument("--no-proof", action="store_true", help="write without comparing")
+    proof.add_argument(
+        "--no-proof",
+        action="store_true",
+        help="write without comparing, neither the file nor a trace on other inputs",
+    )
     proof.add_argument("--rtol", type=float, help="relative tolerance; that of the dtype if absent")
     proof.add_argument("--atol", type=float, help="absolute tolerance; that of the dtype if absent")
     proof.add_argument(
@@ -229,7 +233,9 @@ def _options(arguments: argparse.Namespace) -> FormatOptions:
     if kind == "onnx":
         return OnnxOptions(arguments.exporter, arguments.opset)
     if kind == "torchscript":
-        return TorchScriptOptions(arguments.torchscript, arguments.freeze, arguments.optimize)
+        how = TorchScriptOptions(arguments.torchscript, arguments.freeze, arguments.optimize)
+        # Running a trace on other inputs is a proof too.
+        return replace(how, check_inputs=0) if arguments.no_proof else how
     if kind == "torch-export":
         return ExportedProgramOptions()
     if kind == "safetensors":

@@ -37,6 +37,8 @@ def text_parts(plan: ExportPlan, outcome: ExportOutcome) -> Iterator[str]:
             yield f"note: {plain(note, 500)}\n"
     if proved is not None:
         yield from _proof_lines(proved)
+    elif outcome.files:
+        yield "not proven: nothing was compared (--no-proof)\n"
     if outcome.files and exported is not None:
         names = ", ".join(plain(each) for each in outcome.files)
         yield f"{names}: {size_text(exported.nbytes)}\n"

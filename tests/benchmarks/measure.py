@@ -42,11 +42,19 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One process: its wall time in seconds, peak memory in bytes, the end of what it printed."""
+    """One process.
+
+    Attributes:
+        seconds: its wall time.
+        peak_bytes: its memory, at most.
+        output: the end of what it printed.
+        processor_seconds: what it and the processes that it waited for computed.
+    """
 
     seconds: float
     peak_bytes: int
     output: str
+    processor_seconds: float
 
 
 @dataclass(slots=True)
@@ -128,7 +136,8 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Ru
         # Its end alone: on Linux a child's peak counts what this process held when it began.
         output.seek(max(output.seek(0, os.SEEK_END) - LAST_BYTES, 0))
         scale = 1 if sys.platform == "darwin" else 1024
-        return Run(took, usage.ru_maxrss * scale, output.read().decode(errors="replace"))
+        printed = output.read().decode(errors="replace")
+        return Run(took, usage.ru_maxrss * scale, printed, usage.ru_utime + usage.ru_stime)
 
 
 def interleaved(
