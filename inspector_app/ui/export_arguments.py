@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from inspector_app.checkpoint.text import plain
@@ -16,6 +17,7 @@ from inspector_app.worker.source_listing import Argument, Offer
 
 _LONGEST_VALUE = 10_000
 _MOST_ROWS = 60
+_TO_BASELINE = 4  # pixels, from the top of a field to that of its text
 
 
 class NoValue(ValueError):
@@ -102,7 +104,7 @@ class _Row(QWidget):
             self.value()
         except NoValue:
             return self.tr(
-                '{name}: this is no value such as 64, 0.5, True, [1, 2] or "relu"'
+                '{name}: this is no value such as 64, 0.5, True, [1, 2] or "relu".'
             ).format(name=name)
         return ""
 
@@ -128,14 +130,18 @@ class _Row(QWidget):
 class ArgumentsForm(QWidget):
     """A row per argument; others can be given as a JSON object.
 
+    Args:
+        first: the field before them, from which the Tab key goes on to them.
+
     Signals:
         changed: something was typed.
     """
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, first: QWidget, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._first = first
         self.rows: dict[str, _Row] = {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -167,9 +173,12 @@ class ArgumentsForm(QWidget):
                 row.field.setText(kept[argument.name])
             row.changed.connect(self.changed)
             self.rows[argument.name] = row
-            self._grid.addWidget(field_label(plain(argument.name, 40), row.field), place, 0)
+            label = field_label(plain(argument.name, 40), row.field)
+            for beside in (label, row.origin):
+                beside.setContentsMargins(0, _TO_BASELINE, 0, 0)
+            self._grid.addWidget(label, place, 0, Qt.AlignmentFlag.AlignTop)
             self._grid.addWidget(row, place, 1)
-            self._grid.addWidget(row.origin, place, 2)
+            self._grid.addWidget(row.origin, place, 2, Qt.AlignmentFlag.AlignTop)
         place = self._grid.rowCount()
         self._others_visible = offer is None or offer.any_keyword
         text = self.tr("Other arguments") if self.rows else self.tr("Arguments")
@@ -180,8 +189,16 @@ class ArgumentsForm(QWidget):
         self._others_label.setVisible(self._others_visible)
         self.others.setVisible(self._others_visible)
         self.others.setText(others)
+        self._order()
         if not self._others_visible:
             self._others_hint.hide()
+
+    def _order(self) -> None:
+        """Let the Tab key go on to the rows: new ones would come after everything else."""
+        if self._first.window() is self.window():
+            fields = [self._first, *(row.field for row in self.rows.values()), self.others]
+            for before, after in pairwise(fields):
+                QWidget.setTabOrder(before, after)
 
     def set_values(self, values: Mapping[str, object]) -> None:
         """Fill in what was given before."""

@@ -103,6 +103,12 @@ class AxesForm(QWidget):
             later, self._later = self._later, ()
             self.set_dynamic(later)
 
+    def fields(self) -> list[QWidget]:
+        """What the Tab key goes through."""
+        return [
+            field for row in self.rows for field in (row.dynamic, row.name, row.least, row.most)
+        ]
+
     def set_dynamic(self, axes: Sequence[DynamicAxis]) -> None:
         """Tick these axes, and no others."""
         if not self._shape:

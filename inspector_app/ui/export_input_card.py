@@ -133,6 +133,22 @@ class InputCard(QFrame):
         layout.addWidget(self._hint)
         layout.addWidget(self.axes)
 
+    def fields(self) -> list[QWidget]:
+        """What the Tab key goes through."""
+        return [
+            self.name,
+            self.shape,
+            self.dtype,
+            self.remove,
+            self.values,
+            self.low,
+            self.high,
+            self.file,
+            self.entry,
+            self.choose,
+            *self.axes.fields(),
+        ]
+
     # --- what is given
 
     def spec(self) -> InputSpec:
@@ -154,6 +170,8 @@ class InputCard(QFrame):
         """What is wrong, or ""."""
         if not self.name.text().strip():
             return self.tr("An input has no name.")
+        if self.values.currentIndex() == FILE and not self.file.text().strip():
+            return self.tr("Choose the file with the values.")
         try:
             spec = self.spec()
             self.dynamic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -183,7 +185,14 @@ class InputsPage(ExportPage):
         card.remove_requested.connect(lambda: self._remove(card))
         self.cards.append(card)
         self._cards.addWidget(card)
+        self._order()
         return card
+
+    def _order(self) -> None:
+        """Let the Tab key go from card to card: new ones would come after everything else."""
+        fields = [field for card in self.cards for field in card.fields()]
+        for before, after in pairwise([*fields, self.add, self.guess, self.weights_only]):
+            QWidget.setTabOrder(before, after)
 
     def _tick_others(self, card: InputCard, axis: int, size: int) -> None:
         """The batch of one input is mostly that of the others."""
@@ -239,6 +248,7 @@ class InputsPage(ExportPage):
 
     def _touched(self) -> None:
         self._untouched = False
+        self._order()
         self._edited()
 
     def _edited(self) -> None:
@@ -275,12 +285,14 @@ class InputsPage(ExportPage):
         self.tried = tried
         for card, info in zip(self.cards, tried.inputs, strict=False):
             card.set_file_shape(info.shape)
+        self._order()
         self._show()
         self.changed.emit()
 
     def _did_not_work(self, failed: Failed) -> None:
         self._failed = failed
         self._show()
+        self.show_soon(self.failure.banner)
         self.changed.emit()
 
     def _show(self) -> None:

@@ -213,11 +213,13 @@ class ModelPage(ExportPage):
     def _built(self, described: Described) -> None:
         self.described = described
         self._show()
+        self.show_soon(self.fit.banner)
         self.changed.emit()
 
     def _not_built(self, failed: Failed) -> None:
         self._failed = failed
         self._show()
+        self.show_soon(self.failure.banner)
         self.changed.emit()
 
     def _show(self) -> None:

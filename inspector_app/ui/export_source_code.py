@@ -63,7 +63,7 @@ class SourceCode(QWidget):
         self.name.lineEdit().setPlaceholderText(self.tr("Class or function"))
         self.name.currentTextChanged.connect(self._name_changed)
         self._name_hint = Hint()
-        self.arguments = ArgumentsForm()
+        self.arguments = ArgumentsForm(self.name)
         self.arguments.changed.connect(self.changed)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QFrame,
@@ -216,6 +216,10 @@ class ExportPage(QScrollArea):
 
     def stop(self) -> None:
         """End what is going on."""
+
+    def show_soon(self, part: QWidget) -> None:
+        """Scroll to a part once it has its place: it says something that must be seen."""
+        QTimer.singleShot(0, part, lambda: self.ensureWidgetVisible(part, 0, PAGE_MARGIN))
 
     def add_part(self, title: str, *widgets: QWidget) -> QWidget:
         """A part of the page with a heading; returns it."""

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.ui import export_memory
@@ -76,9 +76,16 @@ def test_what_is_no_value_is_none(text):
         value_of(text)
 
 
-def test_arguments_are_prefilled_and_checked(qtbot):
-    form = ArgumentsForm()
-    qtbot.addWidget(form)
+@pytest.fixture
+def form(qtbot):
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    made = ArgumentsForm(QLineEdit(holder), holder)
+    yield made
+    made.close()
+
+
+def test_arguments_are_prefilled_and_checked(form):
     form.set_offer(
         Offer(
             "Net",
@@ -103,9 +110,7 @@ def test_arguments_are_prefilled_and_checked(qtbot):
     assert form.values() == {"width": 32, "depth": 3, "act": "gelu"}
 
 
-def test_other_arguments_are_an_object(qtbot):
-    form = ArgumentsForm()
-    qtbot.addWidget(form)
+def test_other_arguments_are_an_object(form):
     form.set_offer(Offer("Net", True, 1, (), any_keyword=True))
     form.others.setText('{"a": [1, 2]}')
     assert form.values() == {"a": [1, 2]}

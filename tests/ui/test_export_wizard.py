@@ -289,3 +289,40 @@ def test_one_wizard_for_each_file_which_ends_with_the_window(begin, weights, win
     assert wizard.page_number() == MODEL
     window.close()
     assert not wizard.isVisible()
+
+
+def test_the_tab_key_goes_through_every_page_from_top_to_bottom(begin, weights, qtbot):
+    hands = begin(weights)
+    wizard = hands.wizard
+    hands.choose_code("net.py")
+    hands.wait_for_model()
+    found = places(qtbot, wizard)
+    assert found == sorted(found)
+    hands.to_inputs()
+    hands.press(wizard.inputs_page.add)
+    found = places(qtbot, wizard)
+    # It began with the second field, and ends with the first.
+    assert found[:-1] == sorted(found[:-1])
+    assert found[-1] == found[0]
+    hands.press(wizard.inputs_page.cards[1].remove)
+    hands.to_format()
+    found = places(qtbot, wizard)
+    assert found == sorted(found)
+    assert len(found) > 8
+    wizard.close()
+
+
+def places(qtbot, wizard) -> list[int]:
+    """Where the fields of the page in front lie, in the order of the Tab key."""
+    page = wizard.pages[wizard.page_number()]
+    qtbot.wait(100)  # what is new has its place
+    page.first_field().setFocus()
+    seen, found = [], []
+    while (field := QApplication.focusWidget()) not in seen:
+        seen.append(field)
+        if page.isAncestorOf(field):
+            # Of fields side by side the middles are the same within a few pixels.
+            middle = field.mapTo(page.widget(), field.rect().center()).y()
+            found.append(round(middle / 10))
+        qtbot.keyClick(field, Qt.Key.Key_Tab)
+    return found
