@@ -98,6 +98,7 @@ def measuring(
             work.stop()
             for worker in workers:
                 worker.join()
+            work.forget()
 
 
 def _conclude(entry: Entry, tolerance: Tolerance) -> None:

@@ -92,12 +92,13 @@ class Work:
         self._packed: deque[_Views] = deque()
         self._unpacking = False
         self._unfinished = 0
+        self._views: dict[tuple[object, ...], _Views] = {}
         self._plan(pairs)
         self.total = sum(views.nbytes for views in (*self._todo, *self._packed))
 
     def _plan(self, pairs: list[KeyPair]) -> None:
         """List the views of the pairs, each once."""
-        known: dict[tuple[object, ...], _Views] = {}
+        known = self._views
         for pair in pairs:
             if pair.a is None or pair.b is None:
                 raise ValueError(f"{pair.key} is in one file only")
@@ -138,6 +139,11 @@ class Work:
         with self._news:
             self._stopped = True
             self._news.notify_all()
+
+    def forget(self) -> None:
+        """Once no thread runs any more: let go of what entries and views hold each other by."""
+        for views in self._views.values():
+            views.entries.clear()
 
     # --- the threads' side
 

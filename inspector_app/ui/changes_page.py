@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from time import perf_counter
 from typing import NamedTuple
 
 from PySide6.QtCore import QTimer, Signal
@@ -20,6 +21,8 @@ from inspector_app.ui.text_blocks import Facts
 from inspector_app.ui.text_widgets import Heading, MutedLabel
 
 REDRAW_MS = 1_000
+# Of many layers drawing takes long: no more than this share of the window's time.
+REDRAW_SHARE = 0.1
 # A chart has no room for more; of those side by side the one that moved most is shown.
 MOST_POINTS = 400
 MOST_NAMED = 3
@@ -60,9 +63,9 @@ class ChangesPage(QScrollArea):
         self._comparison: Comparison | None = None
         self._chosen: list[KeyPair] = []
         self._steps: Steps | None = None
+        self._pause = REDRAW_MS
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
-        self._redraw.setInterval(REDRAW_MS)
         self._redraw.timeout.connect(self.look)
         title = Heading(self.tr("Relative change by layer"))
         self.chart = DepthChart(
@@ -95,11 +98,12 @@ class ChangesPage(QScrollArea):
     def compared(self, pairs: list[KeyPair]) -> None:
         """More metrics are known."""
         if pairs and not self._redraw.isActive():
-            self._redraw.start()
+            self._redraw.start(self._pause)
 
     def forget(self) -> None:
         """Another comparison is about to come."""
         self._redraw.stop()
+        self._pause = REDRAW_MS
         self._drop_steps()
         self._comparison = None
         self._chosen = []
@@ -116,11 +120,13 @@ class ChangesPage(QScrollArea):
         """Draw what is known now."""
         if self._comparison is None:
             return
+        self._redraw.stop()
         if self._steps is not None:
-            self._redraw.start()
+            self._redraw.start(REDRAW_MS)
             return
+        began = perf_counter()
         steps = self._steps = Steps(_charting(self._comparison), self)
-        steps.finished.connect(self._draw)
+        steps.finished.connect(lambda charted: self._drawn(charted, perf_counter() - began))
         steps.start()
 
     def _drop_steps(self) -> None:
@@ -129,8 +135,12 @@ class ChangesPage(QScrollArea):
             self._steps.deleteLater()
             self._steps = None
 
-    def _draw(self, charted: Charted) -> None:
+    def _drawn(self, charted: Charted, seconds: float) -> None:
         self._drop_steps()
+        self._pause = max(REDRAW_MS, round(1_000 * seconds / REDRAW_SHARE))
+        self._draw(charted)
+
+    def _draw(self, charted: Charted) -> None:
         self._chosen = charted.chosen
         self.chart.set_points(charted.points)
         self.chart.setVisible(any(point.value is not None for point in charted.points))

@@ -24,7 +24,7 @@ from inspector_app.ui.compare_tolerance import tolerance_words
 from inspector_app.ui.compare_totals import StatusTotals
 from inspector_app.ui.diff_figures import Differences
 from inspector_app.ui.summary_text import format_words
-from inspector_app.ui.text_widgets import ElidedLabel, MutedLabel
+from inspector_app.ui.text_widgets import ElidedLabel
 
 SIDE = 22
 
@@ -124,15 +124,8 @@ class CompareHeader(QWidget):
         self.swap_button.clicked.connect(self.swap_requested)
         self.report_button = QPushButton(self.tr("Report"))
         self.report_button.setAccessibleName(self.tr("Copy or save the report"))
-        self.evidence = MutedLabel()
-        self.evidence.setToolTip(
-            self.tr(
-                "Checksums decide where both files have one of the whole tensor; "
-                "all else needs the bytes."
-            )
-        )
+        self.evidence = ElidedLabel(muted=True)
         self.tolerance_button = QToolButton()
-        self.tolerance_button.setAutoRaise(True)
         self.tolerance_button.setToolTip(
             self.tr("By how much values may differ and still count as identical")
         )
@@ -185,7 +178,15 @@ class CompareHeader(QWidget):
     def show_evidence(self, differences: Differences | None, running: bool) -> None:
         """Say what the statuses rest on."""
         rests = differences.evidence if differences is not None else Counter()
-        self.evidence.setText(self._evidence_words(rests))
+        words = self._evidence_words(rests)
+        self.evidence.set_text(words)
+        self.evidence.setVisible(bool(words))
+        self.evidence.setToolTip(
+            self.tr(
+                "{words}. Checksums decide where both files have one of the whole tensor; "
+                "all else needs the bytes."
+            ).format(words=words)
+        )
         waiting = differences is not None and differences.waiting > 0
         self.values_button.setVisible(waiting and not running)
 

@@ -67,7 +67,10 @@ class ToleranceDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Tolerance"))
         words = QLabel(
-            self.tr("Values of B count as identical to those of A where |B − A| ≤ atol + rtol·|A|.")
+            self.tr(
+                "Values of B count as identical to those of A "
+                "where |B\u00a0−\u00a0A| ≤ atol + rtol·|A|."
+            )
         )
         words.setWordWrap(True)
         self.rtol = QLineEdit(f"{tolerance.rtol or 0}")

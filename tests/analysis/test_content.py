@@ -734,3 +734,32 @@ def test_after_warming_up_nothing_is_compiled(tmp_path: Path) -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", script, *map(str, paths)], check=True, cwd=root)
+
+
+def test_nothing_is_left_for_the_collector(tmp_path: Path) -> None:
+    import gc
+
+    from inspector_app.analysis.pair_work import Entry
+
+    tied = torch.ones(40)
+    made = {"one": tied, "two": tied, "other": torch.zeros(1 << 20)}
+    path = torch_files.write(made, tmp_path / "a.pth")
+    moved = torch_files.write({key: value + 1 for key, value in made.items()}, tmp_path / "b.pth")
+    comparison = Comparison(open_checkpoint(path), open_checkpoint(moved))
+    others = {tensor.name: tensor for tensor in comparison.b.tensors}
+    gc.collect()
+    gc.disable()
+    try:
+        for whole in (True, False):
+            pairs = [
+                KeyPair(tensor.name, "", tensor, others[tensor.name], Status.UNCOMPARED)
+                for tensor in comparison.a.tensors
+            ]
+            steps = measuring(comparison, pairs)
+            for _ in steps:
+                if not whole:
+                    break
+            steps.close()
+            assert not [each for each in gc.get_objects() if type(each) is Entry]
+    finally:
+        gc.enable()
