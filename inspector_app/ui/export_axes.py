@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
+from inspector_app.ui.export_widgets import Box
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.input_text import parse_axis
 from inspector_app.worker.protocol import DynamicAxis
@@ -19,7 +20,7 @@ class _Row:
 
     def __init__(self, form: AxesForm, axis: int) -> None:
         self.axis = axis
-        self.dynamic = QCheckBox()
+        self.dynamic = Box()
         self.name = QLineEdit()
         self.least = QLineEdit()
         self.most = QLineEdit()

@@ -7,7 +7,6 @@ import re
 
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QFileDialog,
     QGridLayout,
     QLineEdit,
@@ -21,7 +20,16 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_formats import FORMATS, FORMS, OptionsForm, format_of, words_of
 from inspector_app.ui.export_inputs_page import InputsPage
 from inspector_app.ui.export_model_page import ModelPage
-from inspector_app.ui.export_widgets import BAD, CopyLine, ExportPage, Hint, field_label, row_of
+from inspector_app.ui.export_widgets import (
+    BAD,
+    Box,
+    Choice,
+    CopyLine,
+    ExportPage,
+    Hint,
+    field_label,
+    row_of,
+)
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.export_run import ENDINGS
 from inspector_app.worker.protocol import FormatOptions, ProofSettings
@@ -50,7 +58,7 @@ class FormatPage(ExportPage):
         column.setSpacing(2)
         self._words: dict[str, MutedLabel] = {}
         for format_ in FORMATS:
-            button = QRadioButton(format_.title)
+            button = Choice(format_.title)
             button.toggled.connect(self._toggled)
             words = MutedLabel(words_of(format_))
             words.setWordWrap(True)
@@ -72,9 +80,9 @@ class FormatPage(ExportPage):
         self.choose = QPushButton(self.tr("Choose…"))
         self.choose.clicked.connect(self._ask)
         self._target_hint = Hint()
-        self.replace = QCheckBox(self.tr("&Replace the file that is there"))
+        self.replace = Box(self.tr("&Replace the file that is there"))
         self.replace.toggled.connect(self._edited)
-        self.prove = QCheckBox(self.tr("Prove that the result &computes the same"))
+        self.prove = Box(self.tr("Prove that the result &computes the same"))
         self.prove.setChecked(True)
         self.prove.toggled.connect(self._edited)
         self.rtol, self.atol = QLineEdit(), QLineEdit()

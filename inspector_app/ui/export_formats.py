@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import QUIET, Hint, field_label, label_width
+from inspector_app.ui.export_widgets import QUIET, Box, Hint, field_label, label_width
 from inspector_app.worker.protocol import (
     ExportedProgramOptions,
     FormatOptions,
@@ -155,7 +155,7 @@ class OptionsForm(QWidget):
         return combo
 
     def box(self, text: str, checked: bool = False) -> QCheckBox:
-        box = QCheckBox(text)
+        box = Box(text)
         box.setChecked(checked)
         box.toggled.connect(self.changed)
         return box

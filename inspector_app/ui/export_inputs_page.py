@@ -6,7 +6,6 @@ from itertools import pairwise
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
-    QCheckBox,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -17,7 +16,7 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_input_card import InputCard
 from inspector_app.ui.export_model_page import ModelPage
-from inspector_app.ui.export_widgets import BAD, ExportPage, FailureBox, Hint, row_of
+from inspector_app.ui.export_widgets import BAD, Box, ExportPage, FailureBox, Hint, row_of
 from inspector_app.ui.export_words import (
     cause_text,
     seconds_text,
@@ -60,7 +59,7 @@ class InputsPage(ExportPage):
         self._guessed: tuple[InputSpec, ...] | None = None
         self._untouched = True
         self._active = False
-        self.weights_only = QCheckBox(self.tr("Export the weights alone: they need &no inputs"))
+        self.weights_only = Box(self.tr("Export the weights alone: they need &no inputs"))
         self.weights_only.toggled.connect(self._edited)
         self._cards = QVBoxLayout()
         self._cards.setSpacing(8)
@@ -303,7 +302,9 @@ class InputsPage(ExportPage):
         self.guess.setEnabled(not without and bool(self._guessed))
         self._waiting.setVisible(self._task.running)
         if self._failed is not None:
-            self.failure.show_failure(self.tr("The model does not run with these"), self._failed)
+            self.failure.show_failure(
+                self.tr("The model does not run with these inputs"), self._failed
+            )
         else:
             self.failure.hide()
         self._outputs_part.setVisible(self.tried is not None)

@@ -103,7 +103,7 @@ class ProofTable(QTableWidget):
 
 # Cells and headings begin and end at the same places.
 _STYLE = (
-    "QTableView::item { padding: 0 6px; }"
+    "QTableView::item { padding: 0 3px; }"
     "QHeaderView::section { padding: 3px 6px; border: 0; background: palette(window);"
     " border-bottom: 1px solid palette(mid); }"
 )

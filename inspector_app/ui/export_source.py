@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QComboBox,
     QGridLayout,
     QLineEdit,
@@ -19,7 +18,7 @@ from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_source_code import SourceCode
 from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import Hint, field_label, label_width
+from inspector_app.ui.export_widgets import Box, Choice, Hint, field_label, label_width
 from inspector_app.ui.section_words import section_words
 from inspector_app.worker.protocol import WRAPPERS, ModelSource, SourceKind, Weights
 
@@ -45,7 +44,7 @@ class SourceForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         for kind in subject.source_kinds():
-            button = QRadioButton(self._title(kind))
+            button = Choice(self._title(kind))
             button.toggled.connect(self._toggled)
             self._group.addButton(button)
             self.buttons[kind] = button
@@ -164,7 +163,7 @@ class WeightsForm(QWidget):
         self.section.currentIndexChanged.connect(self.changed)
         self.prefixes = QLineEdit(", ".join(WRAPPERS))
         self.prefixes.textChanged.connect(self.changed)
-        self.strict = QCheckBox(self.tr("All &keys have to fit (strict)"))
+        self.strict = Box(self.tr("All &keys have to fit (strict)"))
         self.strict.setChecked(True)
         self.strict.toggled.connect(self.changed)
         hint = Hint()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QCheckBox,
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QRadioButton,
     QScrollArea,
     QSizePolicy,
     QToolButton,
@@ -26,6 +29,7 @@ from inspector_app.worker.failures import Failed
 
 QUIET, GOOD, BAD = "quiet", "good", "bad"
 PAGE_MARGIN = 20
+_INDICATOR_ON_DARK = "#687282"
 
 
 class Line(QWidget):
@@ -39,6 +43,43 @@ class Line(QWidget):
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(theme.tones(self.palette()).line))
         painter.end()
+
+
+class Box(QCheckBox):
+    """A check box that is seen on dark, too."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        _lift_indicator(self)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange:
+            _lift_indicator(self)
+
+
+class Choice(QRadioButton):
+    """A radio button that is seen on dark, too."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        _lift_indicator(self)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange:
+            _lift_indicator(self)
+
+
+def _lift_indicator(button: QAbstractButton) -> None:
+    """Give the sign of a button a contrast of 3 to 1 (WCAG 2.2, 1.4.11): on dark the style
+    draws it, and its edge, darker than what lies around."""
+    palette = QPalette()
+    if theme.is_dark(palette):
+        palette.setColor(QPalette.ColorRole.Base, QColor(_INDICATOR_ON_DARK))
+        disabled = QPalette.ColorGroup.Disabled
+        palette.setColor(disabled, QPalette.ColorRole.Base, QColor(theme.tones(palette).line))
+    button.setPalette(palette)
 
 
 class Hint(QLabel):
