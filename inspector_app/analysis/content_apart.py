@@ -1,7 +1,7 @@
 """`content.measuring` in a process of its own (`other_process`), for a window.
 
-Imports neither numpy nor numba. The pairs are sent in batches: one is pickled in a few
-milliseconds, in which Python's lock is held. Views that pairs share (tied weights) are
+Imports neither numpy nor numba. The pairs are sent in batches: one is pickled in a
+millisecond or two, in which Python's lock is held. Views that pairs share (tied weights) are
 compared once, whichever batches the pairs would have come into.
 """
 
@@ -20,7 +20,8 @@ from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 if TYPE_CHECKING:
     from inspector_app.analysis.other_process import OtherProcess
 
-_BATCH = 500
+_BATCH = 100
+_AHEAD = 5  # batches that wait there, so that the process never waits for the window
 _BATCH_BYTES = 1 << 28
 _PAIRS_A_STEP = 200
 
@@ -87,18 +88,17 @@ def measuring_content_apart(
     batches = _batches(groups)
     asked: deque[tuple[int, list[_Group]]] = deque()
 
-    def ask() -> None:
+    def ask() -> bool:
         batch = next(batches, None)
         if batch is not None:
             sent = [_without_tree(group[0]) for group in batch]
             more = sent, rtol, atol, metrics, threads, WAIT
             asked.append((process.ask(comparing_content, *stamps, *more), batch))
+        return batch is not None
 
     try:
-        # One ahead, so that the process never waits for the window.
-        ask()
-        yield Compared([], 0, total)
-        ask()
+        while len(asked) < _AHEAD and ask():
+            yield Compared([], 0, total)
         while asked:
             number, batch = asked[0]
             most = before + sum(_nbytes(group[0]) for group in batch)

@@ -125,7 +125,7 @@ class CompareHeader(QWidget):
         self.report_button = QPushButton(self.tr("Report"))
         self.report_button.setAccessibleName(self.tr("Copy or save the report"))
         self.evidence = ElidedLabel(muted=True)
-        self.tolerance_button = QToolButton()
+        self.tolerance_button = QPushButton()
         self.tolerance_button.setToolTip(
             self.tr("By how much values may differ and still count as identical")
         )
