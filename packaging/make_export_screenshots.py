@@ -22,6 +22,7 @@ from inspector_app.ui.export_wizard import RESULT, ExportWizard
 SIZE = (1024, 700)
 SETTLE_MS = 400
 ENOUGH_STAGES = 5
+WHOLE = "digits_whole_model.pth"
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
     shutil.copy2(resource_path("samples", SAMPLE), folder / SAMPLE)
     # The script that trained it has its class.
     shutil.copy2(Path(__file__).with_name("make_samples.py"), folder / "train.py")
+    save_whole(folder / WHOLE)
     windows.application()
     for appearance in (theme.LIGHT, theme.DARK):
         theme.apply(appearance)
@@ -39,16 +41,39 @@ def main() -> int:
         window.show()
         opened(window, folder / SAMPLE)
         paint_wizard(window, output, appearance)
+        opened(window, folder / WHOLE)
+        paint_consent(window, output, appearance)
         window.close()
         (folder / SAMPLE).with_suffix(".onnx").unlink()
     shutil.rmtree(folder)
     return 0
 
 
+def save_whole(path: Path) -> None:
+    """A whole pickled model, which nobody should save."""
+    import torch
+    from make_samples import CONFIG, DigitsCNN
+
+    names = ("channels", "classes", "image_size", "dropout")
+    torch.save(DigitsCNN(**{name: CONFIG[name] for name in names}), path)
+
+
+def paint_consent(window: Any, output: Path, appearance: str) -> None:
+    """What is asked before a pickled model is loaded."""
+    window.actions_by_id["export"].trigger()
+    wizard = next(each for each in window.findChildren(ExportWizard) if each.isVisible())
+    wizard.resize(*SIZE)
+    page = wizard.model_page
+    wait_for(lambda: page.interpreters.probed() is not None, "looking at the interpreter")
+    QTest.qWait(SETTLE_MS)
+    keep(wizard, output / f"export-consent-{appearance}.png")
+    wizard.close()
+
+
 def paint_wizard(window: Any, output: Path, appearance: str) -> None:
     """Each page, on the way to an ONNX file with a dynamic batch."""
     window.actions_by_id["export"].trigger()
-    (wizard,) = window.findChildren(ExportWizard)
+    wizard = next(each for each in window.findChildren(ExportWizard) if each.isVisible())
     wizard.resize(*SIZE)
 
     def paint(name: str) -> None:

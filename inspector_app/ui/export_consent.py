@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text
@@ -39,7 +39,7 @@ class ConsentPart(QWidget):
         layout.addWidget(self._names)
         row = QVBoxLayout()
         row.setSpacing(4)
-        row.addWidget(self.agree)
+        row.addWidget(self.agree, 0, Qt.AlignmentFlag.AlignLeft)
         row.addWidget(said)
         layout.addLayout(row)
 

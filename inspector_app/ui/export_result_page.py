@@ -127,6 +127,9 @@ class ResultPage(ExportPage):
     def _name(self) -> str:
         return plain(os.path.basename(self.plan.target)) if self.plan is not None else ""
 
+    def _has_graph(self) -> bool:
+        return self.plan is not None and format_of(self.plan.options.kind).graph
+
     def _show_verdict(self, proved: Proved | None) -> None:
         name = self._name()
         if proved is None:
@@ -135,6 +138,13 @@ class ResultPage(ExportPage):
                 self.tr("{name} was written").format(name=name),
                 "",
                 self.tr("It was not compared to the original."),
+            )
+        elif proved.passed and not self._has_graph():
+            self.banner.show_message(
+                GOOD,
+                self.tr("{name} holds the weights of the original").format(name=name),
+                "",
+                self.tr("Every tensor was read back and compared bit for bit."),
             )
         elif proved.passed:
             self.banner.show_message(
@@ -178,7 +188,8 @@ class ResultPage(ExportPage):
             (self.tr("Export took"), seconds_text(exported.seconds)),
         ]
         if proved is not None:
-            rows.append((self.tr("Run by"), plain(proved.runtime)))
+            said = self.tr("Run by") if self._has_graph() else self.tr("Read by")
+            rows.append((said, plain(proved.runtime)))
             if proved.original_seconds and proved.result_seconds:
                 rows.append((self.tr("Latency"), self._latency_text(proved)))
         return rows

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QLineEdit,
+    QPushButton,
     QRadioButton,
     QSizePolicy,
     QVBoxLayout,
@@ -16,9 +17,9 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_source_code import SourceCode
+from inspector_app.ui.export_source_code import SourceCode, ask_source
 from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import Box, Choice, Hint, field_label, label_width
+from inspector_app.ui.export_widgets import Box, Choice, Hint, field_label, label_width, row_of
 from inspector_app.ui.section_words import section_words
 from inspector_app.worker.protocol import WRAPPERS, ModelSource, SourceKind, Weights
 
@@ -130,9 +131,14 @@ class SourceForm(QWidget):
             self.script.setPlaceholderText(self.tr("only where they were in the script itself"))
             self.script.textChanged.connect(self.changed)
             label = field_label(self.tr("Script of its classes (.py)"), self.script)
+            choose = QPushButton(self.tr("Choose…"))
+            choose.clicked.connect(self._ask_script)
             grid.addWidget(label, 0, 0)
-            grid.addWidget(self.script, 0, 1)
+            grid.addWidget(row_of(self.script, choose), 0, 1)
         return fields
+
+    def _ask_script(self) -> None:
+        ask_source(self, self._subject.folder, self.script.setText)
 
     def _toggled(self, checked: bool) -> None:
         for kind, button in self.buttons.items():

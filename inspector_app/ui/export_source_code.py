@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QTimer, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -124,13 +125,8 @@ class SourceCode(QWidget):
         return text
 
     def _ask(self) -> None:
-        dialog = QFileDialog(self, self.tr("Choose the Model's Source"))
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilters([self.tr("Python files") + " (*.py)", self.tr("All files") + " (*)"])
-        dialog.setDirectory(os.path.dirname(self._path()) or self._subject.folder)
-        dialog.fileSelected.connect(self.source.setCurrentText)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder = os.path.dirname(self._path()) or self._subject.folder
+        ask_source(self, folder, self.source.setCurrentText)
 
     def _source_changed(self) -> None:
         self._typing.start()
@@ -193,6 +189,23 @@ class SourceCode(QWidget):
         some = offer is None or bool(offer.arguments) or offer.any_keyword
         self.arguments.setVisible(named and some)
         self._arguments_label.setVisible(named and some)
+
+
+def ask_source(parent: QWidget, folder: str, chosen: Callable[[str], object]) -> QFileDialog:
+    """Ask for a Python file; `chosen` gets its path."""
+    translate = QCoreApplication.translate
+    dialog = QFileDialog(parent, translate("SourceCode", "Choose the Model's Source"))
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    python, everything = (
+        translate("SourceCode", "Python files"),
+        translate("SourceCode", "All files"),
+    )
+    dialog.setNameFilters([f"{python} (*.py)", f"{everything} (*)"])
+    dialog.setDirectory(folder)
+    dialog.fileSelected.connect(chosen)
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+    return dialog
 
 
 def _edited_combo() -> QComboBox:
