@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -174,10 +175,8 @@ def _write_torchscript(
     import torch
 
     call = prepared.call
-    arguments: tuple[Any, ...] = call.args(prepared.tensors)
-    if call.keywords:
-        arguments = (*arguments, call.kwargs(prepared.tensors))
-    renamed = dict(zip((*call.positional, *call.keywords), names.inputs, strict=True))
+    own = (*call.positional, *call.keywords)
+    renamed = dict(zip(own, names.inputs, strict=True))
     axes: dict[str, dict[int, str]] = {}
     for each in prepared.example.inputs.dynamic:
         axes.setdefault(renamed[each.input], {})[each.axis] = each.name
@@ -186,12 +185,12 @@ def _write_torchscript(
         if has_attention(prepared.module):
             # The fused operator of nn.TransformerEncoderLayer has no ONNX form.
             torch.backends.mha.set_fastpath_enabled(False)
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _by_position(prepared.module, call):
             # TorchScript's functions have none that Python could look at.
             warnings.filterwarnings("ignore", message="no signature found", category=UserWarning)
             torch.onnx.export(
                 prepared.module,
-                arguments,
+                tuple(prepared.tensors[name] for name in own),
                 str(target),
                 input_names=names.inputs,
                 output_names=names.outputs,
@@ -205,6 +204,22 @@ def _write_torchscript(
     if beside or options.metadata:
         _write_again(options, target, beside)
     return [_DEPRECATED]
+
+
+@contextmanager
+def _by_position(module: Any, call: Call) -> Iterator[None]:
+    """Let forward take the inputs by position alone. Given keywords, the exporter would make an
+    input of each default between them that is a number."""
+    if not call.keywords:
+        yield
+        return
+    names = (*call.positional, *call.keywords)
+    forward = module.forward
+    module.forward = lambda *given: forward(**dict(zip(names, given, strict=True)))
+    try:
+        yield
+    finally:
+        del module.forward
 
 
 def _write_again(options: OnnxOptions, target: Path, beside: bool) -> None:

@@ -101,10 +101,13 @@ def _onnx_torchscript(
     axes: dict[str, dict[int, str]] = {}
     for each in exporting.axes:
         axes.setdefault(renamed[each.input], {})[each.axis] = each.name
-    arguments = _positional(call)
-    if call.keywords:
-        arguments = f"(*{arguments}, {_keywords(call)})"
+    own = (*call.positional, *call.keywords)
+    arguments = _positional(Call(own))
     lines = []
+    if call.keywords:
+        lines.append("# Given keywords, the exporter would make inputs of forward's defaults.")
+        lines.append("forward = model.forward")
+        lines.append(f"model.forward = lambda *given: forward(**dict(zip({own!r}, given)))")
     if exporting.attention:
         lines.append("# ONNX has no form for the fused operators of attention.")
         lines.append("torch.backends.mha.set_fastpath_enabled(False)")

@@ -110,12 +110,20 @@ SUBJECTS = (
     ),
     Subject(
         "GPT2LMHeadModel",
-        ("input_ids:1,9:int64:0..99",),
-        ("input_ids:0=batch", "input_ids:1=sequence:1..64"),
-        refused={"script": "script-fails", "ONNX (TorchScript)": "operator-without-onnx"},
+        ("input_ids:1,9:int64:0..99", "attention_mask=@MASK.npy"),
+        (
+            "input_ids:0=batch",
+            "attention_mask:0=batch",
+            "input_ids:1=sequence:1..64",
+            "attention_mask:1=sequence:1..64",
+        ),
+        refused={"script": "script-fails"},
         config=(
             "GPT2Config",
-            {"vocab_size": 99, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
+            {
+                **{"vocab_size": 99, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
+                **{"bos_token_id": 0, "eos_token_id": 0},
+            },
         ),
     ),
 )

@@ -111,7 +111,8 @@ OUTPUTS = """
         def __init__(self):
             super().__init__()
             self.score = nn.Parameter(torch.ones(4))
-        def forward(self, x, *, scale, unused=None):
+        def forward(self, x, times=1, *, scale, unused=None):
+            x = x * times
             return {"score": x * self.score, "parts": (x + scale, scale)}
     class Ignoring(nn.Module):
         def __init__(self):
@@ -122,11 +123,16 @@ OUTPUTS = """
 """
 
 
-def test_outputs_do_not_take_the_names_of_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exporter", EXPORTERS)
+def test_keywords_defaults_and_outputs_with_the_names_of_weights(
+    tmp_path: Path, exporter: str
+) -> None:
+    """What forward has a default for is no input."""
+    options = OnnxOptions(exporter)
     source = write_source(tmp_path, OUTPUTS, "outputs.py")
     save_state(source, "Net")
     request = request_of(
-        tmp_path, "Net", OnnxOptions(), "scale:2,4", "x:2,4", "x:0=n", "scale:0=n", source=source
+        tmp_path, "Net", options, "scale:2,4", "x:2,4", "x:0=n", "scale:0=n", source=source
     )
     done, model = exported(request)
     assert [each.name for each in model.graph.input] == ["x", "scale"]
