@@ -35,6 +35,11 @@ def other_tensors(count: int) -> Path:
     return _made(f"tensors-{count}-others", "others", str(count))
 
 
+def moved_tensors(count: int) -> Path:
+    """`files.many_tensors`, all of them moved."""
+    return _made(f"tensors-{count}-moved", "moved", str(count))
+
+
 def many_keys(report: Report, repeats: int, count: int) -> None:
     """100,000 keys against as many: the time beyond opening both, the steps, the memory."""
     a = files.many_tensors(count)
@@ -111,6 +116,10 @@ def renames(keys: list[str]) -> dict[str, str]:
 def _save(kind: str, path: str, count: int) -> None:
     import torch
 
+    if kind == "moved":
+        state = torch.load(files.many_tensors(count), weights_only=True)
+        torch.save({key: value + 1 for key, value in state.items()}, path)
+        return
     if kind == "others":
         state = torch.load(files.many_tensors(count), weights_only=True)
         others = {}
@@ -188,7 +197,7 @@ def find_here(a: str, b: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("compare", "find", "others", "keys", "renamed"))
+    parser.add_argument("what", choices=("compare", "find", "others", "moved", "keys", "renamed"))
     parser.add_argument("words", nargs=2)
     chosen = parser.parse_args()
     if chosen.what == "compare":
