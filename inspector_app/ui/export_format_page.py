@@ -32,7 +32,13 @@ from inspector_app.ui.export_widgets import (
 )
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.export_run import ENDINGS
-from inspector_app.worker.protocol import FormatOptions, ProofSettings
+from inspector_app.worker.protocol import (
+    ExportedProgramOptions,
+    FormatOptions,
+    OnnxOptions,
+    ProofSettings,
+    SourceKind,
+)
 
 _BOUND = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
@@ -49,6 +55,7 @@ class FormatPage(ExportPage):
         self._model, self._inputs = model, inputs
         # What the target was when we named it; another text is the user's own.
         self._suggested = ""
+        self._entered = False
         self._group = QButtonGroup(self)
         self.buttons: dict[str, QRadioButton] = {}
         self.forms: dict[str, OptionsForm] = {}
@@ -147,7 +154,22 @@ class FormatPage(ExportPage):
 
     def options_problem(self) -> str:
         """What is wrong with the options or the bounds, or ""."""
-        return self.forms[self.kind()].problem() or self._proof_problem()
+        problem = self.forms[self.kind()].problem() or self._proof_problem()
+        if not problem and self._holds_script():
+            options = self.options()
+            if isinstance(options, OnnxOptions) and options.exporter == "dynamo":
+                return self.tr(
+                    "torch.export does not take TorchScript: choose the exporter that is based "
+                    "on TorchScript."
+                )
+            if isinstance(options, ExportedProgramOptions):
+                return self.tr("torch.export does not take TorchScript: choose another format.")
+        return problem
+
+    def _holds_script(self) -> bool:
+        """The model is a TorchScript archive itself."""
+        source = self._model.source.kind()
+        return self._model.subject.format == "torchscript" and source == SourceKind.FILE
 
     def summary(self) -> str:
         return format_of(self.kind()).title
@@ -157,6 +179,7 @@ class FormatPage(ExportPage):
         if options.kind in self.buttons:
             self.buttons[options.kind].setChecked(True)
             self.forms[options.kind].restore(options)
+            self._entered = True
         if target:
             self.target.setText(target)
         self.prove.setChecked(proof is not None)
@@ -169,6 +192,9 @@ class FormatPage(ExportPage):
         for format_ in FORMATS:
             usable = format_.graph is False or not without
             self.buttons[format_.kind].setEnabled(usable)
+        if self._holds_script() and not self._entered:
+            self.forms["onnx"].restore(OnnxOptions(exporter="torchscript"))
+        self._entered = True
         if without and format_of(self.kind()).graph:
             self.buttons["safetensors"].setChecked(True)
         self._edited()

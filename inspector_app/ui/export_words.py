@@ -29,7 +29,10 @@ def _sentence(failed: Failed, which: int) -> str:
     text = sentence(template, failed.details).strip()
     if not text:
         return ""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    first = text.partition(" ")[0]
+    # Paths and names, as torch.export, are not to be changed.
+    start = text[:1].upper() if first.isalpha() else text[:1]
+    return start + text[1:].rstrip(".") + "."
 
 
 def stage_text(stage: str) -> str:

@@ -326,3 +326,26 @@ def places(qtbot, wizard) -> list[int]:
             found.append(round(middle / 10))
         qtbot.keyClick(field, Qt.Key.Key_Tab)
     return found
+
+
+def test_a_torchscript_archive_brings_its_model_and_becomes_onnx_by_the_older_exporter(
+    begin, tmp_path
+):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "scripted.pt"
+    with pytest.warns(DeprecationWarning, match=r"jit"):
+        torch.jit.save(torch.jit.script(torch.nn.Linear(4, 3)), path)
+    hands = begin(path)
+    wizard = hands.wizard
+    hands.to_inputs()
+    hands.to_format()
+    page = wizard.format_page
+    assert not page.problem()
+    page.forms["onnx"].exporter.setCurrentIndex(0)
+    assert "does not take TorchScript" in page.problem()
+    assert not wizard.next.isEnabled()
+    page.forms["onnx"].exporter.setCurrentIndex(1)
+    hands.export()
+    assert wizard.result_page.outcome.files == (str(path.with_suffix(".onnx")),)
+    assert "computes the same" in wizard.result_page.banner.title()
+    wizard.close()
