@@ -98,6 +98,15 @@ def test_options_and_a_verbose_worker(folder: Path, capsys: pytest.CaptureFixtur
         ([*ARGUMENTS[1:], "--section", "ema"], "sections are model"),
         ([*ARGUMENTS[1:], "--python", "/nowhere"], "/nowhere cannot be started"),
         ([*ARGUMENTS[1:], "--model-args", '{"width": 9}'], "is [8, 4] instead of [9, 4]"),
+        ([*ARGUMENTS[1:], "--model-args", "[" * 100_000], "is no JSON"),
+        ([*ARGUMENTS[1:], "--model-args", '{"width": NaN}'], "NaN is no finite number"),
+        ([*ARGUMENTS[1:], "--model-args", '{"width": 1e999}'], "1e999 is no finite number"),
+        (["run.pth", "run.pth", *ARGUMENTS[3:]], "the export reads that very file"),
+        (["run.pth", "out.pt", "--input", "x:1,4", "--model", "net"], "there is no colon"),
+        (["run.pth", "out.pt", "--input", "x:1,4", "--model", ":Net"], "nothing before the colon"),
+        (["run.pth", "out.pt", "--input", "x:1,4", "--model", "ne:Net"], "no module ne, neither"),
+        (["run.pth", "out.pt", "--input", "x:1,4", "--model", "net.py:No"], "It has: Net. --model"),
+        (["run.pth", "out.pt", "--input", "x:1,4", "--model", "net.py"], "FILE.py:NAME does"),
         (["gone.pth", "out.pt", "--input", "x:1,4"], "there is no such file"),
         (["run.pth", "nowhere/out.pt", *ARGUMENTS[3:]], "cannot be written"),
     ],
@@ -113,6 +122,32 @@ def test_trouble_is_one_line(
     assert said.err.count("\n") == 1
     assert says in said.err
     assert left(folder) == set()
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "GeneratorExit", "SystemExit(5)"])
+def test_a_model_that_ends_its_process(
+    folder: Path, capsys: pytest.CaptureFixture[str], raised: str
+) -> None:
+    (folder / "net.py").write_text(f"raise {raised}\n")
+    assert main(ARGUMENTS) == 2
+    said = capsys.readouterr().err
+    assert "ended by itself" in said
+    assert "fault" not in said
+    assert said.count("\n") == 1
+    assert left(folder) == set()
+
+
+def test_what_is_read_is_never_replaced(folder: Path) -> None:
+    """Neither by another name of the same file."""
+    before = (folder / "run.pth").read_bytes()
+    (folder / "link.pth").symlink_to("run.pth")
+    for source, out in (("run.pth", "link.pth"), ("link.pth", "run.pth"), ("run.pth", "run.pth")):
+        assert main(["export", source, out, "--model", "net.py:Net"]) == 2
+    torch.save(torch.zeros(1, 4), folder / "x.pt")
+    assert main(["export", "run.pth", "x.pt", "--model", "net.py:Net", "--input", "x=@x.pt"]) == 2
+    assert (folder / "run.pth").read_bytes() == before
+    assert left(folder) == {"link.pth", "x.pt"}
+    assert torch.load(folder / "x.pt").shape == (1, 4)
 
 
 def test_a_wrong_trace_is_not_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -44,9 +45,15 @@ _OPTION_FOR = {
     "consent-needed": "--trust allows it",
     "weights-do-not-fit": "--no-strict loads what fits",
     "class-not-found": "--model names it",
+    "no-model-in-file": "--model FILE.py:NAME does",
+    "worker-ended": "--verbose prints it",
+    "worker-crashed": "--verbose prints what it said",
+    "worker-fault": "--verbose prints them",
+    "source-module-not-found": "--python chooses another Python",
     "torch-missing": "--python chooses another Python",
     "module-not-found": "--python chooses another Python",
 }
+_ARGUMENTS_FORM = "write an object such as '{\"width\": 64}'"
 _WITHOUT_INPUTS = (SafetensorsOptions, StateDictOptions)
 
 
@@ -272,11 +279,11 @@ def _model(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelChoice
 
 def _source(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelSource:
     try:
-        given = json.loads(arguments.model_args)
-    except ValueError as error:
-        raise Trouble(f"--model-args: {error}") from None
+        given = json.loads(arguments.model_args, parse_constant=_not_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise Trouble(f"--model-args is no JSON: {error}; {_ARGUMENTS_FORM}") from None
     if not isinstance(given, dict):
-        raise Trouble("--model-args is a JSON object such as '{\"width\": 64}'")
+        raise Trouble(f"--model-args is no JSON object; {_ARGUMENTS_FORM}")
     if arguments.model:
         if arguments.model.endswith(".py"):
             return ModelSource(SourceKind.FILE, arguments.model, given)
@@ -288,6 +295,15 @@ def _source(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelSourc
         f"{plain(arguments.file)}: it holds tensors without a graph; name the class or factory "
         "that builds the model with --model path/to/model.py:NAME or package.module:NAME"
     )
+
+
+def _finite(text: str) -> float:
+    return float(text) if math.isfinite(float(text)) else _not_finite(text)
+
+
+def _not_finite(text: str) -> float:
+    """Python's own reader takes what is no JSON, and no report can show."""
+    raise ValueError(f"{text} is no finite number")
 
 
 def _section(text: str | None, checkpoint: Checkpoint) -> tuple[str | int, ...] | None:

@@ -48,10 +48,16 @@ def split_spec(spec: str) -> tuple[str, str]:
     """Source and name. A drive's colon, as in ``C:\\model.py:Net``, belongs to the source."""
     source, colon, name = spec.rpartition(":")
     if not colon or not source or not name:
-        raise Failure("spec", spec=spec, reason="there is no name after a colon")
+        raise Failure("spec", spec=spec, reason=_lacking(source, colon))
     if not all(part.isidentifier() for part in name.split(".")):
         raise Failure("spec", spec=spec, reason=f"{name} is no Python name")
     return source, name
+
+
+def _lacking(source: str, colon: str) -> str:
+    if not colon:
+        return "there is no colon with a name after it"
+    return "there is no name after the colon" if source else "there is nothing before the colon"
 
 
 def load_source(source: str) -> ModuleType:
@@ -116,6 +122,13 @@ def _imported(name: str, source: str) -> ModuleType:
 
 def _import_failure(source: str, error: Exception) -> Failure:
     if isinstance(error, ModuleNotFoundError) and error.name:
+        if source == error.name or source.startswith(f"{error.name}."):
+            return Failure(
+                "source-module-not-found",
+                module=error.name,
+                folder=os.getcwd(),
+                interpreter=sys.executable,
+            )
         return failure_of("module-not-found", error, source=source, module=error.name)
     return failure_of("source-fails", error, source=source)
 

@@ -85,6 +85,7 @@ def exporting(
     Closing the generator cancels: the workers die, and nothing is left beside the target.
     """
     try:
+        _demand_another_file(plan)
         staging = Staging(plan.target)
     except Failure as failure:
         yield failure.failed
@@ -113,6 +114,16 @@ def exporting(
             yield failure.failed
             return ExportOutcome(exported=exported, proved=proved, failed=failure.failed)
         return ExportOutcome(tuple(files), exported, proved)
+
+
+def _demand_another_file(plan: ExportPlan) -> None:
+    """Raise `Failure` where the target is what the export reads: a training checkpoint would
+    be gone, with its optimizer."""
+    read = [plan.model.checkpoint, *(spec.file for spec in plan.inputs.specs if spec.file)]
+    for path in filter(os.path.exists, read):
+        if os.path.exists(plan.target) and os.path.samefile(plan.target, path):
+            reason = "the export reads that very file"
+            raise Failure("not-writable", file=plan.target, reason=reason)
 
 
 def _relayed(

@@ -90,6 +90,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "There is no file {file}",
         "Check the path of the model's source.",
     ),
+    "source-module-not-found": (
+        "There is no module {module}, neither in {folder} nor among the packages of {interpreter}",
+        "Write path/to/model.py:NAME, or choose the environment that has it.",
+    ),
     "source-fails": (
         "{source} cannot be imported: {error}",
         "Choose the environment in which it can be, or correct the source.",
@@ -100,7 +104,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     "class-not-found": (
         "{source} has no {name}",
-        "It has: {known}",
+        "It has: {known}.",
     ),
     "pickled-class-not-found": (
         "The file needs {name}, which cannot be imported: {reason}",
@@ -222,7 +226,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     "not-writable": (
         "{file} cannot be written: {reason}",
-        "Choose another folder.",
+        "Choose another name or folder.",
     ),
     "not-deterministic": (
         "The model gives another {output} each time for the same input, so nothing can be proven",

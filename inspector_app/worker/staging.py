@@ -64,6 +64,8 @@ class Staging:
             # The target last: until it is there, nobody reads what belongs to it.
             for name in sorted(names, key=lambda name: name == self.name):
                 source, place = os.path.join(self.folder, name), os.path.join(parent, name)
+                if os.path.isdir(place):
+                    raise IsADirectoryError(errno.EISDIR, f"{name} is a folder there")
                 if os.path.lexists(place) and len(names) > 1:
                     old = source + _OLD
                     os.replace(place, old)

@@ -57,6 +57,9 @@ def described(error: BaseException) -> Failed:
     if isinstance(error, SystemExit):
         details = {"status": str(error.code), "last": "its code called sys.exit"}
         return Failed("worker-ended", details, user_traceback(error))
+    if not isinstance(error, Exception):  # KeyboardInterrupt and the like, raised on purpose
+        details = {"status": type(error).__name__, "last": "its code raised it"}
+        return Failed("worker-ended", details, user_traceback(error))
     return failure_of("worker-fault", error).failed
 
 

@@ -317,6 +317,18 @@ def test_files_are_placed_together_or_not_at_all(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx.data").mkdir()
+    (tmp_path / "m.onnx.data" / "mine").write_text("kept")
+    with Staging(str(tmp_path / "m.onnx")) as staging:
+        for name in ("m.onnx", "m.onnx.data"):
+            Path(staging.folder, name).write_text("new")
+        with pytest.raises(Failure, match="is a folder there"):
+            staging.place(["m.onnx", "m.onnx.data"])
+    assert (tmp_path / "m.onnx.data" / "mine").read_text() == "kept"
+    assert os.listdir(tmp_path) == ["m.onnx.data"]
+
+
 def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for target in (tmp_path / "nowhere" / "a.pt", tmp_path / "folder", Path("/proc/a.pt")):
