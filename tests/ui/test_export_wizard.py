@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -13,6 +14,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from inspector_app.ui.export_wizard import FORMAT, INPUTS, MODEL, RESULT, RUN, ExportWizard
+
+
+@pytest.fixture(autouse=True)
+def _cycles_are_freed_on_this_thread():
+    """As `ui.collector` sees to in the program: a thread that reads a worker's events must not
+    be the one that deletes widgets."""
+    gc.disable()
+    yield
+    gc.enable()
+    gc.collect()
 
 
 @pytest.fixture
