@@ -80,17 +80,23 @@ class ByteSource:
             return b""
         parts = []
         try:
-            while count:
+            part = self._read_once(offset, count)
+            if len(part) == count:
+                # As nearly always; the rest is for what no single call returns.
+                self.bytes_read += count
+                return part
+            parts.append(part)
+            offset += len(part)
+            count -= len(part)
+            while count and parts[-1]:
                 # One call returns at most 2 GiB on Linux.
                 part = self._read_once(offset, count)
-                if not part:
-                    break
                 parts.append(part)
                 offset += len(part)
                 count -= len(part)
         except OSError as error:
             raise UnreadableFile("os-error", self.path, reason=str(error.strerror)) from None
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        data = b"".join(parts)
         self.bytes_read += len(data)
         return data
 

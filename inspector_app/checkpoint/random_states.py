@@ -21,6 +21,9 @@ _SAMPLE = 32
 
 def is_random_state(node: Node) -> bool:
     """Whether `node` is the state of one generator, or of several and nothing else."""
+    # Nearly every node that is asked about: its name need not be searched.
+    if isinstance(node, TensorInfo) and node.dtype != "uint8":
+        return False
     return _is_state(node, False, 3)
 
 

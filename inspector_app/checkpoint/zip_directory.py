@@ -14,6 +14,7 @@ import gc
 import zlib
 from collections.abc import Generator, Iterable
 from struct import Struct
+from typing import Any
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
@@ -109,15 +110,22 @@ class ZipDirectory:
         fields = LOCAL_HEADER.unpack_from(header)
         name_bytes, extra_bytes = fields[6], fields[7]
         local_name = header[LOCAL_HEADER.size : LOCAL_HEADER.size + name_bytes]
-        differs = list(_differences(record, fields, local_name == name))
-        if differs and record.name not in self._mismatched:
-            self._mismatched.add(record.name)
-            self.report("header-mismatch", record.name, what=", ".join(differs))
+        # What torch writes: everything after the name's length is in the directory alone.
+        if fields[1:6] != (record.flags, record.method, 0, 0, 0) or (
+            local_name != name or not record.flags & DESCRIPTOR
+        ):
+            self._compare(record, fields, local_name == name)
         offset: int = record.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
         if offset + record.packed_bytes > self.source.size:
             self.report("entry-bounds", record.name)
         self._offsets[record.header_offset] = offset
         return offset
+
+    def _compare(self, record: Record, fields: tuple[Any, ...], same_name: bool) -> None:
+        differs = list(_differences(record, fields, same_name))
+        if differs and record.name not in self._mismatched:
+            self._mismatched.add(record.name)
+            self.report("header-mismatch", record.name, what=", ".join(differs))
 
     def read(self, record: Record, limit: int | None = None) -> bytes:
         """The bytes of `record`, decompressed where they are deflated.
