@@ -121,8 +121,13 @@ SUBJECTS = (
         config=(
             "GPT2Config",
             {
-                **{"vocab_size": 99, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
-                **{"bos_token_id": 0, "eos_token_id": 0},
+                "vocab_size": 99,
+                "n_positions": 64,
+                "n_embd": 32,
+                "n_layer": 2,
+                "n_head": 4,
+                "bos_token_id": 0,
+                "eos_token_id": 0,
             },
         ),
     ),
