@@ -118,7 +118,8 @@ def test_a_larger_archive_is_left_to_reading(tmp_path):
     spoil(path, b"model/data/1", 6, struct.pack("<H", 0x40))
     few = DEFAULT._replace(checked_headers=2)
     later = open_checkpoint(path, LATER)
-    assert run(checking(later, few))[0] == []
+    # Not even its directory is read again: of a million entries that takes seconds.
+    assert run(checking(later, few)) == ([], 0)
     assert found(later) == found(open_checkpoint(path, few))
 
 
