@@ -18,19 +18,19 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.export_formats import FORMATS, FORMS, OptionsForm, format_of, words_of
-from inspector_app.ui.export_inputs_page import InputsPage
-from inspector_app.ui.export_model_page import ModelPage
-from inspector_app.ui.export_widgets import (
+from inspector_app.ui.inputs_page import InputsPage
+from inspector_app.ui.model_page import ModelPage
+from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import (
     BAD,
     Box,
     Choice,
     CopyLine,
-    ExportPage,
     Hint,
+    WizardPage,
     field_label,
     row_of,
 )
-from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.export_run import ENDINGS
 from inspector_app.worker.protocol import (
     ExportedProgramOptions,
@@ -43,7 +43,7 @@ from inspector_app.worker.protocol import (
 _BOUND = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
-class FormatPage(ExportPage):
+class FormatPage(WizardPage):
     """Chooses what is written.
 
     Args:

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import QUIET, Box, Hint, field_label, label_width
+from inspector_app.ui.wizard_widgets import QUIET, Box, Hint, field_label, label_width
 from inspector_app.worker.protocol import (
     ExportedProgramOptions,
     FormatOptions,

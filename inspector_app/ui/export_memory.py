@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import NamedTuple
 
-from inspector_app.ui.export_subject import Subject
+from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.settings import Setting, Settings
 from inspector_app.worker.protocol import (
     BadMessage,

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
-from inspector_app.ui.export_words import figure_text
+from inspector_app.ui.worker_words import figure_text
 from inspector_app.worker.protocol import ProofCase, Proved
 
 _MOST_ROWS = 500

@@ -15,16 +15,16 @@ from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.export_formats import format_of
 from inspector_app.ui.export_proof_table import ProofTable
 from inspector_app.ui.export_saving import ReportSaving
-from inspector_app.ui.export_widgets import ExportPage, FailureBox, Fold, row_of
-from inspector_app.ui.export_words import seconds_text, tensor_text
 from inspector_app.ui.text_blocks import Facts, TextBlock
+from inspector_app.ui.wizard_widgets import FailureBox, Fold, WizardPage, row_of
+from inspector_app.ui.worker_words import seconds_text, tensor_text
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
 from inspector_app.worker.protocol import Exported, Proved
 
 _MOST_OPERATORS = 60
 
 
-class ResultPage(ExportPage):
+class ResultPage(WizardPage):
     """What became of an export.
 
     Args:

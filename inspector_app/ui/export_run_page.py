@@ -12,11 +12,11 @@ from PySide6.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton,
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.banner import INFO, Banner
-from inspector_app.ui.export_stages import StageList
-from inspector_app.ui.export_widgets import ExportPage, Fold, row_of
-from inspector_app.ui.export_words import seconds_text, stage_text
-from inspector_app.ui.export_worker import WorkerTask
 from inspector_app.ui.text_blocks import fixed_font
+from inspector_app.ui.wizard_stages import StageList
+from inspector_app.ui.wizard_widgets import Fold, WizardPage, row_of
+from inspector_app.ui.worker_task import WorkerTask
+from inspector_app.ui.worker_words import seconds_text, stage_text
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import Exported, Finished, Progress
@@ -27,7 +27,7 @@ _LOG_MS = 100
 _CLOCK_MS = 200
 
 
-class RunPage(ExportPage):
+class RunPage(WizardPage):
     """Runs a plan.
 
     Signals:

@@ -24,16 +24,16 @@ from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import export_memory
 from inspector_app.ui.export_format_page import FormatPage
-from inspector_app.ui.export_inputs_page import InputsPage
 from inspector_app.ui.export_memory import Choices
-from inspector_app.ui.export_model_page import ModelPage
 from inspector_app.ui.export_result_page import ResultPage
 from inspector_app.ui.export_run_page import RunPage
-from inspector_app.ui.export_steps import StepList
-from inspector_app.ui.export_subject import Subject, subject_of
-from inspector_app.ui.export_widgets import ExportPage, Line
+from inspector_app.ui.inputs_page import InputsPage
+from inspector_app.ui.model_page import ModelPage
+from inspector_app.ui.model_subject import Subject, subject_of
 from inspector_app.ui.settings import Settings
 from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_steps import StepList
+from inspector_app.ui.wizard_widgets import Line, WizardPage
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ExportWizard(QDialog):
         self.format_page = FormatPage(self.model_page, self.inputs_page)
         self.run_page = RunPage()
         self.result_page = ResultPage(subject.nbytes)
-        self.pages: list[ExportPage] = [
+        self.pages: list[WizardPage] = [
             self.model_page,
             self.inputs_page,
             self.format_page,

@@ -10,7 +10,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLineEdit, QRadioButton
 from torch import nn
 
-from inspector_app.ui import export_inputs_page, export_model_page, export_source_code
+from inspector_app.ui import inputs_page, model_page, model_source_code
 from inspector_app.ui.export_wizard import FORMAT, INPUTS, MODEL, RESULT, ExportWizard
 from inspector_app.worker.process_tree import MARK
 
@@ -60,9 +60,9 @@ def save_net(folder: Path, width: int = 8, prefix: str = "") -> Path:
 
 def hurry(monkeypatch) -> None:
     """Nobody types on here."""
-    monkeypatch.setattr(export_model_page, "QUIET_MS", 20)
-    monkeypatch.setattr(export_inputs_page, "QUIET_MS", 20)
-    monkeypatch.setattr(export_source_code, "TYPING_MS", 20)
+    monkeypatch.setattr(model_page, "QUIET_MS", 20)
+    monkeypatch.setattr(inputs_page, "QUIET_MS", 20)
+    monkeypatch.setattr(model_source_code, "TYPING_MS", 20)
 
 
 class Hands:

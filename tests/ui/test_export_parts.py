@@ -11,15 +11,15 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.ui import export_memory
-from inspector_app.ui.export_arguments import ArgumentsForm, NoValue, text_of_value, value_of
-from inspector_app.ui.export_axes import axis_names
-from inspector_app.ui.export_input_card import FILE, InputCard
 from inspector_app.ui.export_memory import CHOICES, Choices
 from inspector_app.ui.export_result_page import ResultPage
-from inspector_app.ui.export_stages import StageList
-from inspector_app.ui.export_subject import subject_of
-from inspector_app.ui.export_widgets import FailureBox
-from inspector_app.ui.export_words import seconds_text
+from inspector_app.ui.input_axes import axis_names
+from inspector_app.ui.input_card import FILE, InputCard
+from inspector_app.ui.model_arguments import ArgumentsForm, NoValue, text_of_value, value_of
+from inspector_app.ui.model_subject import subject_of
+from inspector_app.ui.wizard_stages import StageList
+from inspector_app.ui.wizard_widgets import FailureBox
+from inspector_app.ui.worker_words import seconds_text
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
 from inspector_app.worker.failures import FAILURES, Failed
 from inspector_app.worker.protocol import (

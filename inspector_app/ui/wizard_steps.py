@@ -1,4 +1,4 @@
-"""The wizard's list of steps: which there are, which is on show, what was chosen in each."""
+"""A wizard's list of steps: which there are, which is on show, what was chosen in each."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from inspector_app.ui import icons, theme
-from inspector_app.ui.export_words import seconds_text
 from inspector_app.ui.text_widgets import Heading, MutedLabel
+from inspector_app.ui.worker_words import seconds_text
 
 _MOST = 40
 _ICON = 14

@@ -14,19 +14,19 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_input_card import InputCard
-from inspector_app.ui.export_model_page import ModelPage
-from inspector_app.ui.export_widgets import BAD, Box, ExportPage, FailureBox, Hint, row_of
-from inspector_app.ui.export_words import (
+from inspector_app.ui.input_card import InputCard
+from inspector_app.ui.model_page import ModelPage
+from inspector_app.ui.text_blocks import Facts
+from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import BAD, Box, FailureBox, Hint, WizardPage, row_of
+from inspector_app.ui.worker_task import WorkerTask
+from inspector_app.ui.worker_words import (
     cause_text,
     seconds_text,
     shape_text,
     stage_text,
     tensor_text,
 )
-from inspector_app.ui.export_worker import WorkerTask
-from inspector_app.ui.text_blocks import Facts
-from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.worker.failures import Failed, Failure
 from inspector_app.worker.input_text import check_axes
 from inspector_app.worker.protocol import Inputs, InputSpec, ModelChoice, Progress, Trial, Tried
@@ -35,7 +35,7 @@ QUIET_MS = 700
 _MOST_INPUTS = 32
 
 
-class InputsPage(ExportPage):
+class InputsPage(WizardPage):
     """A card for each input, and what one forward gives.
 
     Args:

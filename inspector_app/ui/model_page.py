@@ -9,14 +9,14 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QProgressBar, QWidget
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_consent import ConsentPart
-from inspector_app.ui.export_fit import FitView, fit_summary
-from inspector_app.ui.export_interpreters import InterpreterChooser
-from inspector_app.ui.export_source import SourceForm, WeightsForm
-from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import ExportPage, FailureBox, row_of
-from inspector_app.ui.export_words import stage_text
-from inspector_app.ui.export_worker import WorkerTask
+from inspector_app.ui.interpreter_chooser import InterpreterChooser
+from inspector_app.ui.model_consent import ConsentPart
+from inspector_app.ui.model_fit import FitView, fit_summary
+from inspector_app.ui.model_source_form import SourceForm, WeightsForm
+from inspector_app.ui.model_subject import Subject
+from inspector_app.ui.wizard_widgets import FailureBox, WizardPage, row_of
+from inspector_app.ui.worker_task import WorkerTask
+from inspector_app.ui.worker_words import stage_text
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import (
     Describe,
@@ -30,7 +30,7 @@ from inspector_app.worker.protocol import (
 QUIET_MS = 700  # without typing before a model is built
 
 
-class ModelPage(ExportPage):
+class ModelPage(WizardPage):
     """Chooses a model and builds it once the choice is complete.
 
     Args:

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from inspector_app.analysis.quantities import count_text, short_count
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.banner import GOOD, WARNING, Banner
-from inspector_app.ui.export_words import shape_text
 from inspector_app.ui.text_blocks import Facts, TextBlock
+from inspector_app.ui.worker_words import shape_text
 from inspector_app.worker.protocol import Described, LoadReport
 
 _MOST = 200

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
-from inspector_app.ui.export_widgets import Box
 from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import Box
 from inspector_app.worker.input_text import parse_axis
 from inspector_app.worker.protocol import DynamicAxis
 

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_arguments import ArgumentsForm
-from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import BAD, QUIET, Hint, field_label, label_width, row_of
-from inspector_app.ui.export_words import cause_text
+from inspector_app.ui.model_arguments import ArgumentsForm
+from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import BAD, QUIET, Hint, field_label, label_width, row_of
+from inspector_app.ui.worker_words import cause_text
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.protocol import ModelSource, SourceKind
 from inspector_app.worker.source_listing import Listing, Offer, listing

@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import BAD, QUIET, CopyLine, Hint, row_of
-from inspector_app.ui.export_words import cause_text, next_step_text
-from inspector_app.ui.export_worker import WorkerTask
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_widgets import tooltip
+from inspector_app.ui.wizard_widgets import BAD, QUIET, CopyLine, Hint, row_of
+from inspector_app.ui.worker_task import WorkerTask
+from inspector_app.ui.worker_words import cause_text, next_step_text
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.interpreters import Interpreter, found, missing, pip_line
 from inspector_app.worker.protocol import Probe, Probed

@@ -17,10 +17,10 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_source_code import SourceCode, ask_source
-from inspector_app.ui.export_subject import Subject
-from inspector_app.ui.export_widgets import Box, Choice, Hint, field_label, label_width, row_of
+from inspector_app.ui.model_source_code import SourceCode, ask_source
+from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.section_words import section_words
+from inspector_app.ui.wizard_widgets import Box, Choice, Hint, field_label, label_width, row_of
 from inspector_app.worker.protocol import WRAPPERS, ModelSource, SourceKind, Weights
 
 

@@ -11,8 +11,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_widgets import BAD, Hint, field_label, label_width
 from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import BAD, Hint, field_label, label_width
 from inspector_app.worker.source_listing import Argument, Offer
 
 _LONGEST_VALUE = 10_000

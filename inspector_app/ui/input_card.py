@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons
-from inspector_app.ui.export_axes import AxesForm
-from inspector_app.ui.export_widgets import BAD, Hint, field_label, row_of
-from inspector_app.ui.export_words import cause_text
+from inspector_app.ui.input_axes import AxesForm
 from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.wizard_widgets import BAD, Hint, field_label, row_of
+from inspector_app.ui.worker_words import cause_text
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.input_text import parse_input
 from inspector_app.worker.protocol import DynamicAxis, InputSpec

@@ -1,4 +1,4 @@
-"""Parts of which the pages of the export wizard are made."""
+"""Parts of which the pages of wizards are made."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
 from inspector_app.ui.banner import ERROR, WARNING, Banner
-from inspector_app.ui.export_words import cause_text, next_step_text
 from inspector_app.ui.text_blocks import TextBlock
 from inspector_app.ui.text_widgets import Heading, MutedLabel
+from inspector_app.ui.worker_words import cause_text, next_step_text
 from inspector_app.worker.failures import Failed
 
 QUIET, GOOD, BAD = "quiet", "good", "bad"
@@ -202,8 +202,8 @@ class FailureBox(QWidget):
         return self._traceback.toPlainText()
 
 
-class ExportPage(QScrollArea):
-    """A page of the wizard: a column of parts that scrolls where it is too tall.
+class WizardPage(QScrollArea):
+    """A page of a wizard: a column of parts that scrolls where it is too tall.
 
     Attributes:
         column: where the parts go.

@@ -1,4 +1,4 @@
-"""What the export wizard has to know of a checkpoint, taken once: its tab may close."""
+"""What a wizard has to know of a checkpoint, taken once: its tab may close."""
 
 from __future__ import annotations
 
