@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
     QHeaderView,
     QTableView,
-    QVBoxLayout,
     QWidget,
 )
 
 from inspector_app.analysis.quantities import count_text
-from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.pair_source import PairSource
+from inspector_app.ui.pair_view import PairView
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.text_widgets import MutedLabel, tooltip
 from inspector_app.ui.value_source import figure
@@ -87,24 +86,13 @@ def _apart(found: Difference, digits: int) -> str:
     return figure(b - a, digits)
 
 
-class PairElements(QWidget):
-    """A table of elements.
-
-    Signals:
-        failed: the values could not be read.
-        finished: the elements are listed.
-    """
-
-    failed = Signal(object)
-    finished = Signal()
+class PairElements(PairView):
+    """A table of elements."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._work = LatestWork(self)
+        super().__init__(MutedLabel(), parent)
         self._pair_differs = 0
         self._model = _Elements(self)
-        self._words = MutedLabel()
-        self._words.setWordWrap(True)
         self.table = _Table()
         self.table.setModel(self._model)
         self.table.setAccessibleName(self.tr("First elements that differ"))
@@ -121,43 +109,29 @@ class PairElements(QWidget):
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self._words)
-        layout.addWidget(self.table, 1)
+        self._column.addWidget(self._words)
+        self._column.addWidget(self.table, 1)
 
     def show_source(self, source: PairSource | None) -> None:
-        """Show another pair."""
-        self.cancel()
         self._model.show([])
-        if source is None:
-            return
-        metrics = source.pair.metrics
+        metrics = source.pair.metrics if source is not None else None
         self._pair_differs = metrics.differing if metrics is not None else 0
-        self._words.setText(self.tr("Reading…"))
-        self._work.run(_reading(source), lambda _: None, self._show, self.failed.emit)
-
-    def cancel(self) -> None:
-        """Stop reading; what is shown stays."""
-        self._work.cancel()
-
-    def stop(self) -> None:
-        """End all reading before the readers are closed."""
-        self._work.stop()
-
-    def words(self) -> str:
-        """What is listed, in words."""
-        return self._words.text()
+        super().show_source(source)
 
     def texts(self) -> list[tuple[str, ...]]:
         """The rows of the table."""
         rows = range(self._model.rowCount())
         return [tuple(self._model.text(row, c, DIGITS) for c in range(4)) for row in rows]
 
-    def _show(self, found: list[Difference] | None) -> None:
-        if found is None:
-            return
+    @staticmethod
+    def _steps(source: PairSource) -> Generator[list[Difference] | None, None, None]:
+        from inspector_app.analysis.pair_views import first_differences
+
+        metrics = source.pair.metrics
+        first = max(metrics.first, 0) if metrics is not None else 0
+        yield from first_differences(source.readers, source.a, source.b, MOST_LISTED, first)
+
+    def _show(self, found: list[Difference]) -> None:
         self._model.show(found)
         if not found:
             self._words.setText(self.tr("No element differs."))
@@ -177,7 +151,6 @@ class PairElements(QWidget):
             self._words.setText(
                 self.tr("All {n} elements that differ").format(n=count_text(len(found)))
             )
-        self.finished.emit()
 
 
 class _Table(QTableView):
@@ -190,15 +163,3 @@ class _Table(QTableView):
         rows = sorted({index.row() for index in self.selectedIndexes()})
         lines = ["\t".join(model.text(row, c, ALL_DIGITS) for c in range(4)) for row in rows]
         QGuiApplication.clipboard().setText("\n".join(lines))
-
-
-def _reading(source: PairSource) -> Generator[Any, None, Any]:
-    from inspector_app.analysis.pair_views import first_differences
-
-    metrics = source.pair.metrics
-    first = max(metrics.first, 0) if metrics is not None else 0
-    found = None
-    for step in first_differences(source.readers, source.a, source.b, MOST_LISTED, first):
-        found = step
-        yield None
-    return found

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
 from inspector_app.ui.boxes import CheckBox
 from inspector_app.ui.compare_header import SideLetter, side_colour
 from inspector_app.ui.histogram_view import log_ticks
-from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.pair_source import PairSource
+from inspector_app.ui.pair_view import PairView
 
 if TYPE_CHECKING:
     from inspector_app.analysis.pair_histograms import PairHistograms
@@ -22,28 +22,17 @@ if TYPE_CHECKING:
 FILLED = 70  # of 255
 
 
-class PairHistogram(QWidget):
-    """Both histograms over common edges.
-
-    Signals:
-        failed: the values could not be read.
-        finished: both are shown.
-    """
-
-    failed = Signal(object)
-    finished = Signal()
+class PairHistogram(PairView):
+    """Both histograms over common edges."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(QLabel(), parent)
+        self._words.setTextFormat(Qt.TextFormat.PlainText)
         self._shown: PairHistograms | None = None
         self._items: list[Any] = []
-        self._work = LatestWork(self)
         self._logarithmic = CheckBox(self.tr("&Logarithmic"))
         self._logarithmic.setToolTip(self.tr("Count on a logarithmic scale"))
         self._logarithmic.toggled.connect(self._paint)
-        self._words = QLabel()
-        self._words.setTextFormat(Qt.TextFormat.PlainText)
-        self._words.setWordWrap(True)
         self.frame = plot_style.PlotFrame(self.tr("Histograms of A and B"))
         self.frame.restyled.connect(self._paint)
         row = QHBoxLayout()
@@ -51,35 +40,17 @@ class PairHistogram(QWidget):
             row.addWidget(SideLetter(letter))
         row.addWidget(self._logarithmic)
         row.addWidget(self._words, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addLayout(row)
-        layout.addWidget(self.frame, 1)
+        self._column.setSpacing(6)
+        self._column.addLayout(row)
+        self._column.addWidget(self.frame, 1)
 
-    def show_source(self, source: PairSource | None) -> None:
-        """Show another pair."""
-        self.cancel()
-        if source is None:
-            return
-        self._words.setText(self.tr("Reading…"))
-        self._work.run(_counting(source), lambda _: None, self._show, self.failed.emit)
+    @staticmethod
+    def _steps(source: PairSource) -> Generator[PairHistograms | None, None, None]:
+        from inspector_app.analysis.pair_views import histograms
 
-    def cancel(self) -> None:
-        """Stop reading; what is shown stays."""
-        self._work.cancel()
+        yield from histograms(source.readers, source.a, source.b)
 
-    def stop(self) -> None:
-        """End all reading before the readers are closed."""
-        self._work.stop()
-
-    def words(self) -> str:
-        """What the histograms cannot show, in words."""
-        return self._words.text()
-
-    def _show(self, found: PairHistograms | None) -> None:
-        if found is None:
-            return
+    def _show(self, found: PairHistograms) -> None:
         self._shown = found
         words = []
         for side, others in (("A", found.a_others), ("B", found.b_others)):
@@ -89,7 +60,6 @@ class PairHistogram(QWidget):
                 )
         self._words.setText(" · ".join(words))
         self._paint()
-        self.finished.emit()
 
     def _paint(self) -> None:
         found = self._shown
@@ -143,13 +113,3 @@ class PairHistogram(QWidget):
         box.setRange(
             xRange=(float(edges[0]), float(edges[-1])), yRange=(0, top * 1.08 or 1), padding=0.01
         )
-
-
-def _counting(source: PairSource) -> Generator[Any, None, Any]:
-    from inspector_app.analysis.pair_views import histograms
-
-    found = None
-    for step in histograms(source.readers, source.a, source.b):
-        found = step
-        yield None
-    return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.analysis.comparison import Comparison, KeyPair, ValueDifference
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.values import ValueReader
-from inspector_app.ui.early_imports import EarlyImports
+from inspector_app.ui.paged_pane import DETAILS, PagedPane
 from inspector_app.ui.pair_details import PairDetails
 from inspector_app.ui.pair_source import PairSource
 from inspector_app.ui.problem_text import error_cause
@@ -18,70 +18,36 @@ from inspector_app.ui.slice_field import SliceField
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.value_source import ValueSource
 
-DETAILS, HISTOGRAMS, DIFFERENCE, SCATTER, ELEMENTS = range(5)
-SETTLE_MS = 25  # while an arrow key runs through the tree, nothing is read
+HISTOGRAMS, DIFFERENCE, SCATTER, ELEMENTS = range(DETAILS + 1, 5)
 
 
-class PairPane(QWidget):
-    """Details, histograms, difference, scatter and first elements of the selected pair.
-
-    Signals:
-        message: one sentence for the status bar.
-        settled: what the page in front shows is complete.
-    """
-
-    message = Signal(str)
-    settled = Signal()
+class PairPane(PagedPane):
+    """Details, histograms, difference, scatter and first elements of the selected pair."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._comparison: Comparison | None = None
-        self._readers: tuple[ValueReader, ValueReader] | None = None
-        self._selected: KeyPair | ValueDifference | None = None
-        self._presented: tuple[Any, ...] | None = None
-        self._pages: dict[int, Any] = {}
-        self._imports = EarlyImports(self)
-        self._imports.ready.connect(self._present)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(SETTLE_MS)
-        self._later.timeout.connect(self._present)
-        self.tabs = QTabBar()
-        self.tabs.setAccessibleName(self.tr("Views of the pair"))
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
-        self.tabs.setUsesScrollButtons(True)
-        for title in (
+        super().__init__(PairDetails(), parent)
+        titles = (
             self.tr("Details"),
             self.tr("Histograms"),
             self.tr("Difference"),
             self.tr("Scatter"),
             self.tr("Elements"),
-        ):
-            self.tabs.addTab(title)
-        self.tabs.currentChanged.connect(self._page_chosen)
-        self.details = PairDetails()
+        )
+        self._add_tabs(self.tr("Views of the pair"), titles)
+        self._comparison: Comparison | None = None
+        self._readers: tuple[ValueReader, ValueReader] | None = None
+        self._selected: KeyPair | ValueDifference | None = None
+        self._presented: tuple[Any, ...] | None = None
         self.slice_field = SliceField()
         self.slice_field.changed.connect(self._later.start)
-        self._preparing = MutedLabel(self.tr("Preparing…"))
-        self._preparing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._trouble = MutedLabel()
         self._trouble.setWordWrap(True)
         self._trouble.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._trouble.setMargin(16)
-        self._stack = QStackedWidget()
-        for widget in (self.details, self._preparing, self._trouble):
-            self._stack.addWidget(widget)
-        self._body = QWidget()
+        self._stack.addWidget(self._trouble)
         body = QVBoxLayout(self._body)
         body.setContentsMargins(16, 8, 16, 4)
         body.addWidget(self.slice_field)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self._body)
-        layout.addWidget(self._stack, 1)
         self._show_controls()
 
     # What is shown
@@ -107,25 +73,6 @@ class PairPane(QWidget):
         if any(pair is self._selected for pair in pairs):
             self.details.show_selected(self._selected)
 
-    def page(self, number: int) -> Any:
-        """One of the pages, made when it is needed first."""
-        if number == DETAILS:
-            return self.details
-        if number not in self._pages:
-            made = self._pages[number] = _make(number)
-            holder = QWidget()
-            layout = QVBoxLayout(holder)
-            layout.setContentsMargins(16, 8, 16, 8)
-            layout.addWidget(made)
-            self._stack.addWidget(holder)
-            made.failed.connect(self._failed)
-            made.finished.connect(self.settled)
-        return self._pages[number]
-
-    def current(self) -> int:
-        """The number of the page in front."""
-        return self.tabs.currentIndex() if self._pair() is not None else DETAILS
-
     def trouble(self) -> str:
         """Why nothing is shown, or ""."""
         shown = self._stack.currentWidget() is self._trouble
@@ -133,10 +80,7 @@ class PairPane(QWidget):
 
     def stop(self) -> None:
         """End all reading, and close the files."""
-        self._later.stop()
-        self._imports.stop()
-        for page in self._pages.values():
-            page.stop()
+        super().stop()
         self._selected = self._presented = self._comparison = None
         self.details.show_selected(None)
         readers, self._readers = self._readers, None
@@ -156,9 +100,8 @@ class PairPane(QWidget):
             page.cancel()
         self._presented = None
 
-    def _page_chosen(self) -> None:
-        self._show_controls()
-        self._later.start()
+    def _has_pages(self) -> bool:
+        return self._pair() is not None
 
     def _show_controls(self) -> None:
         pair = self._pair()
@@ -218,21 +161,19 @@ class PairPane(QWidget):
         self._presented = None
         self.settled.emit()
 
+    def _make(self, number: int) -> Any:
+        if number == HISTOGRAMS:
+            from inspector_app.ui.pair_histogram import PairHistogram
 
-def _make(number: int) -> Any:
-    """A page; each comes with its own imports."""
-    if number == HISTOGRAMS:
-        from inspector_app.ui.pair_histogram import PairHistogram
+            return PairHistogram()
+        if number == DIFFERENCE:
+            from inspector_app.ui.heatmap_view import HeatmapView
 
-        return PairHistogram()
-    if number == DIFFERENCE:
-        from inspector_app.ui.heatmap_view import HeatmapView
+            return HeatmapView()
+        if number == SCATTER:
+            from inspector_app.ui.pair_scatter import PairScatter
 
-        return HeatmapView()
-    if number == SCATTER:
-        from inspector_app.ui.pair_scatter import PairScatter
+            return PairScatter()
+        from inspector_app.ui.pair_elements import PairElements
 
-        return PairScatter()
-    from inspector_app.ui.pair_elements import PairElements
-
-    return PairElements()
+        return PairElements()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import plot_style
-from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.pair_source import PairSource
+from inspector_app.ui.pair_view import PairView
 from inspector_app.ui.text_widgets import MutedLabel
 
 if TYPE_CHECKING:
@@ -23,58 +23,27 @@ POINT = 3.0
 _LARGEST = 1e300
 
 
-class PairScatter(QWidget):
-    """A point for each element, or for a sample of them.
-
-    Signals:
-        failed: the values could not be read.
-        finished: the points are shown.
-    """
-
-    failed = Signal(object)
-    finished = Signal()
+class PairScatter(PairView):
+    """A point for each element, or for a sample of them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(MutedLabel(), parent)
         self._shown: Points | None = None
         self._items: list[Any] = []
-        self._work = LatestWork(self)
-        self._words = MutedLabel()
-        self._words.setWordWrap(True)
         self.frame = plot_style.PlotFrame(self.tr("B against A"))
         self.frame.restyled.connect(self._paint)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self._words)
-        layout.addWidget(self.frame, 1)
+        self._column.addWidget(self._words)
+        self._column.addWidget(self.frame, 1)
 
-    def show_source(self, source: PairSource | None) -> None:
-        """Show another pair."""
-        self.cancel()
-        if source is None:
-            return
-        self._words.setText(self.tr("Reading…"))
-        self._work.run(_reading(source), lambda _: None, self._show, self.failed.emit)
+    @staticmethod
+    def _steps(source: PairSource) -> Generator[Points | None, None, None]:
+        from inspector_app.analysis.pair_views import scatter
 
-    def cancel(self) -> None:
-        """Stop reading; what is shown stays."""
-        self._work.cancel()
+        yield from scatter(source.readers, source.a, source.b, MOST_POINTS)
 
-    def stop(self) -> None:
-        """End all reading before the readers are closed."""
-        self._work.stop()
-
-    def words(self) -> str:
-        """What is shown, in words."""
-        return self._words.text()
-
-    def _show(self, found: Points | None) -> None:
-        if found is None:
-            return
+    def _show(self, found: Points) -> None:
         self._shown = found
         self._paint()
-        self.finished.emit()
 
     def _paint(self) -> None:
         found = self._shown
@@ -136,13 +105,3 @@ class PairScatter(QWidget):
                 words=words, n=count_text(left)
             )
         self._words.setText(words)
-
-
-def _reading(source: PairSource) -> Generator[Any, None, Any]:
-    from inspector_app.analysis.pair_views import scatter
-
-    found = None
-    for step in scatter(source.readers, source.a, source.b, MOST_POINTS):
-        found = step
-        yield None
-    return found

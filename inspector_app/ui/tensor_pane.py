@@ -4,102 +4,62 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import (
-    QStackedWidget,
-    QTabBar,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Node, TensorInfo
 from inspector_app.checkpoint.values import ValueReader, stored
 from inspector_app.ui.boxes import CheckBox
-from inspector_app.ui.early_imports import EarlyImports
 from inspector_app.ui.kernel_grid import has_kernels
 from inspector_app.ui.node_view import NodeView
+from inspector_app.ui.paged_pane import DETAILS, PagedPane
 from inspector_app.ui.problem_text import error_cause
 from inspector_app.ui.save_bar import SaveBar
 from inspector_app.ui.slice_field import SliceField
-from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.value_source import ValueSource
 
-DETAILS, VALUES, PICTURE, KERNELS, HISTOGRAM, CHANNELS = range(6)
-SETTLE_MS = 25  # while an arrow key runs through the tree, nothing is read
+VALUES, PICTURE, KERNELS, HISTOGRAM, CHANNELS = range(DETAILS + 1, 6)
 
 
-class TensorPane(QWidget):
+class TensorPane(PagedPane):
     """Details, values, picture, histogram and channels of the selected node.
 
-    Signals:
-        message: one sentence, which is also shown below the page.
-        settled: what the page in front shows is complete.
+    A `message` is also shown below the page.
     """
 
-    message = Signal(str)
-    settled = Signal()
+    page_margins = (16, 0, 16, 4)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._checkpoint: Checkpoint | None = None
-        self._reader: ValueReader | None = None
-        self._tensor: TensorInfo | None = None
-        self._source: ValueSource | None = None
-        self._pages: dict[int, Any] = {}
-        self._presented: tuple[int, ValueSource | None] | None = None
-        self._imports = EarlyImports(self)
-        self._imports.ready.connect(self._present)
-        self._node: Node | None = None
-        self._looked_at = False
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(SETTLE_MS)
-        self._later.timeout.connect(self._present)
-
-        self.tabs = QTabBar()
-        self.tabs.setAccessibleName(self.tr("Views of the tensor"))
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
-        self.tabs.setUsesScrollButtons(True)
-        for title in (
+        super().__init__(NodeView(), parent)
+        titles = (
             self.tr("Details"),
             self.tr("Values"),
             self.tr("Picture"),
             self.tr("Kernels"),
             self.tr("Histogram"),
             self.tr("Channels"),
-        ):
-            self.tabs.addTab(title)
-        self.tabs.currentChanged.connect(self._page_chosen)
-        self.details = NodeView()
+        )
+        self._add_tabs(self.tr("Views of the tensor"), titles)
+        self._checkpoint: Checkpoint | None = None
+        self._reader: ValueReader | None = None
+        self._tensor: TensorInfo | None = None
+        self._source: ValueSource | None = None
+        self._presented: tuple[int, ValueSource | None] | None = None
+        self._node: Node | None = None
+        self._looked_at = False
         self.slice_field = SliceField()
         self.slice_field.changed.connect(self._later.start)
         self.raw = CheckBox(self.tr("Stored &integers"))
         self.raw.setToolTip(self.tr("The quantized integers instead of what they stand for"))
         self.raw.toggled.connect(self._later.start)
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self.details)
-        self._preparing = MutedLabel(self.tr("Preparing…"))
-        self._preparing.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._stack.addWidget(self._preparing)
         self._bar = SaveBar(lambda: self.page(self.current()))
         self._bar.message.connect(self.message)
-
-        body = QVBoxLayout()
+        body = QVBoxLayout(self._body)
         body.setContentsMargins(16, 8, 16, 8)
         body.setSpacing(6)
         body.addWidget(self.slice_field)
         body.addWidget(self.raw)
-        self._body = QWidget()
-        self._body.setLayout(body)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 4, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self._body)
-        layout.addWidget(self._stack, 1)
-        layout.addWidget(self._bar)
+        self.layout().addWidget(self._bar)
         self._show_controls()
 
     # --- what is shown
@@ -126,39 +86,14 @@ class TensorPane(QWidget):
         self._show_controls()
         self._later.start()
 
-    def page(self, number: int) -> Any:
-        """One of the pages, made when it is needed first."""
-        if number == DETAILS:
-            return self.details
-        if number not in self._pages:
-            made = self._pages[number] = _make(number)
-            holder = QWidget()
-            layout = QVBoxLayout(holder)
-            layout.setContentsMargins(16, 0, 16, 4)
-            layout.addWidget(made)
-            self._stack.addWidget(holder)
-            made.failed.connect(self._failed)
-            if number == VALUES:
-                made.message.connect(self._bar.say)
-            else:
-                made.finished.connect(self.settled)
-        return self._pages[number]
-
-    def current(self) -> int:
-        """The number of the page in front."""
-        return self.tabs.currentIndex() if self._tensor is not None else DETAILS
-
     def status(self) -> str:
         """The sentence below the page, or ""."""
         return self._bar.status()
 
     def stop(self) -> None:
         """End all reading, and close the file."""
-        self._later.stop()
-        self._imports.stop()
+        super().stop()
         self._bar.stop()
-        for page in self._pages.values():
-            page.stop()
         self._node = self._tensor = self._source = self._presented = None
         if self._reader is not None:
             self._reader.close()
@@ -169,9 +104,14 @@ class TensorPane(QWidget):
             page.show_source(None) if number == VALUES else page.cancel()
         self._presented = None
 
-    def _page_chosen(self) -> None:
-        self._show_controls()
-        self._later.start()
+    def _listen_to(self, number: int, page: Any) -> None:
+        if number == VALUES:
+            page.message.connect(self._bar.say)
+        else:
+            page.finished.connect(self.settled)
+
+    def _has_pages(self) -> bool:
+        return self._tensor is not None
 
     def _show_controls(self) -> None:
         tensor, number = self._tensor, self.current()
@@ -250,25 +190,23 @@ class TensorPane(QWidget):
         """Write the whole tensor to a .npy file, in the background."""
         self._bar.save_npy(path)
 
+    def _make(self, number: int) -> Any:
+        if number == VALUES:
+            from inspector_app.ui.value_grid import ValueGrid
 
-def _make(number: int) -> Any:
-    """A page; each comes with its own imports."""
-    if number == VALUES:
-        from inspector_app.ui.value_grid import ValueGrid
+            return ValueGrid()
+        if number == PICTURE:
+            from inspector_app.ui.heatmap_view import HeatmapView
 
-        return ValueGrid()
-    if number == PICTURE:
-        from inspector_app.ui.heatmap_view import HeatmapView
+            return HeatmapView()
+        if number == KERNELS:
+            from inspector_app.ui.kernel_grid import KernelGrid
 
-        return HeatmapView()
-    if number == KERNELS:
-        from inspector_app.ui.kernel_grid import KernelGrid
+            return KernelGrid()
+        if number == HISTOGRAM:
+            from inspector_app.ui.histogram_view import HistogramView
 
-        return KernelGrid()
-    if number == HISTOGRAM:
-        from inspector_app.ui.histogram_view import HistogramView
+            return HistogramView()
+        from inspector_app.ui.channel_view import ChannelView
 
-        return HistogramView()
-    from inspector_app.ui.channel_view import ChannelView
-
-    return ChannelView()
+        return ChannelView()
