@@ -3,67 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
-from inspector_app.checkpoint.errors import CheckpointError, Problem
-from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TreePath
+from inspector_app.checkpoint.errors import Problem
+from inspector_app.checkpoint.model import Checkpoint, Node, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.activity_bar import Activity
 from inspector_app.ui.checkpoint_tree import CheckpointTree
+from inspector_app.ui.document_tab import DocumentTab
 from inspector_app.ui.file_reading import FileReading
-from inspector_app.ui.file_watch import FileWatch, Stamp, stamp
+from inspector_app.ui.file_watch import Stamp, stamp
 from inspector_app.ui.line_splitter import LineSplitter
-from inspector_app.ui.text_widgets import MutedLabel
 
 if TYPE_CHECKING:
     from inspector_app.analysis.totals import Totals
-    from inspector_app.ui.banner import Banner
     from inspector_app.ui.side_pane import SidePane
     from inspector_app.ui.statistics_run import StatisticsRun
 
-QUIET_MS = 200  # before this, "Reading …" would only flicker
 AFTER_PAINT_MS = 40
-CARD_WIDTH = 620
 SIDE_WIDTH = 300
 
 
-class CheckpointTab(QWidget):
+class CheckpointTab(DocumentTab):
     """A file, from the moment it is asked for.
 
-    Signals:
-        activity_changed: an `Activity`, or None when nothing is going on.
-        settled: the file is shown whole, or the error is.
-        loaded: a checkpoint is in the tree; the collector should leave it alone.
-        replaced: this checkpoint is shown no more.
-        state_changed: what actions can be done has changed.
-        message: one sentence for the status bar.
+    Signals: those of `DocumentTab`, and
         export_requested: from a button of the summary.
-        close_requested: from a button of a banner.
     """
 
-    activity_changed = Signal(object)
-    settled = Signal()
-    loaded = Signal()
-    replaced = Signal(object)
-    state_changed = Signal()
-    message = Signal(str)
     export_requested = Signal()
-    close_requested = Signal()
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        splitter = LineSplitter(Qt.Orientation.Horizontal)
+        super().__init__(splitter, parent)
+        self.splitter = splitter
         self.path = os.path.abspath(path)
         self.checkpoint: Checkpoint | None = None
-        self.error: Exception | None = None
-        self.activity: Activity | None = None
         self.totals: Totals | None = None
-        self.node: Node | None = None
         self._stamp: Stamp | None = None
         self._waiting_for: set[str] = set()
         self._replaced: Checkpoint | None = None
@@ -79,53 +60,20 @@ class CheckpointTab(QWidget):
         self._side_state = b""
         self._no_side = QWidget()
         self._no_side.setMinimumWidth(SIDE_WIDTH)
-        self.splitter = LineSplitter(Qt.Orientation.Horizontal)
         self.splitter.addWidget(self.tree)
         self.splitter.addWidget(self._no_side)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setSizes([720, 440])
         self.splitter.setChildrenCollapsible(False)
-        self._placeholder = MutedLabel()
-        self._placeholder.setAlignment(Qt.AlignmentFlag.AlignCenter)
-
-        self._body = QStackedLayout()
-        for page in (self._placeholder, self.splitter):
-            self._body.addWidget(page)
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(0)
-        self._layout.addLayout(self._body, 1)
-
         self._reading = FileReading(self)
         self._reading.progress.connect(self._read_further)
         self._reading.read.connect(self._read)
         self._reading.failed.connect(self._failed)
         self._reading.checked.connect(self._checked)
-        self._watch = FileWatch(self)
         self._watch.changed.connect(self._file_changed)
         self._watch.vanished.connect(self._file_vanished)
-        self._watch.restored.connect(self._hide_banner)
 
     # What is made when it is needed first, so that the tree comes sooner.
-
-    @cached_property
-    def banner(self) -> Banner:
-        """Above what is shown."""
-        from inspector_app.ui.banner import Banner
-
-        made = Banner()
-        self._layout.insertWidget(0, made)
-        return made
-
-    @cached_property
-    def card(self) -> Banner:
-        """Instead of anything else."""
-        from inspector_app.ui.banner import Banner
-
-        made = Banner(card=True)
-        made.setMaximumWidth(CARD_WIDTH)
-        self._body.addWidget(made.centred())
-        return made
 
     @cached_property
     def statistics(self) -> StatisticsRun:
@@ -157,25 +105,15 @@ class CheckpointTab(QWidget):
             self._no_side.deleteLater()
         return self.side
 
-    def _hide_banner(self) -> None:
-        if "banner" in self.__dict__:
-            self.banner.hide()
-
     # Reading
 
     def read(self) -> None:
         """Read the file, again if it is shown already."""
         self.cancel()
-        self._hide_banner()
-        self.error = None
         self._waiting_for.discard("headers")
         self._watch.stop()
-        if self.checkpoint is None:
-            self._placeholder.setText("")
-            self._body.setCurrentWidget(self._placeholder)
-            QTimer.singleShot(QUIET_MS, self, self._show_placeholder)
         self._stamp = stamp(self.path)
-        self._set_activity(Activity(self.tr("Reading {name}").format(name=self.name())))
+        self._begin_reading()
         self._reading.start(self.path)
 
     def cancel(self) -> bool:
@@ -183,15 +121,7 @@ class CheckpointTab(QWidget):
         if not self._reading.is_reading():
             return "statistics" in self.__dict__ and self.statistics.cancel()
         self._reading.cancel()
-        self._set_activity(None)
-        if self.checkpoint is None:
-            self._show_card(
-                "info",
-                self.tr("Reading was cancelled"),
-                "",
-                "",
-                [(self.tr("Read it again"), self.read), (self.tr("Close"), self._close)],
-            )
+        self._reading_cancelled(self.tr("Read it again"))
         return True
 
     def stop(self) -> Checkpoint | None:
@@ -262,14 +192,14 @@ class CheckpointTab(QWidget):
 
     # What happens
 
-    def _show_placeholder(self) -> None:
-        if self._reading.is_reading():
-            self._placeholder.setText(self.tr("Reading {name}…").format(name=self.name()))
+    def _doing(self) -> str:
+        return self.tr("Reading {name}").format(name=self.name())
 
-    def _read_further(self, progress: object) -> None:
-        if isinstance(progress, Progress):
-            text = self.tr("Reading {name}").format(name=self.name())
-            self._set_activity(Activity(text, progress.done, progress.total))
+    def _is_reading(self) -> bool:
+        return self._reading.is_reading()
+
+    def _has_content(self) -> bool:
+        return self.checkpoint is not None
 
     def _read(self, checkpoint: Checkpoint) -> None:
         old, self.checkpoint = self.checkpoint, checkpoint
@@ -278,7 +208,7 @@ class CheckpointTab(QWidget):
             self._kept = (self.tree.expanded_paths(), selected)
         self.totals = None
         self._forget_statistics()
-        self._body.setCurrentWidget(self.splitter)
+        self._show_content()
         self._set_activity(Activity(self.tr("Building the tree")))
         self._waiting_for = {"tree", "totals", "headers"}
         self.node = None
@@ -295,30 +225,8 @@ class CheckpointTab(QWidget):
 
     def _failed(self, error: Exception) -> None:
         self._waiting_for.discard("headers")
-        self._set_activity(None)
-        self.error = error
-        from inspector_app.ui.problem_text import error_cause, error_title, next_step
-
-        title, cause, advice = error_title(error), error_cause(error), next_step(error)
-        buttons: list[tuple[str, Callable[[], object]]] = [(self.tr("Try again"), self.read)]
-        if not isinstance(error, CheckpointError):
-            import traceback
-
-            details = "".join(traceback.format_exception(error))
-            buttons.append((self.tr("Copy details"), lambda: self._copy_details(details)))
-        if self.checkpoint is None:
-            buttons.append((self.tr("Close"), self._close))
-            self._show_card("error", title, f"{plain(self.path, 400)}\n{cause}", advice, buttons)
-        else:
-            self.banner.show_message(
-                "error",
-                self.tr("The file was not reloaded; this is what it held before"),
-                cause,
-                advice,
-                buttons,
-            )
-        self.state_changed.emit()
-        self.settled.emit()
+        not_again = self.tr("The file was not reloaded; this is what it held before")
+        self._show_failure(error, self.path, not_again=not_again)
 
     def _tree_loaded(self) -> None:
         if self._replaced is not None:
@@ -366,34 +274,10 @@ class CheckpointTab(QWidget):
         self.state_changed.emit()
 
     def _file_changed(self) -> None:
-        self.banner.show_message(
-            "warning",
-            self.tr("The file changed on disk"),
-            "",
-            self.tr("What is shown here is what it held before."),
-            [(self.tr("Reload"), self.read), (self.tr("Ignore"), self._hide_banner)],
-        )
+        self._outdated(self.tr("The file changed on disk"), self.tr("Reload"))
 
     def _file_vanished(self) -> None:
-        self.banner.show_message(
-            "warning",
-            self.tr("The file is gone from the disk"),
-            "",
-            self.tr("What is shown here is what it held before."),
-            [(self.tr("Try again"), self.read), (self.tr("Ignore"), self._hide_banner)],
-        )
+        self._outdated(self.tr("The file is gone from the disk"), self.tr("Try again"))
 
-    def _show_card(self, *message: object) -> None:
-        self.card.show_message(*message)
-        self._body.setCurrentWidget(self.card.parentWidget())
-
-    def _copy_details(self, details: str) -> None:
-        QGuiApplication.clipboard().setText(details)
-        self.message.emit(self.tr("Details copied"))
-
-    def _close(self) -> None:
-        self.close_requested.emit()
-
-    def _set_activity(self, activity: Activity | None) -> None:
-        self.activity = activity
-        self.activity_changed.emit(activity)
+    def _outdated(self, title: str, again: str) -> None:
+        self._show_outdated(title, self.tr("What is shown here is what it held before."), again)

@@ -28,6 +28,7 @@ from inspector_app.ui.compare_run import CompareRun
 from inspector_app.ui.compare_tolerance import ask_for_tolerance
 from inspector_app.ui.compare_totals import toggled_identical
 from inspector_app.ui.diff_tree import DiffTree
+from inspector_app.ui.document_tab import CARD_WIDTH
 from inspector_app.ui.line_splitter import LineSplitter
 from inspector_app.ui.tasks import Steps
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from inspector_app.ui.compare_side import CompareSide
 
 AFTER_PAINT_MS = 40
-CARD_WIDTH = 620
 LEAST_SIDE = 320
 SIDE_SHARE = 0.31
 # So much is compared byte by byte without being asked: about a second.
