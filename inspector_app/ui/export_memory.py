@@ -1,12 +1,10 @@
-"""What was chosen for a checkpoint the last time, and which files may run their code."""
+"""What was chosen for a checkpoint the last time."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import NamedTuple
 
-from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.settings import Setting, Settings
 from inspector_app.worker.protocol import (
     BadMessage,
@@ -25,10 +23,7 @@ from inspector_app.worker.protocol import (
 
 # By the checkpoint's path: the request as the protocol writes it, target, interpreter.
 CHOICES: Setting[dict[str, dict[str, str]]] = Setting("export/choices", dict, {})
-# Of files whose code may run: a digest of path, length, time and what is imported.
-TRUSTED: Setting[list[str]] = Setting("export/trusted", list, [])
 _MOST_CHOICES = 40
-_MOST_TRUSTED = 500
 
 
 class Choices(NamedTuple):
@@ -78,18 +73,6 @@ def remember(settings: Settings, path: str, choices: Choices) -> None:
     settings.write(CHOICES, dict(list(latest.items())[:_MOST_CHOICES]))
 
 
-def is_trusted(settings: Settings, subject: Subject) -> bool:
-    """The user has agreed to run the code of this file, as it is now."""
-    return _digest(subject) in settings.read(TRUSTED)
-
-
-def trust(settings: Settings, subject: Subject) -> None:
-    """The user agrees."""
-    digest = _digest(subject)
-    others = [each for each in settings.read(TRUSTED) if each != digest]
-    settings.write(TRUSTED, [digest, *others][:_MOST_TRUSTED])
-
-
 def _request(choices: Choices) -> Request | None:
     if choices.model is None:
         return None
@@ -102,8 +85,3 @@ def _request(choices: Choices) -> Request | None:
     if choices.proof is None:
         return Export(model, choices.inputs, "", "", choices.options)
     return Prove(model, choices.inputs, "", choices.options, choices.proof)
-
-
-def _digest(subject: Subject) -> str:
-    text = "\n".join([subject.path, subject.stamp, *(name for name, _ in subject.globals)])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

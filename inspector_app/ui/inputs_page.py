@@ -162,7 +162,6 @@ class InputsPage(WizardPage):
         return self.cards[0].shape if self.cards else self.add
 
     def leave(self) -> None:
-        """Another page comes to the front."""
         self._active = False
 
     def stop(self) -> None:

@@ -136,7 +136,6 @@ class ModelPage(WizardPage):
         return self.source.first_field()
 
     def leave(self) -> None:
-        """Another page comes to the front."""
         self._active = False
 
     def stop(self) -> None:

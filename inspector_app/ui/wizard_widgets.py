@@ -251,6 +251,13 @@ class WizardPage(QScrollArea):
     def enter(self) -> None:
         """The page comes to the front."""
 
+    def leave(self) -> None:
+        """Another page comes to the front."""
+
+    def skipped(self) -> bool:
+        """What was chosen before makes the page unnecessary."""
+        return False
+
     def first_field(self) -> QWidget | None:
         """What takes the focus when the page comes to the front."""
         return None

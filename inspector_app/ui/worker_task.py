@@ -8,7 +8,6 @@ from PySide6.QtCore import QObject, Signal
 
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.worker.client import events
-from inspector_app.worker.export_run import ExportOutcome, ExportPlan, exporting
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import Event, Finished, Log, Progress, Request
 
@@ -22,8 +21,8 @@ class WorkerTask(QObject):
     Signals:
         progress: a `Progress`.
         log: a line that the model's code printed.
-        part: a worker of an export has ended, with this `Finished` or `Failed`.
-        finished: the request's result, or an export's `ExportOutcome`.
+        part: a worker has ended, with this `Finished` or `Failed`.
+        finished: the request's result, or what `run`'s generator returned.
         failed: a `Failed`.
 
     Exactly one of `finished` and `failed` is emitted, as the last, or neither after a cancel.
@@ -47,11 +46,12 @@ class WorkerTask(QObject):
 
     def ask(self, request: Request, interpreter: str, folder: str | None = None) -> None:
         """Begin `request`."""
-        self._begin(events(request, interpreter, folder=folder, tick=TICK_SECONDS))
+        self.run(events(request, interpreter, folder=folder, tick=TICK_SECONDS))
 
-    def export(self, plan: ExportPlan) -> None:
-        """Begin a whole export, with its proof."""
-        self._begin(exporting(plan, tick=TICK_SECONDS))
+    def run(self, steps: Generator[Event | None, None, object]) -> None:
+        """Begin what asks several workers, one after the other."""
+        self._last = None
+        self._work.run(steps, self._arrived, self._ended, self._raised)
 
     def cancel(self) -> None:
         """End it: the process is killed at once, and nothing is emitted any more."""
@@ -60,10 +60,6 @@ class WorkerTask(QObject):
     def stop(self) -> None:
         """Cancel, and return when the process is gone."""
         self._work.stop()
-
-    def _begin(self, steps: Generator[Event | None, None, object]) -> None:
-        self._last = None
-        self._work.run(steps, self._arrived, self._ended, self._raised)
 
     def _arrived(self, event: Event | None) -> None:
         if isinstance(event, Progress):
@@ -75,7 +71,7 @@ class WorkerTask(QObject):
             self.part.emit(event)
 
     def _ended(self, outcome: object) -> None:
-        if isinstance(outcome, ExportOutcome):
+        if outcome is not None:
             self.finished.emit(outcome)
         elif isinstance(self._last, Finished):
             self.finished.emit(self._last.result)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 from inspector_app.checkpoint import open_checkpoint
-from inspector_app.ui import export_memory
+from inspector_app.ui import consent_memory, export_memory
 from inspector_app.ui.export_memory import CHOICES, Choices
 from inspector_app.ui.export_result_page import ResultPage
 from inspector_app.ui.input_axes import axis_names
@@ -208,12 +208,12 @@ def test_not_everything_is_remembered_for_ever(remembered):
 
 def test_trust_ends_when_the_file_changes(remembered, sample):
     subject = subject_of(open_checkpoint(str(sample)))
-    assert not export_memory.is_trusted(remembered, subject)
-    export_memory.trust(remembered, subject)
-    assert export_memory.is_trusted(remembered, subject)
-    assert not export_memory.is_trusted(remembered, subject._replace(stamp="other"))
+    assert not consent_memory.is_trusted(remembered, subject)
+    consent_memory.trust(remembered, subject)
+    assert consent_memory.is_trusted(remembered, subject)
+    assert not consent_memory.is_trusted(remembered, subject._replace(stamp="other"))
     other = subject._replace(globals=(*subject.globals, ("os.system", "call")))
-    assert not export_memory.is_trusted(remembered, other)
+    assert not consent_memory.is_trusted(remembered, other)
 
 
 def test_what_the_wizard_takes_from_a_training_checkpoint(sample):
