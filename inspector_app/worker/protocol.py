@@ -9,6 +9,8 @@ the last of which is `Finished`, with the result of that kind of request, or `Fa
     Export    -> Exported     files written to a folder of the client's
     Prove     -> Proved       the original and the result, compared
 
+and those of `quantize_protocol`.
+
 Standard library only: both sides import it, and they may run under different Pythons.
 """
 
@@ -21,10 +23,31 @@ from typing import ClassVar, TypeAlias
 
 from inspector_app.worker.failures import FAILURES, Failed, sentence
 from inspector_app.worker.json_form import BadMessage, from_json, to_json
+from inspector_app.worker.model_choice import (
+    WRAPPERS,
+    DynamicAxis,
+    Inputs,
+    InputSpec,
+    ModelChoice,
+    ModelSource,
+    SourceKind,
+    Weights,
+)
+from inspector_app.worker.quantize_protocol import (
+    Measure,
+    Measured,
+    MethodsProbed,
+    ProbeMethods,
+    Quantize,
+    Quantized,
+    Weigh,
+    Weighed,
+)
 
 __all__ = [
     "FAILURES",
     "VERSION",
+    "WRAPPERS",
     "BadMessage",
     "Describe",
     "Described",
@@ -42,6 +65,9 @@ __all__ = [
     "KeyShape",
     "LoadReport",
     "Log",
+    "Measure",
+    "Measured",
+    "MethodsProbed",
     "Mismatch",
     "ModelChoice",
     "ModelSource",
@@ -49,12 +75,15 @@ __all__ = [
     "OutputError",
     "OutputInfo",
     "Probe",
+    "ProbeMethods",
     "Probed",
     "Progress",
     "ProofCase",
     "ProofSettings",
     "Prove",
     "Proved",
+    "Quantize",
+    "Quantized",
     "Request",
     "Result",
     "SafetensorsOptions",
@@ -63,6 +92,8 @@ __all__ = [
     "TorchScriptOptions",
     "Trial",
     "Tried",
+    "Weigh",
+    "Weighed",
     "Weights",
     "read_event",
     "read_request",
@@ -72,126 +103,6 @@ __all__ = [
 ]
 
 VERSION = 1
-# What DataParallel, torch.compile and both together put before each key.
-WRAPPERS = ("_orig_mod.", "module.")
-
-
-# --- which model
-
-
-class SourceKind:
-    """Where a model's code comes from."""
-
-    FILE = "file"  # the checkpoint holds it: TorchScript, .pt2, a whole pickled model
-    CODE = "code"  # FILE.py:NAME or package.module:NAME, a class or a factory
-    TRANSFORMERS = "transformers"  # a Hugging Face config.json
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSource:
-    """Where the model comes from.
-
-    Attributes:
-        source: one of `SourceKind`.
-        spec: of code ``path/to/model.py:Net`` or ``package.module:create``; of transformers
-            the ``config.json`` ("" for the one beside the checkpoint); else "".
-        arguments: keyword arguments of the class or factory, as JSON values; of
-            transformers ``{"class": "BertForMaskedLM"}`` where the config names none.
-    """
-
-    source: str = SourceKind.FILE
-    spec: str = ""
-    arguments: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """Which tensors go into the model, and under which keys.
-
-    Attributes:
-        section: the path of the state_dict in the checkpoint; None for its first model
-            section, or the first average where there is none.
-        renames: keys of the checkpoint and the model's keys that they stand for; any other
-            key stands for itself.
-        strip_prefixes: that keys lose, in the checkpoint or in the model, if more of them
-            match then and `renames` is empty.
-        strict: anything missing, unexpected or mismatched is a failure.
-        load: put them in at all; a model of `SourceKind.FILE` brings its own.
-    """
-
-    section: tuple[str | int, ...] | None = None
-    renames: Mapping[str, str] = field(default_factory=dict)
-    strip_prefixes: tuple[str, ...] = WRAPPERS
-    strict: bool = True
-    load: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """A model with its weights.
-
-    Attributes:
-        checkpoint: an absolute path.
-        source: where the model comes from.
-        weights: what goes into it.
-        trust: the user has consented that loading the file runs its code.
-        device: where the model runs.
-        dtype: what floating point parameters are cast to, or "".
-    """
-
-    checkpoint: str
-    source: ModelSource = ModelSource()
-    weights: Weights = Weights()
-    trust: bool = False
-    device: str = "cpu"
-    dtype: str = ""
-
-
-# --- its inputs
-
-
-@dataclass(frozen=True, slots=True)
-class InputSpec:
-    """One input of `forward`.
-
-    Attributes:
-        name: a parameter of `forward`, or any name: then inputs are passed in their order.
-        shape: of the example; of a file's values where it is empty.
-        dtype: torch's name; "" for that of a file.
-        low, high: of random values: integers from `low` up to and without `high`, floats
-            uniform between; None for a standard normal distribution, or for 0 and 2.
-        file: ``.npy``, ``.npz`` or ``.pt`` with the values, or "".
-        entry: the array's name in an ``.npz``, the key in a ``.pt``; "" if there is one only.
-    """
-
-    name: str
-    shape: tuple[int, ...] = ()
-    dtype: str = "float32"
-    low: float | int | None = None
-    high: float | int | None = None
-    file: str = ""
-    entry: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DynamicAxis:
-    """An axis whose size may differ; axes of one name have equal sizes."""
-
-    input: str
-    axis: int
-    name: str
-    least: int | None = None
-    most: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """All inputs, and the axes that are dynamic. Random values are made from `seed`."""
-
-    specs: tuple[InputSpec, ...]
-    dynamic: tuple[DynamicAxis, ...] = ()
-    seed: int = 0
-
 
 # --- what becomes of it
 
@@ -342,7 +253,9 @@ class Prove:
     settings: ProofSettings = ProofSettings()
 
 
-Request: TypeAlias = Probe | Describe | Trial | Export | Prove
+Request: TypeAlias = (
+    Probe | Describe | Trial | Export | Prove | ProbeMethods | Quantize | Measure | Weigh
+)
 
 
 # --- results
@@ -529,7 +442,9 @@ class Proved:
     notes: tuple[str, ...] = ()
 
 
-Result: TypeAlias = Probed | Described | Tried | Exported | Proved
+Result: TypeAlias = (
+    Probed | Described | Tried | Exported | Proved | MethodsProbed | Quantized | Measured | Weighed
+)
 
 
 # --- events

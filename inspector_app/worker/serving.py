@@ -20,6 +20,7 @@ from inspector_app.worker.protocol import (
     Export,
     Finished,
     Progress,
+    Quantize,
     Request,
     Result,
     read_request,
@@ -38,6 +39,10 @@ WORK = {
     "trial": "inspector_app.worker.trial:trying",
     "export": "inspector_app.worker.export:exporting",
     "prove": "inspector_app.worker.proof:proving",
+    "probe-methods": "inspector_app.worker.quantize_probe:probing_methods",
+    "quantize": "inspector_app.worker.quantize:quantizing",
+    "measure": "inspector_app.worker.quantized_truth:measuring",
+    "weigh": "inspector_app.worker.quantized_memory:weighing",
 }
 _PARENT_SECONDS = 0.5
 
@@ -101,7 +106,7 @@ def _own_folders(request: Request) -> Iterator[str]:
     scratch = os.environ.get("TMPDIR", "")
     if os.environ.get(MARK) and os.path.basename(scratch).startswith(SCRATCH):
         yield scratch
-    if isinstance(request, Export) and request.staging.endswith(STAGING):
+    if isinstance(request, (Export, Quantize)) and request.staging.endswith(STAGING):
         yield request.staging
 
 
