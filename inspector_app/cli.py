@@ -161,6 +161,18 @@ def _export(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if export(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_quantize(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.quantize_command import declare
+
+    declare(parser)
+
+
+def _quantize(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.quantize_command import quantize
+
+    return FOUND_SOMETHING if quantize(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
@@ -168,6 +180,7 @@ COMMANDS = {
     "export": Command(
         "export a model, and prove that it computes the same", _declare_export, _export
     ),
+    "quantize": Command("show what quantization would cost", _declare_quantize, _quantize),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 
