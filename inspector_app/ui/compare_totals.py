@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
@@ -20,11 +21,16 @@ SPACING = 6
 
 
 class StatusChip(QAbstractButton):
-    """One status with its count. Checked while its pairs are listed."""
+    """One status with its count. Checked while its pairs are listed.
 
-    def __init__(self, status: str, parent: QWidget | None = None) -> None:
+    Args:
+        looks: says how statuses look, and what they are called, as `diff_status` does.
+    """
+
+    def __init__(self, status: str, looks: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.status = status
+        self._looks = looks
         self.count = 0
         self._compact = False
         self.setCheckable(True)
@@ -32,7 +38,7 @@ class StatusChip(QAbstractButton):
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setToolTip(diff_status.explanation(status))
+        self.setToolTip(looks.explanation(status))
 
     def set_count(self, count: int) -> None:
         """Show another count; a chip for none is not shown."""
@@ -46,7 +52,7 @@ class StatusChip(QAbstractButton):
 
     def words(self) -> str:
         """``12 changed``."""
-        return diff_status.counted(self.status, self.count)
+        return str(self._looks.counted(self.status, self.count))
 
     def set_compact(self, compact: bool) -> None:
         """Show the count alone, where words have no room."""
@@ -69,7 +75,7 @@ class StatusChip(QAbstractButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         palette = QPalette()
-        colours = diff_status.look(self.status, palette)
+        colours = self._looks.look(self.status, palette)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         on = self.isChecked()
@@ -83,7 +89,7 @@ class StatusChip(QAbstractButton):
         body = QRectF(self.rect()).adjusted(1, 1, -1, -1)
         painter.drawRoundedRect(body, 6, 6)
         badge = QRectF(PADDING, (self.height() - BADGE) / 2, BADGE, BADGE)
-        diff_status.draw_badge(painter, self.status, badge, palette)
+        self._looks.draw_badge(painter, self.status, badge, palette)
         text = colours.text if on else theme.tones(palette).muted
         painter.setPen(QColor(text))
         left = PADDING + BADGE + GAP
@@ -115,7 +121,9 @@ class StatusTotals(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._wanted: frozenset[str] = diff_status.DIFFERENCES
-        self.chips = {status: StatusChip(status) for status in diff_status.SHOWN_STATUSES}
+        self.chips = {
+            status: StatusChip(status, diff_status) for status in diff_status.SHOWN_STATUSES
+        }
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(SPACING)

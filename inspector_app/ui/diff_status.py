@@ -118,17 +118,23 @@ def look(status: str, palette: QPalette) -> Look:
 def draw_badge(painter: QPainter, status: str, rect: QRectF, palette: QPalette) -> None:
     """Paint the letter of a status into a small square of its colour."""
     colours = look(status, palette)
+    # The usual case stays in the background.
+    quiet = status == Status.IDENTICAL
+    fill, text = (colours.fill, colours.text) if quiet else (colours.text, colours.fill)
+    paint_badge(painter, letter(status), rect, fill, text)
+
+
+def paint_badge(painter: QPainter, sign: str, rect: QRectF, fill: str, text: str) -> None:
+    """Paint a letter in the colour `text` into a small square of the colour `fill`."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    # The usual case stays in the background.
-    quiet = status == Status.IDENTICAL
-    painter.setBrush(QColor(colours.fill if quiet else colours.text))
+    painter.setBrush(QColor(fill))
     painter.drawRoundedRect(rect, 3.5, 3.5)
     font = QFont(painter.font())
     font.setPixelSize(max(round(rect.height() * 0.75), 8))
     font.setBold(True)
     painter.setFont(font)
-    painter.setPen(QColor(colours.text if quiet else colours.fill))
-    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, letter(status))
+    painter.setPen(QColor(text))
+    painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, sign)
     painter.restore()
