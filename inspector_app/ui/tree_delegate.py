@@ -172,7 +172,7 @@ class TreeDelegate(QStyledItemDelegate):
                 painter.drawLine(x, rect.top(), x, rect.bottom())
         left += depth * INDENT
         if view.can_expand(row):
-            _draw_arrow(painter, left, rect, bool(view.expanded[row]), muted)
+            draw_arrow(painter, left, rect, bool(view.expanded[row]), muted)
         left += ARROW_WIDTH
         symbol_rect = QRect(left, rect.top() + (rect.height() - SYMBOL) // 2, SYMBOL, SYMBOL)
         self._draw_symbol(painter, row, symbol_rect, selected, muted, tones)
@@ -314,7 +314,7 @@ _SYMBOLS = {
 }
 
 
-def _draw_arrow(painter: QPainter, left: int, rect: QRect, open_: bool, colour: QColor) -> None:
+def draw_arrow(painter: QPainter, left: int, rect: QRect, open_: bool, colour: QColor) -> None:
     x = left + ARROW_WIDTH / 2
     y = rect.top() + rect.height() / 2
     if open_:
