@@ -90,7 +90,7 @@ class TreeDelegate(QStyledItemDelegate):
         view = item.widget
         selected = view.selectionModel().isSelected(index)
         if selected or line == view.hovered_line:
-            _draw_panel(painter, item, view)
+            draw_panel(painter, item, view)
         palette: QPalette = item.palette
         group = (
             QPalette.ColorGroup.Active if view.isActiveWindow() else QPalette.ColorGroup.Inactive
@@ -336,7 +336,7 @@ def _blend(colour: QColor, alpha: float) -> QColor:
     return blended
 
 
-def _draw_panel(painter: QPainter, option: Any, view: QWidget) -> None:
+def draw_panel(painter: QPainter, option: Any, view: QWidget) -> None:
     """What the style puts behind a row that is selected or under the mouse."""
     # Not at the top: QStyle's many enumerations take 6 ms, and the first picture has no such row.
     from PySide6.QtWidgets import QStyle
