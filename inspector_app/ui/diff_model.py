@@ -115,7 +115,8 @@ class DiffArranger(TreeArranger):
             searched = yield from finding(rows, names, self.query)
         self.model.wanted = self.wanted
         differences = rows.differences
-        assert differences is not None
+        if differences is None:
+            return Found(bytearray(len(rows)), bytearray(len(rows)), 0, 0, 0)
         before = self.found if self.found and len(self.found.shown) == len(rows) else None
         shown, expanded = bytearray(len(rows)), bytearray(len(rows))
         parents, statuses, wanted = rows.parents, differences.statuses, self.wanted

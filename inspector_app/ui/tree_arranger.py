@@ -64,6 +64,8 @@ class TreeArranger(QObject):
         self._work = Task(self)
         self._naming = Task(self)
         self._searched = False
+        self._loading = False
+        self._wished = False  # while loading
 
     @property
     def is_busy(self) -> bool:
@@ -79,6 +81,7 @@ class TreeArranger(QObject):
         self._order = None
         self.found = None
         self._searched = False
+        self._loading, self._wished = True, False
 
         def make() -> Steady:
             rows = yield from building(checkpoint)
@@ -91,6 +94,7 @@ class TreeArranger(QObject):
             return view
 
         def show(view: VisibleRows) -> None:
+            self._loading = False
             self.model.set_rows(checkpoint, view)
             self._name_rows(view.rows)
             # Not within the call: whoever asked is not ready yet.
@@ -192,6 +196,10 @@ class TreeArranger(QObject):
 
     def arrange(self, first: Steady | None = None, then: Callable[[], None] | None = None) -> None:
         """Make the lines anew, after the steps of `first`."""
+        if self._loading:
+            # It would take the place of the load, with no rows to arrange.
+            self._wished = True
+            return
         model = self.model
         rows = model.rows
 
@@ -262,13 +270,15 @@ class TreeArranger(QObject):
     def forget(self) -> None:
         """The tree is shown no more: hold none of its nodes."""
         self.cancel()
+        self._loading = False
         self._naming.cancel()
         self._names = self._order = self.found = None
         self.model.set_rows(None, VisibleRows(TreeRows()))
 
     def _say_loaded(self) -> None:
         self.loaded.emit()
-        if self.query and not self._searched:
+        if self._wished or (self.query and not self._searched):
+            self._wished = False
             self.arrange()
 
     def _name_rows(self, rows: TreeRows) -> None:

@@ -421,3 +421,21 @@ def test_every_kind_of_row_paints(qtbot, tree, scheme):
         assert len(colours) > 10
     finally:
         theme.apply("system")
+
+
+def test_what_is_asked_for_while_a_large_tree_is_built_waits_for_its_rows(qtbot, monkeypatch):
+    # As if the tree had more rows than one event has time for.
+    monkeypatch.setattr("inspector_app.ui.tree_steps.SLICE_SECONDS", 0)
+    widget = CheckpointTree()
+    qtbot.addWidget(widget)
+    widget.show()
+    source = state_dict([f"layers.{layer}.{name}" for layer in range(9) for name in "ab"])
+    with qtbot.waitSignal(widget.loaded):
+        widget.load(source)
+        assert widget._arranger.is_busy
+        widget.expand_all()
+        widget.view.horizontalHeader().setSortIndicator(Column.SIZE, Qt.SortOrder.DescendingOrder)
+        qtbot.keyClicks(widget.search_field, "7")
+    settle(qtbot, widget)
+    qtbot.waitUntil(lambda: widget._count.text() == "2 of 18")
+    assert [line.strip() for line in lines(widget)][-2:] == ["a", "b"]
