@@ -144,6 +144,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "The model refuses the weights: {error}",
         "Choose the section that belongs to this model.",
     ),
+    "no-state": (
+        "{file} has nothing at {path}",
+        "The file was replaced since it was read: reload it.",
+    ),
     "weights-not-read": (
         "{key} cannot be read: {reason}",
         "Look at its problems in the inspector.",
@@ -218,6 +222,67 @@ FAILURES: dict[str, tuple[str, str]] = {
     "unknown-format": (
         "{name} has no ending that says a format",
         "Use .onnx, .pt, .pt2, .safetensors or .pth.",
+    ),
+    # quantization
+    "quantized-form": (
+        "{method} cannot be written as {name}",
+        "Give it a name that ends in {endings}.",
+    ),
+    "calibration-needed": (
+        "{method} needs calibration data, and there are none",
+        "Give a file of samples, a folder of images or a data loader; random data only to try.",
+    ),
+    "calibration-data": (
+        "{path} is no calibration data: {reason}",
+        "Give one array per input by its name, with samples along the first axis.",
+    ),
+    "calibration-shape": (
+        "The model does not take the samples of {path}: {error}",
+        "Give samples of the shape and dtype that the model takes: they are {inputs}",
+    ),
+    "calibration-nan": (
+        "{path} has {count} values of {name} that are not finite, the first in sample {sample}",
+        "Remove those samples, or set the values.",
+    ),
+    "too-few-samples": (
+        "{path} has {count} samples: at least 2 are needed, as others are held out",
+        "Give more samples.",
+    ),
+    "nothing-to-quantize": (
+        "{method} finds no layer to quantize: it takes {takes}, and the model has {found}",
+        "Choose another method, or leave fewer layers in float.",
+    ),
+    "no-such-layer": (
+        "No layer is called {name}, so it cannot be left in float",
+        "It has: {known}.",
+    ),
+    "no-stubs": (
+        "The model has no QuantStub and DeQuantStub, between which eager mode quantizes",
+        "Choose FX graph mode, or put them into the model's code.",
+    ),
+    "backend-missing": (
+        "torch on this machine has no backend {backend}; it has {known}",
+        "Choose one of those.",
+    ),
+    "method-missing": (
+        "{method} does not work in {interpreter}: {reason}",
+        "Choose another method or another environment.",
+    ),
+    "not-quantizable": (
+        "{method} cannot quantize the model: {error}",
+        "{advice}",
+    ),
+    "quantized-fails": (
+        "The quantized model fails where the original runs: {error}",
+        "{advice}",
+    ),
+    "quantized-not-loaded": (
+        "The file that was written cannot be loaded by its own code: {error}",
+        "Choose another method or another form of file.",
+    ),
+    "overflow": (
+        "{count} values of {name} exceed what {dtype} holds, at most {most}",
+        "Choose bfloat16, leave that tensor in float, or allow it.",
     ),
     # writing
     "disk-full": (
