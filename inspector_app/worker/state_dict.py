@@ -96,28 +96,31 @@ def _with_metadata(tensors: dict[str, Any], metadata: Any) -> dict[str, Any]:
 
 
 def _as_we_read(checkpoint: Checkpoint, node: Node) -> dict[str, Any]:
-    storages = _Storages(checkpoint)
     tensors: dict[str, Any] = {}
-    try:
+    with TensorReading(checkpoint) as storages:
         for child in node.children:
             if isinstance(child, TensorInfo) and isinstance(child.key, str):
                 tensors[child.key] = storages.tensor(child)
-    finally:
-        storages.close()
     if not tensors:
         name = node.name or "its root"
         raise Failure("no-weights", file=checkpoint.path, section=name)
     return tensors
 
 
-class _Storages:
-    """Storages of one checkpoint as torch tensors of bytes, each read once."""
+class TensorReading:
+    """Storages of one checkpoint as torch tensors of bytes, each read once.
+
+    A context manager: outside it no more can be read; the tensors stay.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._bytes = StorageBytes(checkpoint, DEFAULT, _varints)
         self._read: dict[tuple[str, str], Any] = {}
 
-    def close(self) -> None:
+    def __enter__(self) -> TensorReading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._bytes.close()
 
     def tensor(self, info: TensorInfo) -> Any:
