@@ -9,7 +9,7 @@ the last of which is `Finished`, with the result of that kind of request, or `Fa
     Export    -> Exported     files written to a folder of the client's
     Prove     -> Proved       the original and the result, compared
 
-and those of `quantize_protocol`.
+and those of `quantize_protocol` and `rehearsal_protocol`.
 
 Standard library only: both sides import it, and they may run under different Pythons.
 """
@@ -43,6 +43,7 @@ from inspector_app.worker.quantize_protocol import (
     Weigh,
     Weighed,
 )
+from inspector_app.worker.rehearsal_protocol import RateCurves, Rates, Rehearse, Rehearsed
 
 __all__ = [
     "FAILURES",
@@ -254,7 +255,17 @@ class Prove:
 
 
 Request: TypeAlias = (
-    Probe | Describe | Trial | Export | Prove | ProbeMethods | Quantize | Measure | Weigh
+    Probe
+    | Describe
+    | Trial
+    | Export
+    | Prove
+    | ProbeMethods
+    | Quantize
+    | Measure
+    | Weigh
+    | Rehearse
+    | Rates
 )
 
 
@@ -443,7 +454,17 @@ class Proved:
 
 
 Result: TypeAlias = (
-    Probed | Described | Tried | Exported | Proved | MethodsProbed | Quantized | Measured | Weighed
+    Probed
+    | Described
+    | Tried
+    | Exported
+    | Proved
+    | MethodsProbed
+    | Quantized
+    | Measured
+    | Weighed
+    | Rehearsed
+    | RateCurves
 )
 
 

@@ -43,6 +43,8 @@ WORK = {
     "quantize": "inspector_app.worker.quantize:quantizing",
     "measure": "inspector_app.worker.quantized_truth:measuring",
     "weigh": "inspector_app.worker.quantized_memory:weighing",
+    "rehearse": "inspector_app.worker.rehearsal:rehearsing",
+    "rates": "inspector_app.worker.learning_rates:looking_ahead",
 }
 _PARENT_SECONDS = 0.5
 

@@ -41,6 +41,7 @@ from inspector_app.worker.protocol import (
     Prove,
     Proved,
     Request,
+    Result,
     TorchScriptOptions,
     Trial,
     Tried,
@@ -49,6 +50,17 @@ from inspector_app.worker.protocol import (
     read_request,
     write_event,
     write_request,
+)
+from inspector_app.worker.rehearsal_protocol import (
+    Finding,
+    OptimizerChoice,
+    ParameterSpec,
+    RateCurves,
+    Rates,
+    Rehearse,
+    Rehearsed,
+    ResumeCurves,
+    SchedulerChoice,
 )
 
 MODEL = ModelChoice(
@@ -71,6 +83,13 @@ REQUESTS = [
     Trial(MODEL, INPUTS),
     Export(MODEL, INPUTS, "/t", "a.onnx", OnnxOptions(opset=18, metadata={"a": "b"})),
     Prove(MODEL, INPUTS, "/t/a.pt", TorchScriptOptions("script", freeze=True)),
+    Rehearse(
+        "/t/a.pth",
+        OptimizerChoice(("o", 0), "SGD", ((ParameterSpec("w", (2, 3), path=("m", "w")),),)),
+        SchedulerChoice(("s",), "SequentialLR", (SchedulerChoice(("s", 0), "StepLR"),)),
+        epoch=3,
+    ),
+    Rates("/t/a.pth", SchedulerChoice(("s",), "StepLR"), ("o",)),
 ]
 EVENTS = [
     Progress("tracing", 1, 2),
@@ -97,6 +116,19 @@ EVENTS = [
             1e-5,
         )
     ),
+    Finished(
+        Rehearsed(
+            "SGD",
+            "",
+            True,
+            False,
+            3,
+            ((0.1, 0.01),),
+            (Finding("state-shape", {"count": 3, "first": "a"}),),
+            ResumeCurves((1.0, 0.5), (1.0, 0.7), 12, True),
+        )
+    ),
+    Finished(RateCurves("StepLR", 1, ((0.1, 0.1),), ())),
 ]
 
 
@@ -118,7 +150,7 @@ def test_every_kind_is_tried_here() -> None:
     assert {type(each) for each in REQUESTS} == set(get_args(Request))
     assert {type(each) for each in EVENTS} == set(get_args(Event))
     results = {type(each.result) for each in EVENTS if isinstance(each, Finished)}
-    assert results == {Probed, Described, Tried, Exported, Proved}
+    assert results == set(get_args(Result))
 
 
 @pytest.mark.parametrize("options", get_args(FormatOptions), ids=lambda each: each.kind)

@@ -12,11 +12,15 @@ import pytest
 import torch
 
 from inspector_app.checkpoint import open_checkpoint
+from inspector_app.worker.client import events
+from inspector_app.worker.learning_rates import looking_ahead
+from inspector_app.worker.protocol import Finished
 from inspector_app.worker.rehearsal import Rebuilt, rebuild, rehearsing, step_once
 from inspector_app.worker.rehearsal_findings import FINDINGS, finding_advice, finding_sentence
 from inspector_app.worker.rehearsal_protocol import (
     OptimizerChoice,
     ParameterSpec,
+    Rates,
     Rehearse,
     Rehearsed,
     SchedulerChoice,
@@ -315,6 +319,29 @@ def test_file_that_torch_refuses(tmp_path: Path) -> None:
     result = rehearsed(path, optimizer=OptimizerChoice(("optimizer",), "AdamW", (specs(model),)))
     assert result.stepped
     assert codes(result) == []
+
+
+def test_through_a_worker_process(tmp_path: Path) -> None:
+    path = tmp_path / "training.pth"
+    model = model_of()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.1)
+    train(model, optimizer, 3, scheduler)
+    states = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+    torch.save({"model": model.state_dict(), **states, "epoch": 2}, path)
+    choice = SchedulerChoice(("scheduler",), "StepLR")
+    asked = Rehearse(
+        str(path), OptimizerChoice(("optimizer",), "SGD", (specs(model),)), choice, epoch=2
+    )
+    *_, last = events(asked)
+    assert isinstance(last, Finished), last
+    result = last.result
+    assert isinstance(result, Rehearsed)
+    assert result == end_of(rehearsing(asked))
+    rates = Rates(str(path), choice, ("optimizer",), 4)
+    *_, last = events(rates)
+    assert isinstance(last, Finished), last
+    assert last.result == end_of(looking_ahead(rates))
 
 
 def test_every_sentence_takes_its_arguments() -> None:
