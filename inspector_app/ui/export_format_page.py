@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui.export_formats import FORMATS, FORMS, OptionsForm, format_of, words_of
+from inspector_app.ui.export_formats import FORMATS, FORMS, format_of, words_of
 from inspector_app.ui.inputs_page import InputsPage
 from inspector_app.ui.model_page import ModelPage
+from inspector_app.ui.options_form import OptionsForm
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import (
     BAD,

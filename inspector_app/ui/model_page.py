@@ -38,6 +38,7 @@ class ModelPage(WizardPage):
         interpreter: the one that was used before, or "".
         trusted: whether the user has consented to run this file's code.
         consent: remembers that they have.
+        interpreters: of another page, where that chooses the Python.
 
     Attributes:
         described: what the worker built of the choice as it is now; None until it has.
@@ -50,6 +51,8 @@ class ModelPage(WizardPage):
         trusted: bool,
         consent: Callable[[], object],
         parent: QWidget | None = None,
+        *,
+        interpreters: InterpreterChooser | None = None,
     ) -> None:
         super().__init__(
             self.tr("Model"),
@@ -66,7 +69,7 @@ class ModelPage(WizardPage):
         # What was built, or is being built, so that nothing is built twice.
         self._asked: tuple[ModelChoice, str] | None = None
         self._active = False
-        self.interpreters = InterpreterChooser([subject.path], interpreter)
+        self.interpreters = interpreters or InterpreterChooser([subject.path], interpreter)
         self.interpreters.changed.connect(self._edited)
         self.source = SourceForm(subject)
         self.source.changed.connect(self._edited)
@@ -93,7 +96,8 @@ class ModelPage(WizardPage):
         self._quiet.timeout.connect(self._build)
         self.add_part(self.tr("Where the model comes from"), self.source)
         self._weights_part = self.add_part(self.tr("Its weights"), self.weights)
-        self.add_part(self.tr("Python interpreter"), self.interpreters)
+        if interpreters is None:
+            self.add_part(self.tr("Python interpreter"), self.interpreters)
         self.add_part("", self.consent, self._waiting, self.failure, self.fit)
         self.column.addStretch(1)
         self._show()
