@@ -84,6 +84,10 @@ def broken_rules(package: Path) -> list[str]:
     for path in modules(package, "analysis"):
         allowed = {"numpy", "numba"} if path.name == "kernels.py" else {"numpy"}
         report(path, third_party(imports(path)) - allowed, "neither checkpoint nor numpy")
+    for path in modules(package, "saving"):
+        report(path, third_party(imports(path)) - {"numpy", "ml_dtypes"}, "not for writing")
+        early = third_party(imports(path, at_import_time=True))
+        report(path, early, "imported before it is used")
     for path in modules(package, "worker"):
         ours = {name for name in imports(path) if name.startswith("inspector_app.")}
         mine = ("inspector_app.worker", "inspector_app.checkpoint")
@@ -123,7 +127,7 @@ def small_tree(tmp_path: Path) -> Path:
     """A tree with the same packages, which keeps the rule."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     package = tmp_path / "inspector_app"
-    for folder in ("", "checkpoint", "analysis", "worker", "terminal", "ui"):
+    for folder in ("", "checkpoint", "analysis", "saving", "worker", "terminal", "ui"):
         (package / folder).mkdir()
         (package / folder / "__init__.py").touch()
     for module in ("__main__", "cli", "ui/window"):
@@ -152,6 +156,9 @@ def test_small_tree_keeps_the_rule(small_tree: Path) -> None:
         ("checkpoint/zip.py", "from inspector_app.ui import window", "checkpoint:"),
         ("analysis/diff.py", "import torch", "analysis:"),
         ("analysis/diff.py", "import numba", "analysis:"),
+        ("saving/save.py", "from PySide6 import QtCore", "saving:"),
+        ("saving/save.py", "def save():\n    import torch", "saving:"),
+        ("analysis/save_plan.py", "from inspector_app.saving import save", "__main__ over"),
         ("worker/export.py", "from PySide6 import QtCore", "worker:"),
         ("worker/export.py", "from inspector_app.analysis import kernels", "worker:"),
         ("worker/client.py", "def start():\n    import torch", "worker's side"),
@@ -180,6 +187,8 @@ def test_a_broken_contract_is_seen(
         ("checkpoint/values.py", "import numpy"),
         ("checkpoint/onnx.py", "import onnx"),
         ("analysis/diff.py", "import pandas"),
+        ("saving/save.py", "import numpy"),
+        ("saving/save.py", "def save():\n    import pandas"),
         ("worker/save.py", "def save():\n    from inspector_app.analysis import kernels"),
         ("ui/plot.py", "import numpy"),
         ("ui/plot.py", "if True:\n    from pyqtgraph import PlotWidget"),
