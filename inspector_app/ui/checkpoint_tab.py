@@ -95,6 +95,7 @@ class CheckpointTab(DocumentTab):
             self.side.copy_requested.connect(self.copy_code)
             self.side.message.connect(self.message)
             self.side.summary.export_requested.connect(self.export_requested)
+            self.side.tensor.prepare_with(self.tree.view)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)
             if self._side_state:

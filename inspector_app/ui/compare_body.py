@@ -196,6 +196,7 @@ class CompareBody(QWidget):
         side.setMinimumWidth(LEAST_SIDE)
         side.message.connect(self.message)
         side.pair_chosen.connect(self.tree.select_pair)
+        side.pair.prepare_with(self.tree.view)
         sizes = self.splitter.sizes()
         placeholder = self.splitter.replaceWidget(1, side)
         self.splitter.setSizes(sizes)

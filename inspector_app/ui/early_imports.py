@@ -1,7 +1,9 @@
 """What the pictures of values are made of, imported before somebody waits for it.
 
-Not before the tree has been painted and looked at for a moment, though. The imports run in a
-thread, between whose steps the window goes first.
+They cost 24 MB, which a window that is only glanced at does not need: they come when somebody
+turns to the tree or to the tabs of the pictures, with the mouse or a key. That is about half a
+second before a picture is asked for, and they take a third of one. The imports run in a thread,
+between whose steps the window goes first.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from importlib import import_module
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Signal
+from PySide6.QtWidgets import QAbstractScrollArea, QWidget
 
 from inspector_app.ui.latest_work import LatestWork
 
-# Reading a name in the tree takes longer; a start that only paints is over by then.
-AHEAD_MS = 1_000
+_INTENT = frozenset(
+    {QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.KeyPress, QEvent.Type.Wheel}
+)
 _NAMES = (
     "numpy",
     "ml_dtypes",
@@ -36,27 +40,40 @@ class EarlyImports(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.is_ready = False
+        self._expected = False
+        self._watched: list[QWidget] = []
         self._work = LatestWork(self)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(AHEAD_MS)
-        self._later.timeout.connect(self.begin)
+
+    def watch(self, widget: QWidget) -> None:
+        """Begin when somebody turns to `widget`, if it is expected then."""
+        places = [widget]
+        if isinstance(widget, QAbstractScrollArea):
+            places.append(widget.viewport())
+        for place in places:
+            place.installEventFilter(self)
+        self._watched += places
 
     def expect(self) -> None:
-        """It will be needed: begin when the window has had its time."""
-        if not self.is_ready:
-            self._later.start()
+        """There is something to picture: begin when somebody turns to it."""
+        self._expected = True
 
     def begin(self) -> None:
         """It is needed now."""
-        self._later.stop()
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched.clear()
         if not self.is_ready and not self._work.running:
             self._work.run(_importing(), lambda _: None, self._over, self._over)
 
     def stop(self) -> None:
         """Return when no import is going on."""
-        self._later.stop()
+        self._expected = False
         self._work.stop()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if self._expected and event.type() in _INTENT and watched.isActiveWindow():
+            self.begin()
+        return super().eventFilter(watched, event)
 
     def _over(self, _: object) -> None:
         self.is_ready = True

@@ -44,6 +44,8 @@ class PagedPane(QWidget):
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
         self.tabs.setUsesScrollButtons(True)
+        self.tabs.setMouseTracking(True)
+        self._imports.watch(self.tabs)
         self.details = details
         self._preparing = MutedLabel(self.tr("Preparing…"))
         self._preparing.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -64,6 +66,10 @@ class PagedPane(QWidget):
         for title in titles:
             self.tabs.addTab(title)
         self.tabs.currentChanged.connect(self._page_chosen)
+
+    def prepare_with(self, widget: QWidget) -> None:
+        """Import what the pages need when somebody turns to `widget`, where one selects."""
+        self._imports.watch(widget)
 
     def page(self, number: int) -> Any:
         """One of the pages, made when it is needed first."""

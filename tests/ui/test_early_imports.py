@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QTreeView
 
 from inspector_app.ui import early_imports
-from inspector_app.ui.early_imports import AHEAD_MS, EarlyImports
+from inspector_app.ui.early_imports import EarlyImports
 
 
 @pytest.fixture
@@ -20,29 +22,56 @@ def imports():
     made.stop()
 
 
-def test_it_waits_for_its_time_and_is_ready_once(qtbot, imports, monkeypatch):
+@pytest.fixture
+def tree(qtbot):
+    made = QTreeView()
+    qtbot.addWidget(made)
+    made.setMouseTracking(True)
+    with qtbot.waitActive(made):
+        made.show()
+    return made
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda qtbot, tree: qtbot.mouseMove(tree.viewport(), QPoint(20, 30)),
+        lambda qtbot, tree: qtbot.keyClick(tree, Qt.Key.Key_Down),
+    ],
+    ids=["mouse", "key"],
+)
+def test_it_begins_once_somebody_turns_to_the_tree(qtbot, imports, tree, turn, monkeypatch):
     monkeypatch.setattr(early_imports, "_NAMES", ("json", "decimal"))
     said = []
     imports.ready.connect(lambda: said.append(imports.is_ready))
+    imports.watch(tree)
+    turn(qtbot, tree)
+    assert not imports._work.running  # there is nothing to picture yet
     imports.expect()
-    assert imports._later.isActive()
-    assert not imports._work.running
-    imports._later.setInterval(1)
+    qtbot.mouseMove(tree.viewport(), QPoint(1, 1))
     with qtbot.waitSignal(imports.ready):
-        imports.expect()
+        turn(qtbot, tree)
     imports.expect()
+    turn(qtbot, tree)
     imports.begin()
-    assert not imports._later.isActive()
     assert not imports._work.running
     assert said == [True]
 
 
+def test_a_window_that_is_not_in_use_begins_nothing(qtbot, imports, tree):
+    imports.watch(tree)
+    imports.expect()
+    tree.hide()
+    qtbot.waitUntil(lambda: not tree.isActiveWindow())
+    qtbot.mouseMove(tree.viewport(), QPoint(20, 30))
+    assert not imports._work.running
+
+
 def test_who_needs_it_does_not_wait(qtbot, imports, monkeypatch):
     monkeypatch.setattr(early_imports, "_NAMES", ("json",))
-    imports.expect()
     with qtbot.waitSignal(imports.ready):
         imports.begin()
-    assert not imports._later.isActive()
+    assert imports.is_ready
 
 
 def test_what_is_missing_is_told_by_who_needs_it(qtbot, imports, monkeypatch):
@@ -52,10 +81,11 @@ def test_what_is_missing_is_told_by_who_needs_it(qtbot, imports, monkeypatch):
     assert imports.is_ready
 
 
-def test_a_window_at_rest_imports_what_pictures_need_and_no_more(tmp_path):
+def test_a_window_at_rest_imports_nothing_and_one_in_use_what_pictures_need(tmp_path):
     torch.save({"weight": torch.ones(30, 40)}, tmp_path / "x.pth")
-    script = f"""
+    script = """
 import sys
+from PySide6.QtCore import QPoint
 from PySide6.QtTest import QTest
 from inspector_app.ui import windows
 from inspector_app.ui.settings import Settings
@@ -65,14 +95,15 @@ window = windows.MainWindow(Settings(remember=False))
 window.show()
 while not tab.is_settled() or tab.side is None:
     QTest.qWait(10)
-assert not {{"numpy", "pyqtgraph", "numba"}} & set(sys.modules)
-waited = 0
+QTest.qWait(1_200)
+assert not {"numpy", "pyqtgraph", "numba"} & set(sys.modules)
+QTest.mouseMove(tab.tree.view.viewport(), QPoint(20, 20))
+QTest.mouseMove(tab.tree.view.viewport(), QPoint(30, 30))
+assert tab.side.tensor._imports._work.running
 while not tab.side.tensor._imports.is_ready:
     QTest.qWait(20)
-    waited += 20
-assert waited > {AHEAD_MS} // 2
-heavy = {{"numpy", "pyqtgraph", "numba", "torch", "onnx"}} & set(sys.modules)
-assert heavy == {{"numpy", "pyqtgraph"}}, heavy
+heavy = {"numpy", "pyqtgraph", "numba", "torch", "onnx"} & set(sys.modules)
+assert heavy == {"numpy", "pyqtgraph"}, heavy
 window.close()
 """
     done = subprocess.run(
