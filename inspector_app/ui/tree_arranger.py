@@ -66,6 +66,9 @@ class TreeArranger(QObject):
         self._searched = False
         self._loading = False
         self._wished = False  # while loading
+        self._loaded = QTimer(self)
+        self._loaded.setSingleShot(True)
+        self._loaded.timeout.connect(self._say_loaded)
 
     @property
     def is_busy(self) -> bool:
@@ -82,6 +85,7 @@ class TreeArranger(QObject):
         self.found = None
         self._searched = False
         self._loading, self._wished = True, False
+        self._loaded.stop()
 
         def make() -> Steady:
             rows = yield from building(checkpoint)
@@ -98,7 +102,7 @@ class TreeArranger(QObject):
             self.model.set_rows(checkpoint, view)
             self._name_rows(view.rows)
             # Not within the call: whoever asked is not ready yet.
-            QTimer.singleShot(0, self, self._say_loaded)
+            self._loaded.start(0)
 
         if not self._work.run(make(), show):
             # The nodes of the old tree may be taken apart from now on.
@@ -271,6 +275,7 @@ class TreeArranger(QObject):
         """The tree is shown no more: hold none of its nodes."""
         self.cancel()
         self._loading = False
+        self._loaded.stop()
         self._naming.cancel()
         self._names = self._order = self.found = None
         self.model.set_rows(None, VisibleRows(TreeRows()))

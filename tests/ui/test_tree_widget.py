@@ -439,3 +439,11 @@ def test_what_is_asked_for_while_a_large_tree_is_built_waits_for_its_rows(qtbot,
     settle(qtbot, widget)
     qtbot.waitUntil(lambda: widget._count.text() == "2 of 18")
     assert [line.strip() for line in lines(widget)][-2:] == ["a", "b"]
+
+
+def test_a_tree_that_is_forgotten_at_once_is_not_called_loaded(qtbot):
+    widget = CheckpointTree()
+    qtbot.addWidget(widget)
+    with qtbot.assertNotEmitted(widget.loaded, wait=30):
+        widget.load(language_model())
+        widget._arranger.forget()
