@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from importlib import import_module
+from weakref import WeakSet
 
 from PySide6.QtCore import QEvent, QObject, Signal
 from PySide6.QtWidgets import QAbstractScrollArea, QWidget
@@ -41,7 +42,8 @@ class EarlyImports(QObject):
         super().__init__(parent)
         self.is_ready = False
         self._expected = False
-        self._watched: list[QWidget] = []
+        # Not held: what they show would outlive its tab, by the cycle.
+        self._watched: WeakSet[QWidget] = WeakSet()
         self._work = LatestWork(self)
 
     def watch(self, widget: QWidget) -> None:
@@ -51,7 +53,7 @@ class EarlyImports(QObject):
             places.append(widget.viewport())
         for place in places:
             place.installEventFilter(self)
-        self._watched += places
+        self._watched.update(places)
 
     def expect(self) -> None:
         """There is something to picture: begin when somebody turns to it."""
