@@ -38,9 +38,11 @@ class Pass(Protocol):
 
     Attributes:
         blocks: how many there are.
+        interpreted: see `block_work.Pass`.
     """
 
     blocks: int
+    interpreted: bool
 
     def new_part(self) -> Any:
         """What one thread counts in."""
@@ -70,6 +72,8 @@ def first_pass(elements: Elements, exact: bool) -> Pass:
 
 class Sorting:
     """All values at once, in memory."""
+
+    interpreted = True
 
     def __init__(self, elements: Elements) -> None:
         self._elements = elements
@@ -108,6 +112,8 @@ class Sorting:
 
 class Patterns:
     """How often each pattern occurs, for elements of at most 16 bits."""
+
+    interpreted = False
 
     def __init__(self, elements: Elements) -> None:
         self._elements = elements

@@ -38,6 +38,8 @@ class Part32:
 class UpperHalves32:
     """Moments of float32, and how often each upper half occurs."""
 
+    interpreted = False
+
     def __init__(self, elements: Elements, exact: bool) -> None:
         self._elements = elements
         self._exact = exact
@@ -166,6 +168,8 @@ def _usable_ends() -> Array:
 
 class Refining32:
     """The lower halves of the quantiles, and an even histogram if there is none yet."""
+
+    interpreted = False
 
     def __init__(
         self,

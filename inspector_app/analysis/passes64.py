@@ -50,6 +50,8 @@ class Part64:
 class Moments64:
     """Moments as float64, and the top 16 bits of each key."""
 
+    interpreted = False
+
     def __init__(self, elements: Elements) -> None:
         self._elements = elements
         self.blocks = len(elements.plan)
@@ -87,6 +89,8 @@ class Refining64:
     Where squares would have left the range of float64, that way takes the moments again,
     of values that are scaled.
     """
+
+    interpreted = False
 
     def __init__(
         self,
