@@ -20,6 +20,7 @@ from inspector_app.worker.export_run import ENDINGS, ExportOutcome, ExportPlan, 
 from inspector_app.worker.failures import Failed, Failure
 from inspector_app.worker.input_text import parse_axis, parse_input
 from inspector_app.worker.protocol import (
+    FLOAT_DTYPES,
     WRAPPERS,
     ExportedProgramOptions,
     FormatOptions,
@@ -37,7 +38,7 @@ from inspector_app.worker.protocol import (
     TorchScriptOptions,
     Weights,
 )
-from inspector_app.worker.suggestions import default_section, suggested_source
+from inspector_app.worker.suggestions import suggested_source
 
 Write = Callable[[Iterable[str]], None]
 # What this command calls the next step.
@@ -88,13 +89,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX=>REPL",
         action="append",
         default=[],
-        help="replace in SRC's keys what matches; may be repeated",
+        help="replace in SRC's keys, without their prefix, what matches; may be repeated",
     )
     model.add_argument(
         "--no-strict", action="store_true", help="load what fits, and say what does not"
     )
     model.add_argument(
         "--trust", action="store_true", help="run the code of a pickled model: it may do anything"
+    )
+    model.add_argument(
+        "--device", metavar="D", default="cpu", help="where it runs: cpu, cuda, cuda:1, mps"
+    )
+    model.add_argument(
+        "--dtype",
+        choices=FLOAT_DTYPES,
+        default="",
+        help="cast its floating point weights to this first",
     )
     model.add_argument(
         "--python", metavar="INTERPRETER", default="", help="the Python that runs the model"
@@ -269,11 +279,13 @@ def _model(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelChoice
         source=_source(arguments, checkpoint),
         weights=Weights(
             section=section,
-            renames=_renames(arguments, checkpoint, section),
             strip_prefixes=(*arguments.strip_prefix, *WRAPPERS),
+            rules=_rules(arguments.map),
             strict=not arguments.no_strict,
         ),
         trust=arguments.trust,
+        device=arguments.device,
+        dtype=arguments.dtype,
     )
 
 
@@ -319,20 +331,13 @@ def _section(text: str | None, checkpoint: Checkpoint) -> tuple[str | int, ...] 
     )
 
 
-def _renames(
-    arguments: argparse.Namespace, checkpoint: Checkpoint, section: tuple[str | int, ...] | None
-) -> dict[str, str]:
-    """What --map makes of the section's keys."""
-    if not arguments.map:
-        return {}
-    from inspector_app.analysis.key_mapping import BadRuleError, KeyMapping, Rule
+def _rules(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    if not texts:
+        return ()
+    from inspector_app.analysis.key_mapping import BadRuleError, Rule
 
     try:
-        rules = tuple(Rule.parse(text) for text in arguments.map)
+        rules = [Rule.parse(text) for text in texts]
     except BadRuleError as error:
         raise Trouble(f"--map {error}") from None
-    mapping = KeyMapping(strip_b=tuple(arguments.strip_prefix), rules=rules)
-    path = default_section(checkpoint) if section is None else section
-    node = checkpoint.find(path or ())
-    keys = [str(child.key) for child in node.children] if node is not None else []
-    return {key: mapping.b_key(key) for key in keys}
+    return tuple((rule.pattern, rule.replacement) for rule in rules)

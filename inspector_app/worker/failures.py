@@ -152,6 +152,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "{key} cannot be read: {reason}",
         "Look at its problems in the inspector.",
     ),
+    "bad-rule": (
+        "The rule {rule} cannot be applied to keys: {reason}",
+        "Write it as REGEX=>REPLACEMENT, such as ^encoder\\.=>backbone., with \\1 for a group.",
+    ),
     # inputs
     "bad-input": (
         "The input {name} is wrong: {reason}",
@@ -249,7 +253,7 @@ FAILURES: dict[str, tuple[str, str]] = {
         "Give more samples.",
     ),
     "nothing-to-quantize": (
-        "{method} finds no layer to quantize: it takes {takes}, and the model has {found}",
+        "{method} finds no layer to quantize: it takes {takes}; {found}",
         "Choose another method, or leave fewer layers in float.",
     ),
     "no-such-layer": (

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from inspector_app.worker.example_inputs import forward_parameters
-from inspector_app.worker.protocol import InputSpec
+from inspector_app.worker.protocol import FLOAT_DTYPES, InputSpec
 
 _TOKENS = 16
 _STEPS = 8
@@ -44,7 +44,18 @@ def guesses(module: Any) -> tuple[InputSpec, ...]:
     for name in required[:_MOST_PARAMETERS]:
         layer = entries.get(name) or (first if not found else None)
         found.append(_guess(name, layer, found))
+    dtype = _computes_in(module)
+    found = [replace(each, dtype=dtype) if each.dtype == "float32" else each for each in found]
     return tuple(_sized(module, found))
+
+
+def _computes_in(module: Any) -> str:
+    """The dtype that the model wants its inputs in: that of its first weights."""
+    for each in module.parameters():
+        name = str(each.dtype).removeprefix("torch.")
+        if name in FLOAT_DTYPES:
+            return name
+    return "float32"
 
 
 def _guess(name: str, layer: Any, before: list[InputSpec]) -> InputSpec:

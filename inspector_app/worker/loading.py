@@ -7,7 +7,7 @@ own (renamed keys of older versions, lazy shapes) are heard.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from inspector_app.worker.failures import Failure
@@ -110,9 +110,10 @@ def _renamed(
     """The tensors by the model's keys, and the prefixes that were dropped or put before."""
     keys = {key: weights.renames.get(key, key) for key in tensors}
     stripped = added = ""
+    ruled = _rules(weights.rules)
     if not weights.renames:
-        stripped, added = _prefixes(keys, own, weights.strip_prefixes)
-        keys = {key: added + key.removeprefix(stripped) for key in keys}
+        stripped, added = _prefixes(keys, own, weights.strip_prefixes, ruled)
+        keys = {key: ruled(added + key.removeprefix(stripped)) for key in keys}
     if len(set(keys.values())) < len(keys):
         twice = _first_double(keys)
         raise Failure("weights-not-read", key=twice, reason="two keys of the file stand for it")
@@ -120,24 +121,52 @@ def _renamed(
     renamed.update((keys[key], value) for key, value in tensors.items())
     metadata = getattr(tensors, "_metadata", None)
     if metadata is not None:
-        if stripped or added or weights.renames:
+        if stripped or added or weights.renames or weights.rules:
             prefix = stripped.rstrip(".")
-            metadata = _metadata_without(metadata, prefix) if stripped and not added else None
+            plainly = stripped and not added and not weights.rules
+            metadata = _metadata_without(metadata, prefix) if plainly else None
         if metadata is not None:
             renamed._metadata = metadata
     return renamed, stripped, added
 
 
-def _prefixes(keys: Iterable[str], own: list[str], known: tuple[str, ...]) -> tuple[str, str]:
+def _rules(rules: Iterable[tuple[str, str]]) -> Callable[[str], str]:
+    """What makes a key of another by rules.
+
+    Raises:
+        Failure: a rule is no regular expression, or its replacement names no group of it.
+    """
+    compiled = []
+    for pattern, replacement in rules:
+        try:
+            expression = re.compile(pattern)
+            # An alternative that matches "" tells whether the replacement names its groups.
+            re.compile(f"(?:{pattern})|").sub(replacement, "")
+        except (re.error, IndexError, OverflowError, RecursionError) as error:
+            rule = f"{pattern}=>{replacement}"
+            raise Failure("bad-rule", rule=rule, reason=str(error)) from None
+        compiled.append((expression, replacement))
+
+    def ruled(key: str) -> str:
+        for expression, replacement in compiled:
+            key = expression.sub(replacement, key)
+        return key
+
+    return ruled
+
+
+def _prefixes(
+    keys: Iterable[str], own: list[str], known: tuple[str, ...], ruled: Callable[[str], str]
+) -> tuple[str, str]:
     """What the checkpoint's keys lose, and get, so that most of them are the model's."""
     mine, theirs = set(own), set(keys)
-    best = len(mine & theirs)
+    best = len(mine & set(map(ruled, theirs)))
     found = ("", "")
     for prefix in _combined(known):
-        stripped = {key.removeprefix(prefix) for key in theirs}
+        stripped = {ruled(key.removeprefix(prefix)) for key in theirs}
         if len(mine & stripped) > best and len(stripped) == len(theirs):
             best, found = len(mine & stripped), (prefix, "")
-        matching = len(mine & {prefix + key for key in theirs})
+        matching = len(mine & {ruled(prefix + key) for key in theirs})
         if matching > best:
             best, found = matching, ("", prefix)
     return found

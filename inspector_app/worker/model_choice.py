@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 # What DataParallel, torch.compile and both together put before each key.
 WRAPPERS = ("_orig_mod.", "module.")
+# What a model's floating point tensors can be cast to before it runs.
+FLOAT_DTYPES = ("float32", "float16", "bfloat16", "float64")
 
 
 # --- which model
@@ -51,6 +53,8 @@ class Weights:
             key stands for itself.
         strip_prefixes: that keys lose, in the checkpoint or in the model, if more of them
             match then and `renames` is empty.
+        rules: a regular expression and what replaces it, for keys without their prefix, one
+            after the other.
         strict: anything missing, unexpected or mismatched is a failure.
         load: put them in at all; a model of `SourceKind.FILE` brings its own.
     """
@@ -58,6 +62,7 @@ class Weights:
     section: tuple[str | int, ...] | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     strip_prefixes: tuple[str, ...] = WRAPPERS
+    rules: tuple[tuple[str, str], ...] = ()
     strict: bool = True
     load: bool = True
 

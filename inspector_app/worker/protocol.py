@@ -24,6 +24,7 @@ from typing import ClassVar, TypeAlias
 from inspector_app.worker.failures import FAILURES, Failed, sentence
 from inspector_app.worker.json_form import BadMessage, from_json, to_json
 from inspector_app.worker.model_choice import (
+    FLOAT_DTYPES,
     WRAPPERS,
     DynamicAxis,
     Inputs,
@@ -47,6 +48,7 @@ from inspector_app.worker.rehearsal_protocol import RateCurves, Rates, Rehearse,
 
 __all__ = [
     "FAILURES",
+    "FLOAT_DTYPES",
     "VERSION",
     "WRAPPERS",
     "BadMessage",

@@ -88,6 +88,42 @@ def test_renames(net: Path) -> None:
     assert failed.code == "weights-not-read"
 
 
+def test_rules_apply_after_a_wrapper_is_dropped(net: Path) -> None:
+    from dataclasses import replace
+
+    def other_names(state: dict) -> dict:
+        return {f"module.{key.replace('first', 'block_1')}": each for key, each in state.items()}
+
+    choice = choice_of(save_state(net, "Net", other_names), net)
+    rules = ((r"^block_(\d)\.", r"layer\1."), ("^layer1", "first"))
+    report = result_of(building(replace(choice, weights=Weights(rules=rules)))).report
+    assert report.fits
+    assert report.stripped == "module."
+
+
+@pytest.mark.parametrize("rule", [("(", "x"), ("a", r"\2")])
+def test_a_rule_that_is_none(net: Path, rule: tuple[str, str]) -> None:
+    from dataclasses import replace
+
+    choice = choice_of(save_state(net, "Net"), net)
+    failed = failed_of(building(replace(choice, weights=Weights(rules=(rule,)))))
+    assert failed.code == "bad-rule"
+    assert f"{rule[0]}=>{rule[1]}" in failed.cause
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_inputs_are_guessed_in_the_dtype_that_the_model_is_cast_to(net: Path, dtype: str) -> None:
+    from dataclasses import replace
+
+    from inspector_app.worker.describe import describing
+    from inspector_app.worker.protocol import Describe
+
+    choice = replace(choice_of(save_state(net, "Net"), net), dtype=dtype)
+    described = result_of(describing(Describe(choice)))
+    assert {key.dtype for key in described.keys} == {dtype}
+    assert [guess.dtype for guess in described.guesses] == [dtype]
+
+
 def test_a_section_that_is_not_there(net: Path) -> None:
     from dataclasses import replace
 
