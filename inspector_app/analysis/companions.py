@@ -110,8 +110,14 @@ def _histories(log: Any) -> list[History]:
     ]
 
 
-def reading_companions(checkpoint: Checkpoint) -> Generator[Progress, None, Companions]:
-    """Read what lies beside `checkpoint`, if it is one of the Trainer's files."""
+def reading_companions(
+    checkpoint: Checkpoint, documents_only: bool = False
+) -> Generator[Progress, None, Companions]:
+    """Read what lies beside `checkpoint`, if it is one of the Trainer's files.
+
+    Args:
+        documents_only: ``trainer_state.json`` and nothing else.
+    """
     opened = os.path.abspath(checkpoint.path)
     folder = opened if os.path.isdir(opened) else os.path.dirname(opened)
     name = "" if folder == opened else os.path.basename(opened)
@@ -120,6 +126,8 @@ def reading_companions(checkpoint: Checkpoint) -> Generator[Progress, None, Comp
     document = _document(os.path.join(folder, TRAINER_STATE))
     if document is None:
         return Companions()
+    if documents_only:
+        return Companions(True, {}, document, (TRAINER_STATE,))
     try:
         names = sorted(os.listdir(folder))
     except OSError:
