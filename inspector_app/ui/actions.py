@@ -68,6 +68,13 @@ ACTIONS = (
         needs=FILE_READ,
     ),
     ActionSpec(
+        "quantize",
+        QT_TRANSLATE_NOOP("Actions", "Q&uantize…"),
+        FILE,
+        ("Ctrl+Shift+Q",),
+        needs=FILE_READ,
+    ),
+    ActionSpec(
         "reload",
         QT_TRANSLATE_NOOP("Actions", "&Reload"),
         FILE,

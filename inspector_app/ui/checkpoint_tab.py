@@ -33,10 +33,11 @@ class CheckpointTab(DocumentTab):
     """A file, from the moment it is asked for.
 
     Signals: those of `DocumentTab`, and
-        export_requested: from a button of the summary.
+        export_requested, quantize_requested: from a button of the summary.
     """
 
     export_requested = Signal()
+    quantize_requested = Signal()
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
         splitter = LineSplitter(Qt.Orientation.Horizontal)
@@ -95,6 +96,7 @@ class CheckpointTab(DocumentTab):
             self.side.copy_requested.connect(self.copy_code)
             self.side.message.connect(self.message)
             self.side.summary.export_requested.connect(self.export_requested)
+            self.side.summary.quantize_requested.connect(self.quantize_requested)
             self.side.tensor.prepare_with(self.tree.view)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)

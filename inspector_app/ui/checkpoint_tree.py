@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QPalette
+from PySide6.QtGui import QAction, QKeyEvent, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from inspector_app.checkpoint.model import Checkpoint, Node, PathElement, TensorInfo
@@ -229,6 +229,10 @@ class CheckpointTree(QWidget):
         self._menu.copy_code()
 
     # Searching
+
+    def offer(self, actions: Sequence[QAction]) -> None:
+        """Have these in the menu of the rows, too."""
+        self._menu.offered = actions
 
     def focus_search(self) -> None:
         """Put the cursor into the search field."""

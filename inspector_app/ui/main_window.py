@@ -151,6 +151,8 @@ class MainWindow(QMainWindow):
         tab.settled.connect(lambda: self._tab_settled(tab))
         if isinstance(tab, CheckpointTab):
             tab.export_requested.connect(self.export)
+            tab.quantize_requested.connect(self.quantize)
+            tab.tree.offer([self.actions_by_id[name] for name in ("export", "quantize")])
         self._pages.setCurrentWidget(self.tabs)
         self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
 
@@ -192,6 +194,12 @@ class MainWindow(QMainWindow):
             from inspector_app.ui.export_wizard import show_wizard
 
             show_wizard(self, tab.checkpoint)
+
+    def quantize(self) -> None:
+        if (tab := self._file()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.quantize_dialog import show_quantize
+
+            show_quantize(self, tab.checkpoint)
 
     def open_sample(self) -> None:
         self.open_paths([resource_path(*SAMPLE)])

@@ -56,7 +56,9 @@ class ModelPage(WizardPage):
     ) -> None:
         super().__init__(
             self.tr("Model"),
-            self.tr(
+            self.tr("What builds the model that these weights belong to.")
+            if interpreters is not None
+            else self.tr(
                 "What builds the model that these weights belong to, and which Python runs it."
             ),
             parent,

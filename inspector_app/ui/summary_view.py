@@ -40,12 +40,14 @@ class SummaryView(QScrollArea):
         copy_requested: ``loading`` or ``resume`` code is to be copied.
         statistics_requested: the values of all tensors are to be counted.
         export_requested: the model is to be exported.
+        quantize_requested: it is to be quantized.
     """
 
     ready = Signal(object)
     copy_requested = Signal(str)
     statistics_requested = Signal()
     export_requested = Signal()
+    quantize_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +80,11 @@ class SummaryView(QScrollArea):
             self.tr("Export the model as ONNX, TorchScript, .pt2 or safetensors, and prove it")
         )
         self.export_button.clicked.connect(self.export_requested)
+        self.quantize_button = QPushButton(self.tr("Quantize…"))
+        self.quantize_button.setToolTip(
+            self.tr("See what fewer bits would cost each tensor, quantize, and measure the cost")
+        )
+        self.quantize_button.clicked.connect(self.quantize_requested)
         self._facts = Facts()
         self._mix = DtypeMix()
         self._problems_title = WarningHeading()
@@ -109,6 +116,7 @@ class SummaryView(QScrollArea):
         buttons.setSpacing(8)
         buttons.addWidget(self._compute)
         buttons.addWidget(self.export_button)
+        buttons.addWidget(self.quantize_button)
         buttons.addStretch()
         self._layout.addLayout(buttons)
         self._parts = {

@@ -60,6 +60,7 @@ class TreeMenu:
         say: Callable[[str], None],
     ) -> None:
         self.checkpoint: Checkpoint | None = None
+        self.offered: Sequence[QAction] = ()  # what else can be done with the file
         self._view = view
         self._model = model
         self._arranger = arranger
@@ -133,6 +134,9 @@ class TreeMenu:
             self._add(levels, str(level), _expand_to(self._arranger, level), True)
         self._add(menu, tr("Expand all"), lambda: self._arranger.expand_levels(-1), True)
         self._add(menu, tr("Collapse all"), lambda: self._arranger.expand_levels(0), True)
+        if self.offered:
+            menu.addSeparator()
+            menu.addActions(list(self.offered))
         return menu
 
     def show_columns(self, point: QPoint) -> None:

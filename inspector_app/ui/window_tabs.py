@@ -60,6 +60,9 @@ class WindowTabs(QTabWidget):
         super().__init__(parent)
         self._settings = remembered
         self._expecting: Steps | None = None
+        # Checkpoints that a dialog reads, and those of them that no tab shows any more.
+        self._in_use: list[Checkpoint] = []
+        self._left: list[Checkpoint] = []
         self.setDocumentMode(True)
         self.setMovable(True)
         self.setUsesScrollButtons(True)
@@ -138,9 +141,24 @@ class WindowTabs(QTabWidget):
         """Free a checkpoint that is shown no more, in slices."""
         if not isValid(self):
             return  # The program ends, and with it everything.
+        if _among(checkpoint, self._in_use):
+            self._left.append(checkpoint)
+            return
         steps = Steps(taking_apart(checkpoint), self)
         steps.finished.connect(steps.deleteLater)
         steps.start()
+
+    def keep(self, checkpoint: Checkpoint, user: QWidget) -> None:
+        """Leave a checkpoint whole until `user` is gone, whether a tab shows it or not."""
+        self._in_use.append(checkpoint)
+        user.destroyed.connect(lambda: self._let_go(checkpoint))
+
+    def _let_go(self, checkpoint: Checkpoint) -> None:
+        place = next(n for n, each in enumerate(self._in_use) if each is checkpoint)
+        del self._in_use[place]
+        if _among(checkpoint, self._left) and not _among(checkpoint, self._in_use):
+            self._left = [each for each in self._left if each is not checkpoint]
+            self.take_apart(checkpoint)
 
     def remember(self, tab: CheckpointTab | CompareTab) -> None:
         """Keep the layout of a tab for the next one of its kind."""
@@ -243,3 +261,8 @@ def _importing() -> Generator[None, None, None]:
     for name in _COMPARISON:
         import_module(name)
         yield
+
+
+def _among(checkpoint: Checkpoint, others: list[Checkpoint]) -> bool:
+    # By identity: comparing trees would take as long as they are large.
+    return any(each is checkpoint for each in others)

@@ -1,0 +1,163 @@
+"""What quantization would cost each tensor of a file, computed while the dialog is in use.
+
+By a process of its own, as the statistics are: neither numpy nor numba comes into the window.
+It can be cancelled, and figures that have come stay.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import perf_counter
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.quantization_apart import previewing_apart
+from inspector_app.analysis.quantization_figures import (
+    PreviewProgress,
+    SchemeTotal,
+    TensorPreview,
+)
+from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.latest_work import LatestWork
+
+PAINT_MS = 100
+# Showing 100,000 rows anew takes a while; the window has other things to do as well.
+_IDLE_SHARE = 12
+ALWAYS = "fp16"  # whether something overflows is worth knowing whatever is chosen
+
+
+class PreviewRun(QObject):
+    """The figures of one file under one scheme after the other.
+
+    Attributes:
+        checkpoint: whose tensors they are.
+        done, total: bytes, of the scheme that is being computed.
+        error: why it broke off, or "".
+
+    Signals:
+        changed: figures have come.
+        ended: it is complete, was cancelled or has failed.
+    """
+
+    changed = Signal()
+    ended = Signal()
+
+    def __init__(self, checkpoint: Checkpoint, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.checkpoint = checkpoint
+        self.done = self.total = 0
+        self.error = ""
+        self._tensors = list(checkpoint.tensors)
+        self._found: dict[str, dict[int, TensorPreview]] = {}
+        self._totals: dict[str, SchemeTotal] = {}
+        self._complete: set[str] = set()
+        self._schemes: tuple[str, ...] = ()
+        self._processes: list[OtherProcess] = []  # one at most
+        self._work = LatestWork(self)
+        # Not a method of this object, which is half gone when it is destroyed.
+        self.destroyed.connect(partial(_end_all, self._processes))
+        self._paint = QTimer(self)
+        self._paint.setSingleShot(True)
+        self._paint.timeout.connect(self._show)
+        self._pause = PAINT_MS
+
+    @property
+    def running(self) -> bool:
+        """Something is being computed."""
+        return self._work.running
+
+    @property
+    def count(self) -> int:
+        """Number of tensors."""
+        return len(self._tensors)
+
+    def found(self, scheme: str) -> dict[int, TensorPreview]:
+        """What is known under a scheme, by the tensor's number."""
+        return self._found.get(scheme, {})
+
+    def summed(self, scheme: str) -> SchemeTotal | None:
+        """What it comes to so far."""
+        return self._totals.get(scheme)
+
+    def is_complete(self, scheme: str) -> bool:
+        """Every tensor's figures under it are known."""
+        return scheme in self._complete
+
+    def start(self, scheme: str) -> None:
+        """Compute the figures of `scheme`, unless they are known or being computed."""
+        if scheme in self._complete or (self.running and scheme in self._schemes):
+            return
+        self._end()
+        self._schemes = tuple(
+            each for each in dict.fromkeys((scheme, ALWAYS)) if each not in self._complete
+        )
+        for each in self._schemes:
+            self._found[each] = {}
+            self._totals.pop(each, None)
+        self.error = ""
+        self.done = self.total = 0
+        process = OtherProcess()
+        self._processes.append(process)
+        self._work.run(
+            previewing_apart(process, self.checkpoint, self._tensors, self._schemes),
+            self._further,
+            lambda _end: self._finished(),
+            self._failed,
+        )
+        self.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop; what was computed stays."""
+        if self.running:
+            self._end()
+            self._show()
+            self.ended.emit()
+
+    def stop(self) -> None:
+        """End it, and return when nothing of the file is in use."""
+        self._paint.stop()
+        _end_all(self._processes)
+        self._work.stop()
+
+    def _further(self, progress: PreviewProgress) -> None:
+        self.done, self.total = progress.done, progress.total
+        for scheme in self._schemes:
+            known = self._found[scheme]
+            for found in progress.finished:
+                known[found.number] = found
+        for total in progress.totals:
+            self._totals[total.scheme] = total
+        if not self._paint.isActive():
+            self._paint.start(self._pause)
+
+    def _show(self) -> None:
+        self._paint.stop()
+        began = perf_counter()
+        self.changed.emit()
+        took = round((perf_counter() - began) * 1_000)
+        self._pause = max(PAINT_MS, _IDLE_SHARE * took)
+
+    def _finished(self) -> None:
+        self._complete.update(self._schemes)
+        self._end()
+        self._show()
+        self.ended.emit()
+
+    def _failed(self, error: Exception) -> None:
+        known = isinstance(error, (ProcessEnded, CheckpointError, OSError))
+        self.error = plain(str(error) if known else f"{type(error).__name__}: {error}", 300)
+        self._end()
+        self._show()
+        self.ended.emit()
+
+    def _end(self) -> None:
+        _end_all(self._processes)
+        self._work.cancel()
+
+
+def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
+    while processes:
+        processes.pop().end()

@@ -1,0 +1,81 @@
+"""Saving a report beside the file that it is about."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.latest_work import LatestWork
+
+ENDINGS = (".html", ".json")
+
+
+class ReportSaving(QObject):
+    """Writes what a wizard's work gave, as a page or as JSON.
+
+    Signals:
+        message: one sentence: it was saved, or why not.
+    """
+
+    message = Signal(str)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._window = parent
+        self._work = LatestWork(self)
+
+    def ask_where(self, target: str, chosen: Callable[[str], object]) -> QFileDialog:
+        """Ask for a file, beside `target` at first; `chosen` gets its path."""
+        dialog = QFileDialog(self._window, self.tr("Save Report"))
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        filters = [self.tr("Page") + " (*.html)", self.tr("JSON") + " (*.json)"]
+        dialog.setNameFilters(filters)
+        dialog.setDefaultSuffix(ENDINGS[0][1:])
+        dialog.filterSelected.connect(
+            lambda filter_: dialog.setDefaultSuffix(ENDINGS[filters.index(filter_)][1:])
+        )
+        dialog.setDirectory(os.path.dirname(target))
+        dialog.selectFile(f"{os.path.basename(target)}.report.html")
+        dialog.fileSelected.connect(chosen)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+        return dialog
+
+    def write(self, path: str, parts: Iterator[str], kept: Sequence[str]) -> None:
+        """Write the text of `parts`, unless `path` is one of the files `kept`."""
+        from inspector_app.analysis.report_file import writing
+
+        if any(_same(path, each) for each in kept):
+            self.message.emit(self.tr("The report was not saved: this is a file that it is about."))
+            return
+        self._work.run(
+            writing(path, parts),
+            lambda _progress: None,
+            lambda _end: self._saved(path),
+            self._not_saved,
+        )
+
+    def stop(self) -> None:
+        """End what is going on."""
+        self._work.stop()
+
+    def _saved(self, path: str) -> None:
+        text = self.tr("{name} was saved.")
+        self.message.emit(text.format(name=plain(os.path.basename(path))))
+
+    def _not_saved(self, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            raise error
+        text = self.tr("The report was not saved: {reason}.")
+        self.message.emit(text.format(reason=plain(error.strerror or str(error))))
+
+
+def _same(path: str, other: str) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
