@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from inspector_app.checkpoint import open_checkpoint
-from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.protocol import Progress
 from inspector_app.worker.rehearsal_protocol import Finding, RateCurves, Rates
@@ -30,14 +27,12 @@ _LENGTHS = ("T_max", "total_steps", "total_iters", "total_size")
 
 def looking_ahead(request: Rates) -> Generator[Progress, None, RateCurves]:
     """The rates before and after where the checkpoint stands."""
-    try:
-        states = States(open_checkpoint(request.checkpoint))
-    except CheckpointError as error:
-        name = os.path.basename(request.checkpoint)
-        raise Failure("file-not-loaded", file=name, error=error.message) from None
+    states = States(request.checkpoint)
     choice = request.scheduler
-    state = states.at(choice.path)
-    saved = states.at(request.optimizer) if request.optimizer is not None else None
+    state = states.at(choice.path, choice.file)
+    saved = None
+    if request.optimizer is not None:
+        saved = states.at(request.optimizer, request.optimizer_file)
     if not isinstance(state, Mapping):
         raise Failure("no-state", file=request.checkpoint, path="/".join(map(str, choice.path)))
     at = state.get("last_epoch")

@@ -8,15 +8,11 @@ as states that land on other parameters, is looked for besides.
 from __future__ import annotations
 
 import math
-import os
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inspector_app.checkpoint import open_checkpoint
-from inspector_app.checkpoint.errors import CheckpointError
-from inspector_app.worker.failures import Failure
 from inspector_app.worker.protocol import Progress
 from inspector_app.worker.rehearsal_protocol import (
     Finding,
@@ -73,11 +69,7 @@ class Rebuilt:
 def rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
     """Rebuild, take a step, and say how it went."""
     yield Progress("read the states")
-    try:
-        states = States(open_checkpoint(request.checkpoint))
-    except CheckpointError as error:
-        name = os.path.basename(request.checkpoint)
-        raise Failure("file-not-loaded", file=name, error=error.message) from None
+    states = States(request.checkpoint)
     yield Progress("rebuild the optimizer")
     rebuilt = rebuild(request.optimizer, states)
     if isinstance(rebuilt, Finding):
@@ -139,7 +131,7 @@ def rebuild(choice: OptimizerChoice, states: States) -> Rebuilt | Finding:
     """
     import torch
 
-    state = states.at(choice.path)
+    state = states.at(choice.path, choice.file)
     if not isinstance(state, Mapping) or not isinstance(state.get("param_groups"), list):
         return Finding("load-refused", _said(choice, "it has no param_groups"))
     groups = choice.groups or _groups_of_state(state)
@@ -178,7 +170,7 @@ def _said(choice: OptimizerChoice, error: object) -> dict[str, object]:
 def _parameter(spec: ParameterSpec, states: States) -> Any:
     import torch
 
-    value = None if spec.path is None else states.at(spec.path)
+    value = None if spec.path is None else states.at(spec.path, spec.file)
     if not isinstance(value, torch.Tensor) or tuple(value.shape) != spec.shape:
         generator = torch.Generator().manual_seed(_SEED)
         value = torch.randn(spec.shape, generator=generator).to(getattr(torch, spec.dtype))
@@ -273,7 +265,7 @@ def _rebuilt_scheduler(
     choice: SchedulerChoice, states: States, rebuilt: Rebuilt, request: Rehearse
 ) -> Any:
     """The scheduler over the rebuilt optimizer, or None; what does not agree is found."""
-    state = states.at(choice.path)
+    state = states.at(choice.path, choice.file)
     findings, optimizer = rebuilt.findings, rebuilt.optimizer
     if not isinstance(state, Mapping):
         details = {"scheduler": choice.class_name, "error": "its state is no mapping"}

@@ -23,12 +23,14 @@ class ParameterSpec:
         shape: its size.
         dtype: torch's name without ``torch.``.
         path: where its value lies in the checkpoint, or None: then it is made up.
+        file: that it lies in, an absolute path; "" for the checkpoint's own.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     path: Path | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,13 @@ class SchedulerChoice:
         path: of its state_dict in the checkpoint.
         class_name: of ``torch.optim.lr_scheduler``, without the module.
         parts: of a ``SequentialLR`` or ``ChainedScheduler`` the schedulers in it.
+        file: that it lies in, an absolute path; "" for the checkpoint's own.
     """
 
     path: Path
     class_name: str
     parts: tuple[SchedulerChoice, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,13 @@ class OptimizerChoice:
         class_name: of ``torch.optim``, without the module.
         groups: the parameters that the model gives, a tuple per param group, in the order in
             which they are given; empty for as many as the state has, of the shapes in it.
+        file: that it lies in, an absolute path; "" for the checkpoint's own.
     """
 
     path: Path
     class_name: str
     groups: tuple[tuple[ParameterSpec, ...], ...] = ()
+    file: str = ""
 
 
 # --- requests
@@ -95,7 +101,8 @@ class Rates:
         checkpoint: an absolute path.
         scheduler: whose rates.
         optimizer: the path of the optimizer's state_dict, for the rates of its groups; None
-            for one group with the scheduler's own.
+            for groups with the scheduler's own.
+        optimizer_file: that it lies in, an absolute path; "" for the checkpoint's own.
         ahead: steps of the scheduler to look ahead; 0 for what its state suggests.
     """
 
@@ -104,6 +111,7 @@ class Rates:
     scheduler: SchedulerChoice
     optimizer: Path | None = None
     ahead: int = 0
+    optimizer_file: str = ""
 
 
 # --- results

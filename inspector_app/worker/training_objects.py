@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inspector_app.checkpoint import open_checkpoint
+from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, TensorInfo
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.rehearsal_protocol import Path, SchedulerChoice
@@ -26,21 +28,35 @@ class NotOfTorch(Exception):
 
 
 class States:
-    """Parts of one checkpoint as plain Python with tensors on the CPU."""
+    """Parts of one checkpoint as plain Python with tensors on the CPU.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
+    Args:
+        path: the checkpoint, or one of the files that make it up.
+
+    Raises:
+        Failure: it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._checkpoint: Checkpoint = open_checkpoint(path)
+        except CheckpointError as error:
+            name = os.path.basename(path)
+            raise Failure("file-not-loaded", file=name, error=error.message) from None
+        self._others: dict[str, States] = {}
         self._loaded: Any = None
-        self._refused = not (
-            checkpoint.format in _TORCH_FORMATS and os.path.isfile(checkpoint.path)
-        )
+        self._refused = not (self._checkpoint.format in _TORCH_FORMATS and os.path.isfile(path))
 
-    def at(self, path: Path) -> Any:
-        """What lies at `path`.
+    def at(self, path: Path, file: str = "") -> Any:
+        """What lies at `path`, in another `file` if one is named.
 
         Raises:
             Failure: nothing does, or it cannot be read.
         """
+        if file:
+            if file not in self._others:
+                self._others[file] = States(file)
+            return self._others[file].at(path)
         node = self._checkpoint.find(path)
         if node is None:
             raise Failure("no-state", file=self._checkpoint.path, path="/".join(map(str, path)))

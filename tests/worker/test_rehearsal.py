@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from inspector_app.checkpoint import open_checkpoint
 from inspector_app.worker.client import events
 from inspector_app.worker.learning_rates import looking_ahead
 from inspector_app.worker.protocol import Finished
@@ -90,7 +89,7 @@ def test_next_step_is_that_of_the_uninterrupted_run(name: str, tmp_path: Path) -
     gradients = {each: torch.randn_like(p) for each, p in model.named_parameters()}
 
     choice = OptimizerChoice(("optimizer",), name, (specs(model),))
-    rebuilt = rebuild(choice, States(open_checkpoint(path)))
+    rebuilt = rebuild(choice, States(str(path)))
     assert isinstance(rebuilt, Rebuilt)
     assert not rebuilt.findings
     step_once(rebuilt, gradients)
