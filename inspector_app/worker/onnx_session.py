@@ -66,11 +66,29 @@ class OnnxSession:
             folder = os.path.dirname(os.path.abspath(path))
             key = "session.model_external_initializers_file_folder_path"
             options.add_session_config_entry(key, folder)
-        self._session = runtime.InferenceSession(
-            path if model is None else model, options, providers=["CPUExecutionProvider"]
+        self._hold(
+            runtime.InferenceSession(
+                path if model is None else model, options, providers=["CPUExecutionProvider"]
+            )
         )
-        self.inputs: list[str] = [each.name for each in self._session.get_inputs()]
-        self.outputs: list[str] = [each.name for each in self._session.get_outputs()]
+
+    @classmethod
+    def of(cls, session: Any) -> OnnxSession:
+        """One around a session of onnxruntime that somebody else has made."""
+        own = cls.__new__(cls)
+        own._runtime = import_package("onnxruntime", PURPOSE)
+        own.version = own._runtime.__version__
+        own._hold(session)
+        return own
+
+    def _hold(self, session: Any) -> None:
+        self._session = session
+        self.inputs: list[str] = [each.name for each in session.get_inputs()]
+        self.outputs: list[str] = [each.name for each in session.get_outputs()]
+
+    def kinds(self) -> dict[str, str]:
+        """What each input takes, as onnxruntime writes it: ``tensor(float)``."""
+        return {each.name: each.type for each in self._session.get_inputs()}
 
     def run(
         self, tensors: Mapping[str, Tensor], outputs: Sequence[str] | None = None

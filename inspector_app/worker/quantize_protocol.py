@@ -360,7 +360,8 @@ class Quantized:
     Attributes:
         files: names in the staging folder, the one that was asked for first.
         nbytes: all of them together.
-        original_bytes: the same model saved in the same form in float.
+        original_bytes: the model's state_dict in float, as torch.save writes it; of ONNX the
+            float graph.
         seconds: from the built model to the written file, calibration included.
         layers: that can be quantized, in the order of the model.
         calibrated: number of samples.
@@ -372,7 +373,8 @@ class Quantized:
         beside: a file in the staging folder that shows the layers where the target cannot:
             a state_dict for TorchScript and ``.pt2``, the float graph for ONNX; "" if none.
         beside_code: loads it, or "".
-        inputs: names of a graph's inputs.
+        inputs: names of the inputs that are passed by position, as the file has them.
+        keywords: names of those that are passed by name.
     """
 
     kind: ClassVar[str] = "quantized"
@@ -389,6 +391,7 @@ class Quantized:
     beside: str = ""
     beside_code: str = ""
     inputs: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

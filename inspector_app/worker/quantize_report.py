@@ -66,7 +66,7 @@ def _without_kind(value: object) -> dict[str, Any]:
 
 def _quantized(quantized: Quantized) -> dict[str, Any]:
     said = _without_kind(quantized)
-    for name in ("beside", "beside_code", "files", "inputs"):
+    for name in ("beside", "beside_code", "files", "inputs", "keywords"):
         del said[name]
     said["ratio"] = (
         quantized.nbytes / quantized.original_bytes if quantized.original_bytes else None

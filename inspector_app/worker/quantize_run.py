@@ -22,6 +22,7 @@ from inspector_app.worker.quantize_methods import method_of
 from inspector_app.worker.quantize_protocol import (
     CalibrationData,
     DataKind,
+    DynamicOptions,
     LeftInFloat,
     Measure,
     Measured,
@@ -148,13 +149,20 @@ def probing_methods(
 def check_plan(plan: QuantizePlan) -> None:
     """Raise `Failure` for what can be known before anything runs."""
     method = method_of(plan.options)
-    ending = Path(plan.target).suffix.lower()
+    target = plan.target
+    ending = Path(target).suffix.lower()
     if ending not in method.endings:
         raise Failure(
             "quantized-form",
             method=method.title,
-            name=os.path.basename(plan.target),
+            name=os.path.basename(target),
             endings=" or ".join(method.endings),
+        )
+    half = isinstance(plan.options, DynamicOptions) and plan.options.dtype == "float16"
+    if half and ending != ".pth":
+        # torch writes packed weights of float16 as float32 there.
+        raise Failure(
+            "quantized-form", method="Dynamic fp16", name=os.path.basename(target), endings=".pth"
         )
     if method.calibration and plan.data is None:
         raise Failure("calibration-needed", method=method.title)

@@ -41,7 +41,7 @@ _FORMATS = {
     "safetensors": "safetensors",
     "state-dict": "a state_dict",
 }
-_STANDARD = ("import importlib.util", "import os", "import sys", "import tempfile")
+_STANDARD = ("import importlib.util", "import os", "import re", "import sys", "import tempfile")
 _TORCH_FORMATS = ("torch-zip", "torch-legacy", "torch-tar")
 
 
@@ -50,8 +50,8 @@ class NoScript(Exception):
 
 
 @dataclass(slots=True)
-class _Program:
-    """Lines under way: `imports` and `body`."""
+class Program:
+    """A program under way: `imports` and the lines of its `body`."""
 
     imports: set[str]
     body: list[str]
@@ -61,6 +61,13 @@ class _Program:
 
     def add(self, *lines: str) -> None:
         self.body.extend(lines)
+
+    def text(self, first: str) -> str:
+        """The whole program, `first` as a comment at its top."""
+        own = sorted(each for each in self.imports if each in _STANDARD)
+        others = sorted(each for each in self.imports if each not in _STANDARD)
+        lines = [f"# {first}", *own, *[""] * bool(own)]
+        return "\n".join([*lines, *others, "", *self.body, ""])
 
 
 def script_of(request: Export, model: Model, written: Written, prepared: object) -> str:
@@ -82,17 +89,17 @@ def script_of(request: Export, model: Model, written: Written, prepared: object)
 def _script(
     request: Export, model: Model, checkpoint: Checkpoint, written: Written, prepared: Any
 ) -> str:
-    program = _Program({"import torch"}, [])
+    program = Program({"import torch"}, [])
     choice = request.model
     # The staging folder lies beside the target.
     target = os.path.join(os.path.dirname(os.path.abspath(request.staging)), request.name)
     program.add(f"CHECKPOINT = {os.path.abspath(choice.checkpoint)!r}", f"TARGET = {target!r}", "")
-    _model(program, choice, model.form)
+    add_model(program, choice, model.form)
     if choice.source.source != SourceKind.FILE and choice.weights.load:
-        _weights(program, choice, checkpoint, model.report)
+        add_weights(program, choice, checkpoint, model.report)
     if model.form != "torch-export":
         program.add("model.eval()")
-        moved = _moved(choice)
+        moved = moved_to(choice)
         if moved:
             program.add(f"model.to({moved})")
     program.add("")
@@ -137,19 +144,15 @@ def parameters_of(module: Any) -> list[str] | None:
     return [each.name for each in parameters]
 
 
-def _text(program: _Program, request: Export) -> str:
+def _text(program: Program, request: Export) -> str:
     name = Path(request.model.checkpoint).name
-    own = sorted(each for each in program.imports if each in _STANDARD)
-    others = sorted(each for each in program.imports if each not in _STANDARD)
-    lines = [f"# Exports {name!a} to {_FORMATS[request.options.kind]}.", *own]
-    lines += [""] * bool(own)
-    return "\n".join([*lines, *others, "", *program.body, ""])
+    return program.text(f"Exports {name!a} to {_FORMATS[request.options.kind]}.")
 
 
 # --- the model
 
 
-def _model(program: _Program, choice: ModelChoice, form: str) -> None:
+def add_model(program: Program, choice: ModelChoice, form: str) -> None:
     source = choice.source
     if source.source == SourceKind.CODE:
         _from_code(program, source.spec, source.arguments)
@@ -159,7 +162,7 @@ def _model(program: _Program, choice: ModelChoice, form: str) -> None:
         _from_file(program, choice, form)
 
 
-def _from_code(program: _Program, spec: str, arguments: Mapping[str, object]) -> None:
+def _from_code(program: Program, spec: str, arguments: Mapping[str, object]) -> None:
     source, name = split_spec(spec)
     called = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     if not all(key.isidentifier() and not iskeyword(key) for key in arguments):
@@ -185,7 +188,7 @@ def _from_code(program: _Program, spec: str, arguments: Mapping[str, object]) ->
     )
 
 
-def _from_transformers(program: _Program, choice: ModelChoice) -> None:
+def _from_transformers(program: Program, choice: ModelChoice) -> None:
     config = choice.source.spec
     folder = os.path.dirname(os.path.abspath(config or choice.checkpoint))
     if not config and os.path.isdir(choice.checkpoint):
@@ -201,7 +204,7 @@ def _from_transformers(program: _Program, choice: ModelChoice) -> None:
     program.add(f"model = getattr(transformers, {name})(config)")
 
 
-def _from_file(program: _Program, choice: ModelChoice, form: str) -> None:
+def _from_file(program: Program, choice: ModelChoice, form: str) -> None:
     if form == "torch-export":
         program.add("model = torch.export.load(CHECKPOINT).module()")
         return
@@ -220,7 +223,7 @@ def _from_file(program: _Program, choice: ModelChoice, form: str) -> None:
     )
 
 
-def _moved(choice: ModelChoice) -> str:
+def moved_to(choice: ModelChoice) -> str:
     parts = [f"device={choice.device!r}"] if choice.device != "cpu" else []
     parts += [f"dtype=torch.{choice.dtype}"] if choice.dtype else []
     return ", ".join(parts)
@@ -229,8 +232,8 @@ def _moved(choice: ModelChoice) -> str:
 # --- its weights
 
 
-def _weights(
-    program: _Program, choice: ModelChoice, checkpoint: Checkpoint, report: LoadReport
+def add_weights(
+    program: Program, choice: ModelChoice, checkpoint: Checkpoint, report: LoadReport
 ) -> None:
     weights = choice.weights
     section = default_section(checkpoint) if weights.section is None else weights.section
@@ -242,11 +245,14 @@ def _weights(
         program.add("renames = {")
         program.add(*(f"    {old!r}: {new!r}," for old, new in weights.renames.items()))
         program.add("}", "weights = {renames.get(key, key): each for key, each in weights.items()}")
-    elif report.stripped or report.added:
+    elif report.stripped or report.added or weights.rules:
         added = f"{report.added!r} + " if report.added else ""
         stripped = f".removeprefix({report.stripped!r})" if report.stripped else ""
-        line = f"weights = {{{added}key{stripped}: each for key, each in weights.items()}}"
-        program.add(line)
+        key = f"{added}key{stripped}"
+        for pattern, replacement in weights.rules:
+            program.need("import re")
+            key = f"re.sub({pattern!r}, {replacement!r}, {key})"
+        program.add(f"weights = {{{key}: each for key, each in weights.items()}}")
     if report.fits:
         program.add("model.load_state_dict(weights)")
         return
@@ -256,7 +262,7 @@ def _weights(
 
 
 def _read(
-    program: _Program, checkpoint: Checkpoint, section: Sequence[str | int], node: Node
+    program: Program, checkpoint: Checkpoint, section: Sequence[str | int], node: Node
 ) -> None:
     if checkpoint.format == "safetensors":
         program.need("from safetensors.torch import load_file")
