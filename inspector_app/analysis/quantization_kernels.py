@@ -12,9 +12,10 @@ import numpy as np
 
 from inspector_app.analysis.kernels import ANY_ORDER, Array, compiled
 
-# Columns of `settings`, a row for each scheme.
-KIND, SIZE, AFFINE, LEAST, MOST, STEP, SMALLEST, BOUND = range(8)
-SETTINGS = 8
+# Columns of `settings`, a row for each scheme. Of a cast: `cast_value` explains `STEP` and
+# `SMALLEST`; beyond `BOUND` values overflow, beyond `CLIP` they become ±`MOST`.
+KIND, SIZE, AFFINE, LEAST, MOST, STEP, SMALLEST, BOUND, CLIP = range(9)
+SETTINGS = 9
 # What `KIND` may be.
 TENSOR, CHANNEL, GROUP, CAST = range(4)
 # Columns of `sums`, a row for each scheme. Casts add to `PRODUCT` and `POWER`, others to
@@ -120,15 +121,29 @@ def ranges(
 
 
 @compiled()
-def _without_specials(values: Array, counted: Array) -> None:
-    """Count what is not finite, and make it 0: that changes no sum and no range."""
+def _without_specials(values: Array, special: bool, counted: Array, made: Array) -> None:
+    """Count what is not finite, and make it 0: that changes no sum and no range.
+
+    Args:
+        special: whether there is any.
+        made: which values were made 0.
+    """
+    made[:] = False
+    if not special:
+        return
     for i in range(len(values)):
-        if np.isnan(values[i]):
-            counted[NANS] += 1
+        if not np.isfinite(values[i]):
+            counted[NANS if np.isnan(values[i]) else INFINITIES] += 1
             values[i] = 0
-        elif np.isinf(values[i]):
-            counted[INFINITIES] += 1
-            values[i] = 0
+            made[i] = True
+
+
+@compiled()
+def _finite(made: Array) -> int:
+    count = 0
+    for i in range(len(made)):
+        count += not made[i]
+    return count
 
 
 @compiled()
@@ -201,17 +216,45 @@ def _round_trip(
     return noise, cross, np.int64(largest).view(np.float64), clipped
 
 
+@compiled(ANY_ORDER)
+def _round_trip_single(
+    values: Array, scale: float, inverse: float, least: float, most: float
+) -> tuple[float, float, float, float]:
+    """As `_round_trip`; the result is rounded to float32, as torch does it per tensor."""
+    single = np.float32(scale)
+    noise = 0.0
+    cross = 0.0
+    clipped = 0.0
+    # Its bits: LLVM finds no vector instructions for the greatest of floats.
+    largest = np.int64(0)
+    for i in range(len(values)):
+        value = np.float64(values[i])
+        rounded = np.rint(value * inverse)
+        kept = min(max(rounded, least), most)
+        error = value - np.float64(np.float32(kept) * single)
+        noise += error * error
+        cross += value * error
+        clipped += 1.0 if rounded != kept else 0.0
+        largest = max(largest, np.float64(abs(error)).view(np.int64))
+    return noise, cross, np.int64(largest).view(np.float64), clipped
+
+
 @compiled()
-def _add_integers(values: Array, low: float, high: float, setting: Array, sums: Array) -> None:
+def _add_integers(
+    values: Array, made: Array, low: float, high: float, setting: Array, sums: Array
+) -> None:
     least, most = setting[LEAST], setting[MOST]
     scale, zero = scale_and_zero(low, high, setting[AFFINE], least, most)
     if scale > _LARGEST_SCALE:
-        sums[OVERFLOWS] += len(values)
+        sums[OVERFLOWS] += _finite(made)
         return
-    inverse = np.float32(1.0) / scale
-    noise, cross, largest, clipped = _round_trip(
-        values, np.float64(scale), np.float64(inverse), least - zero, most - zero
-    )
+    inverse = np.float64(np.float32(1.0) / scale)
+    wide = np.float64(scale)
+    if setting[KIND] == TENSOR:
+        found = _round_trip_single(values, wide, inverse, least - zero, most - zero)
+    else:
+        found = _round_trip(values, wide, inverse, least - zero, most - zero)
+    noise, cross, largest, clipped = found
     sums[NOISE] += noise
     sums[CROSS] += cross
     sums[LARGEST] = max(sums[LARGEST], largest)
@@ -230,22 +273,24 @@ def cast_value(value: float, step: float, smallest: float) -> float:
     power = max(np.int64(bits).view(np.float64), smallest)
     last = power * step
     inverse = np.int64(_TWO_BIASES - np.float64(last).view(np.int64)).view(np.float64)
-    return np.rint(value * inverse) * last
+    return float(np.rint(value * inverse) * last)
 
 
 @compiled(ANY_ORDER)
 def _add_cast(values: Array, setting: Array, sums: Array) -> None:
-    step, smallest, bound = setting[STEP], setting[SMALLEST], setting[BOUND]
+    step, smallest = setting[STEP], setting[SMALLEST]
+    bound, clip, most = setting[BOUND], setting[CLIP], setting[MOST]
     noise = 0.0
     largest = np.int64(0)
     overflows = 0.0
+    clipped = 0.0
     product = 0.0
     power = 0.0
     for i in range(len(values)):
         value = np.float64(values[i])
         single = np.float64(np.float32(min(max(value, -_ALMOST_LARGEST), _ALMOST_LARGEST)))
         over = abs(single) > bound
-        result = cast_value(single, step, smallest)
+        result = min(max(cast_value(single, step, smallest), -most), most)
         error = 0.0 if over else value - result
         result = 0.0 if over else result
         noise += error * error
@@ -253,9 +298,11 @@ def _add_cast(values: Array, setting: Array, sums: Array) -> None:
         product += (0.0 if over else value) * result
         power += result * result
         overflows += 1.0 if over else 0.0
+        clipped += 1.0 if abs(single) > clip else 0.0
     sums[NOISE] += noise
     sums[LARGEST] = max(sums[LARGEST], np.int64(largest).view(np.float64))
     sums[OVERFLOWS] += overflows
+    sums[CLIPPED] += clipped
     sums[PRODUCT] += product
     sums[POWER] += power
 
@@ -303,7 +350,13 @@ def _fill(room: Array, value: np.float32) -> None:
 
 @compiled()
 def _add_groups(
-    values: Array, bottoms: Array, tops: Array, spread: Array, setting: Array, sums: Array
+    values: Array,
+    made: Array,
+    bottoms: Array,
+    tops: Array,
+    spread: Array,
+    setting: Array,
+    sums: Array,
 ) -> None:
     """Take a row, of which each group has a scale.
 
@@ -329,7 +382,7 @@ def _add_groups(
             scale, zero = scale_and_zero(low, high, affine, least, most)
             inverse = np.float32(1.0) / scale
             if scale > _LARGEST_SCALE:
-                sums[OVERFLOWS] += end - start
+                sums[OVERFLOWS] += _finite(made[first + start : first + end])
                 scale = np.float32(0.0)
             shift = np.float32(zero)
             _fill(scales[start:end], scale)
@@ -347,6 +400,7 @@ def _add_groups(
 @compiled()
 def _add_row(
     values: Array,
+    made: Array,
     words: Array,
     signed: Array,
     ends: Array,
@@ -366,14 +420,14 @@ def _add_row(
         if kind == CAST:
             _add_cast(values, setting, sums[number])
         elif kind == CHANNEL:
-            _add_integers(values, low, high, setting, sums[number])
+            _add_integers(values, made, low, high, setting, sums[number])
         elif kind == TENSOR:
-            _add_integers(values, whole[0], whole[1], setting, sums[number])
+            _add_integers(values, made, whole[0], whole[1], setting, sums[number])
         else:
             if not ranged:
                 _unit_ranges(words, signed, ends, end_words, units[0], units[1])
                 ranged = True
-            _add_groups(values, units[0], units[1], spread, setting, sums[number])
+            _add_groups(values, made, units[0], units[1], spread, setting, sums[number])
 
 
 @compiled()
@@ -402,6 +456,7 @@ def measure16(
     """
     ends = np.empty(2, np.float32)
     end_words = ends.view(np.uint32)
+    made = np.empty(bits.shape[1], np.bool_)
     units = np.empty((2, bits.shape[1] // UNIT + 1))
     spread = np.empty((3, SPREAD), np.float32)
     for row in range(len(bits)):
@@ -412,12 +467,12 @@ def measure16(
             _widen_float16(codes, values)
         else:
             _widen_bfloat16(codes, values)
-        if special[row]:
-            _without_specials(values, counted)
+        _without_specials(values, special[row], counted, made)
         counted[SIGNAL] += _signal(values)
         low, high = lows[row], highs[row]
         _add_row(
             values,
+            made,
             words,
             signed,
             ends,
@@ -451,15 +506,16 @@ def measure(
 
     What is not finite in `values` is overwritten.
     """
+    made = np.empty(values.shape[1], np.bool_)
     units = np.empty((2, values.shape[1] // UNIT + 1))
     spread = np.empty((3, SPREAD), np.float32)
     for row in range(len(values)):
         part = values[row]
-        if special[row]:
-            _without_specials(part, counted)
+        _without_specials(part, special[row], counted, made)
         counted[SIGNAL] += _signal(part)
         _add_row(
             part,
+            made,
             words[row],
             signed[row],
             ends,
@@ -480,6 +536,7 @@ def measure_counted(
 ) -> None:
     """Take different finite `values`, float64, each `often`, under schemes of a whole tensor."""
     one = np.empty(1)
+    none = np.zeros(1, np.bool_)
     here = np.empty(SUMS)
     for number in range(len(settings)):
         setting = settings[number]
@@ -489,7 +546,7 @@ def measure_counted(
             if setting[KIND] == CAST:
                 _add_cast(one, setting, here)
             else:
-                _add_integers(one, whole[0], whole[1], setting, here)
+                _add_integers(one, none, whole[0], whole[1], setting, here)
             largest = max(sums[number, LARGEST], here[LARGEST])
             for column in range(SUMS):
                 sums[number, column] += here[column] * often[i]

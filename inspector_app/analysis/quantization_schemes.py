@@ -9,7 +9,8 @@ group is filled up with zeros, as ONNX Runtime's MatMulNBits does it; torchao re
 layer, and `SchemeError.padded` says so.
 
 Casts are ``tensor.to(dtype)``: to the nearest, ties to even, without a scale. What is too
-large becomes infinite, in ``float8_e4m3fn`` NaN: it does not saturate.
+large becomes infinite, which is an overflow; ``float8_e4m3fn`` has no infinity and saturates
+at ±448, which is clipping, as torch does it since 2.12 (before, it became NaN).
 """
 
 from __future__ import annotations
