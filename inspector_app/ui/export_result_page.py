@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from inspector_app.analysis.quantities import count_text, size_text
@@ -15,6 +15,7 @@ from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.export_formats import format_of
 from inspector_app.ui.export_proof_table import ProofTable
 from inspector_app.ui.export_saving import ReportSaving
+from inspector_app.ui.show_in_folder import show_in_folder
 from inspector_app.ui.text_blocks import Facts, TextBlock
 from inspector_app.ui.wizard_widgets import FailureBox, Fold, WizardPage, row_of
 from inspector_app.ui.worker_words import seconds_text, tensor_text
@@ -229,8 +230,7 @@ class ResultPage(WizardPage):
 
     def _show_folder(self) -> None:
         if self.outcome is not None and self.outcome.files:
-            folder = os.path.dirname(self.outcome.files[0])
-            QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
+            show_in_folder(self.outcome.files[0])
 
     def _ask_report(self) -> None:
         if self.plan is not None and self.outcome is not None:
