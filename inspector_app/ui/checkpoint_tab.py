@@ -57,6 +57,7 @@ class CheckpointTab(DocumentTab):
         self.tree.node_selected.connect(self._node_selected)
         self.tree.message.connect(self.message)
         self.tree.statistics_wanted.connect(self.compute_statistics)
+        self.tree.export_requested.connect(self.export_requested)
         self.side: SidePane | None = None
         self._side_state = b""
         self._no_side = QWidget()
@@ -95,7 +96,7 @@ class CheckpointTab(DocumentTab):
             self.side.ready.connect(self._totals_ready)
             self.side.copy_requested.connect(self.copy_code)
             self.side.message.connect(self.message)
-            self.side.summary.export_requested.connect(self.export_requested)
+            self.side.summary.export_requested.connect(self._export_any)
             self.side.summary.quantize_requested.connect(self.quantize_requested)
             self.side.tensor.prepare_with(self.tree.view)
             self.side.pages.serve(self.tree, self.statistics)
@@ -178,6 +179,9 @@ class CheckpointTab(DocumentTab):
             and self.side is not None
             and self.side.summary.has_resume_code()
         )
+
+    def _export_any(self) -> None:
+        self.export_requested.emit(None)
 
     # Layout
 

@@ -37,17 +37,20 @@ class CheckpointTree(QWidget):
         message: one sentence for the status bar.
         loaded: the tree of the last `load` is on the screen.
         statistics_wanted: a column about values is to be shown, and there is none to show.
+        export_requested: of the model, or the weights, at this path.
     """
 
     node_selected = Signal(object)
     message = Signal(str)
     loaded = Signal()
     statistics_wanted = Signal()
+    export_requested = Signal(object)
 
     # What another kind of tree has otherwise.
     model_class = TreeModel
     arranger_class = TreeArranger
     view_class = TreeView
+    can_export = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,7 +59,8 @@ class CheckpointTree(QWidget):
         self._arranger = self.arranger_class(self._model, self)
         self._restored: set[RowIdentity] = set()
         self.view = self.view_class(self._model, self._arranger)
-        self._menu = TreeMenu(self.view, self._model, self._arranger, self.message.emit)
+        export = self.export_requested.emit if self.can_export else None
+        self._menu = TreeMenu(self.view, self._model, self._arranger, self.message.emit, export)
 
         self.search_field = QLineEdit()
         self.search_field.setPlaceholderText(

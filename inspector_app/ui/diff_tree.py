@@ -44,6 +44,7 @@ class DiffTree(CheckpointTree):
     model_class = DiffModel
     arranger_class = DiffArranger
     view_class = DiffView
+    can_export = False
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

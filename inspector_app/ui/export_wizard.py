@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.model import Checkpoint, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import consent_memory, export_memory
 from inspector_app.ui.export_format_page import FormatPage
@@ -118,13 +118,23 @@ class ExportWizard(Wizard):
             self.format_page.restore(before.options, before.target, before.proof)
 
 
-def show_wizard(window: MainWindow, checkpoint: Checkpoint) -> Wizard:
-    """The wizard of a checkpoint; the one that is open already is raised."""
+def show_wizard(
+    window: MainWindow, checkpoint: Checkpoint, part: TreePath | None = None
+) -> ExportWizard:
+    """The wizard of a checkpoint; the one that is open already is raised.
+
+    Args:
+        window: where results are opened.
+        checkpoint: of the tab.
+        part: the path of the model or of the weights to export; None for those of before.
+    """
     subject = subject_of(checkpoint)
-    shown = raise_wizard(ExportWizard, subject, window)
-    if shown is not None:
-        return shown
-    wizard = ExportWizard(subject, window.settings, window)
-    wizard.open_requested.connect(lambda path: window.open_paths([path]))
-    wizard.show()
+    wizard = raise_wizard(ExportWizard, subject, window)
+    if not isinstance(wizard, ExportWizard):
+        wizard = ExportWizard(subject, window.settings, window)
+        wizard.open_requested.connect(lambda path: window.open_paths([path]))
+        wizard.show()
+    if part is not None and not wizard.run_page.running:
+        wizard.model_page.choose_part(part)
+        wizard.show_page(MODEL)
     return wizard

@@ -18,7 +18,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QMainWindow, QStackedWidget
 
 from inspector_app.checkpoint.errors import UnreadableFile
-from inspector_app.checkpoint.model import TensorInfo
+from inspector_app.checkpoint.model import TensorInfo, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.resources_path import resource_path
 from inspector_app.ui import actions as table
@@ -189,11 +189,11 @@ class MainWindow(QMainWindow):
         self.tabs.expect_comparison()
         file_dialogs.ask_other(self, tab, self.settings.read(settings.LAST_FOLDER), self.compare)
 
-    def export(self) -> None:
+    def export(self, part: TreePath | None = None) -> None:
         if (tab := self._file()) is not None and tab.checkpoint is not None:
             from inspector_app.ui.export_wizard import show_wizard
 
-            show_wizard(self, tab.checkpoint)
+            show_wizard(self, tab.checkpoint, part)
 
     def quantize(self) -> None:
         if (tab := self._file()) is not None and tab.checkpoint is not None:

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QProgressBar, QWidget
 
+from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.interpreter_chooser import InterpreterChooser
 from inspector_app.ui.model_consent import ConsentPart
 from inspector_app.ui.model_fit import FitView, fit_summary
-from inspector_app.ui.model_source_form import SourceForm, WeightsForm
-from inspector_app.ui.model_subject import Subject
+from inspector_app.ui.model_source_form import SourceForm
+from inspector_app.ui.model_subject import HOLDS_GRAPH, Subject
+from inspector_app.ui.model_weights_form import PlacementForm, WeightsForm
 from inspector_app.ui.wizard_widgets import FailureBox, WizardPage, row_of
 from inspector_app.ui.worker_task import WorkerTask
 from inspector_app.ui.worker_words import stage_text
@@ -77,6 +79,8 @@ class ModelPage(WizardPage):
         self.source.changed.connect(self._edited)
         self.weights = WeightsForm(subject)
         self.weights.changed.connect(self._edited)
+        self.placement = PlacementForm()
+        self.placement.changed.connect(self._edited)
         self.consent = ConsentPart()
         self.consent.given.connect(self._consented)
         self.failure = FailureBox()
@@ -98,6 +102,7 @@ class ModelPage(WizardPage):
         self._quiet.timeout.connect(self._build)
         self.add_part(self.tr("Where the model comes from"), self.source)
         self._weights_part = self.add_part(self.tr("Its weights"), self.weights)
+        self._placement_part = self.add_part(self.tr("How it runs"), self.placement)
         if interpreters is None:
             self.add_part(self.tr("Python interpreter"), self.interpreters)
         self.add_part("", self.consent, self._waiting, self.failure, self.fit)
@@ -108,12 +113,14 @@ class ModelPage(WizardPage):
 
     def choice(self) -> ModelChoice:
         """The model, once there is no `problem`."""
-        own = self._own_weights()
+        own, placed = self._own_weights(), self._is_placed()
         return ModelChoice(
             checkpoint=self.subject.path,
             source=self.source.model_source(),
             weights=self._module_section() if own else self.weights.weights(),
             trust=self.trusted,
+            device=self.placement.device() if placed else "cpu",
+            dtype=self.placement.dtype() if placed else "",
         )
 
     def interpreter(self) -> str:
@@ -123,8 +130,24 @@ class ModelPage(WizardPage):
     def restore(self, choice: ModelChoice) -> None:
         """Show what was chosen before."""
         self.source.restore(choice.source)
+        self.placement.restore(choice.device, choice.dtype)
+        if choice.source.source == SourceKind.FILE:
+            self.source.choose_module(choice.weights.section or ())
         if choice.source.source != SourceKind.FILE:
             self.weights.restore(choice.weights)
+
+    def choose_part(self, path: TreePath) -> None:
+        """Take the model, or its weights, at `path` of the checkpoint."""
+        modules = [each for each, _ in self.subject.modules]
+        holding = [each for each in modules if path[: len(each)] == each]
+        if holding:
+            self.source.choose_module(max(holding, key=len))
+            return
+        if self.subject.format in HOLDS_GRAPH:
+            return  # the archive is exported whole
+        if self._own_weights():
+            self.source.buttons[SourceKind.CODE].setChecked(True)
+        self.weights.choose_section(path)
 
     def problem(self) -> str:
         return self._open_question() or self._result_problem()
@@ -162,13 +185,20 @@ class ModelPage(WizardPage):
     def _own_weights(self) -> bool:
         return self.source.kind() == SourceKind.FILE
 
+    def _is_placed(self) -> bool:
+        """A program of torch.export stays as it was exported."""
+        return not (self._own_weights() and self.subject.format == HOLDS_GRAPH[1])
+
     def _module_section(self) -> Weights:
-        path = self.subject.modules[0][0] if self.subject.modules else ()
-        return Weights(section=path or None)
+        return Weights(section=self.source.module_path() or None)
 
     def _open_question(self) -> str:
         """What has to be answered before the model can be built."""
         problem = self.source.problem()
+        if not problem and not self._own_weights():
+            problem = self.weights.problem()
+        if not problem and self._is_placed():
+            problem = self.placement.problem()
         if not problem and self.needs_consent():
             problem = self.tr("Loading this model runs code from the file: agree to that first.")
         return problem or self.interpreters.problem()
@@ -230,6 +260,7 @@ class ModelPage(WizardPage):
     def _show(self) -> None:
         own = self._own_weights()
         self._weights_part.setVisible(not own)
+        self._placement_part.setVisible(self._is_placed())
         consent = self.needs_consent()
         self.consent.setVisible(consent)
         if consent:

@@ -1,4 +1,4 @@
-"""Where the model comes from: the file, transformers, or Python code; and which weights."""
+"""Where the model comes from: the file, transformers, or Python code."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.model_source_code import SourceCode, ask_source
 from inspector_app.ui.model_subject import Subject
-from inspector_app.ui.section_words import section_words
-from inspector_app.ui.wizard_widgets import Box, Choice, Hint, field_label, label_width, row_of
-from inspector_app.worker.protocol import WRAPPERS, ModelSource, SourceKind, Weights
+from inspector_app.ui.wizard_widgets import Choice, field_label, label_width, row_of
+from inspector_app.worker.protocol import ModelSource, SourceKind
 
 
 class SourceForm(QWidget):
@@ -39,6 +38,8 @@ class SourceForm(QWidget):
         self._group = QButtonGroup(self)
         self.buttons: dict[str, QRadioButton] = {}
         self._fields: dict[str, QWidget] = {}
+        self.module = QComboBox()
+        self.module.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.code = SourceCode(subject)
         self.code.changed.connect(self.changed)
         layout = QVBoxLayout(self)
@@ -74,6 +75,18 @@ class SourceForm(QWidget):
         script = self.script.text().strip() if self._is_pickle() else ""
         return ModelSource(kind, script)
 
+    def module_path(self) -> TreePath:
+        """Where the pickled model lies that is chosen."""
+        modules = self._subject.modules
+        return modules[max(self.module.currentIndex(), 0)][0] if modules else ()
+
+    def choose_module(self, path: TreePath) -> None:
+        """Take the pickled model at `path`, if there is one."""
+        paths = [each for each, _ in self._subject.modules]
+        if path in paths:
+            self.buttons[SourceKind.FILE].setChecked(True)
+            self.module.setCurrentIndex(paths.index(path))
+
     def problem(self) -> str:
         """What is wrong or missing, or ""."""
         return self.code.problem() if self.kind() == SourceKind.CODE else ""
@@ -107,6 +120,9 @@ class SourceForm(QWidget):
             return self.tr("The file holds it: a TorchScript archive")
         if self._subject.format == "torch-export":
             return self.tr("The file holds it: a program of torch.export")
+        if len(self._subject.modules) > 1:
+            text = self.tr("The file holds it: one of {n} pickled models")
+            return text.format(n=len(self._subject.modules))
         name = self._subject.modules[0][1]
         text = self.tr("The file holds it, pickled: {name}")
         return text.format(name=plain(name, 60)).replace("&", "&&")
@@ -127,14 +143,21 @@ class SourceForm(QWidget):
             grid.addWidget(field_label(self.tr("Class of transformers"), self.architecture), 0, 0)
             grid.addWidget(self.architecture, 0, 1)
         elif self._is_pickle():
+            for path, name in self._subject.modules:
+                place = plain("/".join(map(str, path)), 80) or self.tr("the whole file")
+                self.module.addItem(f"{place} — {plain(name, 60)}")
+            self.module.currentIndexChanged.connect(self.changed)
+            if len(self._subject.modules) > 1:
+                grid.addWidget(field_label(self.tr("Model"), self.module), 1, 0)
+                grid.addWidget(self.module, 1, 1)
             self.script = QLineEdit()
             self.script.setPlaceholderText(self.tr("only where they were in the script itself"))
             self.script.textChanged.connect(self.changed)
             label = field_label(self.tr("Script of its classes (.py)"), self.script)
             choose = QPushButton(self.tr("Choose…"))
             choose.clicked.connect(self._ask_script)
-            grid.addWidget(label, 0, 0)
-            grid.addWidget(row_of(self.script, choose), 0, 1)
+            grid.addWidget(label, 2, 0)
+            grid.addWidget(row_of(self.script, choose), 2, 1)
         return fields
 
     def _ask_script(self) -> None:
@@ -145,69 +168,3 @@ class SourceForm(QWidget):
             self._fields[kind].setVisible(button.isChecked())
         if checked:
             self.changed.emit()
-
-
-class WeightsForm(QWidget):
-    """Which tensors go into the model.
-
-    Signals:
-        changed: another choice.
-    """
-
-    changed = Signal()
-
-    def __init__(self, subject: Subject, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._paths: list[TreePath | None] = []
-        self.section = QComboBox()
-        self.section.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        for path, kind in subject.sections:
-            name = plain("/".join(map(str, path)), 80) or self.tr("the whole file")
-            self._add(path, f"{name} — {section_words(kind)}")
-        if not self._paths:
-            self._add(None, self.tr("the whole file"))
-        self.section.currentIndexChanged.connect(self.changed)
-        self.prefixes = QLineEdit(", ".join(WRAPPERS))
-        self.prefixes.textChanged.connect(self.changed)
-        self.strict = Box(self.tr("All &keys have to fit (strict)"))
-        self.strict.setChecked(True)
-        self.strict.toggled.connect(self.changed)
-        hint = Hint()
-        hint.say(
-            self.tr(
-                "Dropped, or added, where more keys match that way: DataParallel and "
-                "torch.compile put them before each key."
-            )
-        )
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(10)
-        grid.setVerticalSpacing(4)
-        grid.setColumnMinimumWidth(0, label_width(self))
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(field_label(self.tr("&Section"), self.section), 0, 0)
-        grid.addWidget(self.section, 0, 1)
-        grid.addWidget(field_label(self.tr("&Prefixes"), self.prefixes), 1, 0)
-        grid.addWidget(self.prefixes, 1, 1)
-        grid.addWidget(hint, 2, 1)
-        grid.addWidget(self.strict, 3, 1)
-
-    def weights(self) -> Weights:
-        """What is chosen."""
-        prefixes = [each.strip() for each in self.prefixes.text().split(",")]
-        return Weights(
-            section=self._paths[max(self.section.currentIndex(), 0)],
-            strip_prefixes=tuple(filter(None, prefixes)),
-            strict=self.strict.isChecked(),
-        )
-
-    def restore(self, weights: Weights) -> None:
-        """Show what was chosen before."""
-        if weights.section in self._paths:
-            self.section.setCurrentIndex(self._paths.index(weights.section))
-        self.prefixes.setText(", ".join(weights.strip_prefixes))
-        self.strict.setChecked(weights.strict)
-
-    def _add(self, path: TreePath | None, text: str) -> None:
-        self._paths.append(path)
-        self.section.addItem(text)

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind, TreePath
+from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind, TensorInfo, TreePath
 from inspector_app.worker.consent import globals_that_run
 from inspector_app.worker.protocol import SourceKind
 from inspector_app.worker.source_listing import config_of
 
 HOLDS_GRAPH = ("torchscript", "torch-export")
+_EXPORTED = (SectionKind.MODEL, SectionKind.EMA)
 _MODULE_DEPTH = 2
 _MOST_CHILDREN = 200
 _MOST_SOURCES = 40
@@ -62,9 +63,8 @@ def subject_of(checkpoint: Checkpoint) -> Subject:
     """Take from `checkpoint` what the wizard needs."""
     path = os.path.abspath(checkpoint.path)
     folder = path if os.path.isdir(path) else os.path.dirname(path)
-    wanted = (SectionKind.MODEL, SectionKind.EMA)
-    sections = [each for each in checkpoint.sections if each.kind in wanted]
-    sections.sort(key=lambda each: wanted.index(each.kind))
+    sections = [each for each in checkpoint.sections if each.kind in _EXPORTED]
+    sections.sort(key=lambda each: _EXPORTED.index(each.kind))
     config_file = os.path.join(folder, "config.json")
     return Subject(
         path=path,
@@ -78,6 +78,30 @@ def subject_of(checkpoint: Checkpoint) -> Subject:
         config_file=config_file if os.path.isfile(config_file) else "",
         sources=tuple(_sources(folder)),
     )
+
+
+def part_at(checkpoint: Checkpoint, node: Node) -> TreePath | None:
+    """What can be exported of where `node` stands: a pickled model, a section of weights, or
+    else the innermost mapping with tensors of its own; None where there is none."""
+    above: list[Node] = []
+    at: Node | None = node
+    while at is not None:
+        above.append(at)
+        at = at.parent
+    if checkpoint.format in HOLDS_GRAPH:
+        return ()
+    for each in reversed(above):
+        if each.kind == Kind.MODULE:
+            return each.path
+    wanted = {each.path for each in checkpoint.sections if each.kind in _EXPORTED}
+    for each in above:
+        if each.path in wanted:
+            return each.path
+    for each in above:
+        some = each.children[:_MOST_CHILDREN]
+        if each.kind == Kind.MAPPING and any(isinstance(child, TensorInfo) for child in some):
+            return each.path
+    return None
 
 
 def _modules(root: Node) -> Iterator[tuple[TreePath, str]]:

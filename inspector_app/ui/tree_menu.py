@@ -8,7 +8,7 @@ from PySide6.QtCore import QCoreApplication, QPoint
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMenu
 
-from inspector_app.checkpoint.model import Checkpoint, TensorInfo
+from inspector_app.checkpoint.model import Checkpoint, TensorInfo, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.tree_arranger import TreeArranger
 from inspector_app.ui.tree_columns import Column
@@ -18,6 +18,7 @@ from inspector_app.ui.tree_view import TreeView
 
 MOST_COPIED = 100_000
 LONGEST_COPIED = 20_000
+LONGEST_IN_MENU = 40
 
 Lines = Iterator[str]
 
@@ -50,6 +51,7 @@ class TreeMenu:
     Args:
         view, model, arranger: of the tree.
         say: shows one sentence in the status bar.
+        export: exports the model, or the weights, at a path; None where nothing can be.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class TreeMenu:
         model: TreeModel,
         arranger: TreeArranger,
         say: Callable[[str], None],
+        export: Callable[[TreePath], None] | None = None,
     ) -> None:
         self.checkpoint: Checkpoint | None = None
         self.offered: Sequence[QAction] = ()  # what else can be done with the file
@@ -65,6 +68,7 @@ class TreeMenu:
         self._model = model
         self._arranger = arranger
         self._say = say
+        self._export = export
         self._copying = Task(view)
 
     def copy_names(self) -> None:
@@ -114,6 +118,7 @@ class TreeMenu:
         self._add(menu, rows, self.copy_rows, bool(lines))
         has_tensor = self._tensor() is not None
         self._add(menu, tr("Copy the Python line that loads this"), self.copy_code, has_tensor)
+        self._add_export(menu)
         menu.addSeparator()
         row = self._view.current_row()
         inner = row >= 0 and self._model.view.can_expand(row)
@@ -153,6 +158,24 @@ class TreeMenu:
             action.setChecked(not self._view.isColumnHidden(column))
             action.toggled.connect(_show_column(self._view, column))
         return menu
+
+    def _add_export(self, menu: QMenu) -> None:
+        if self._export is None or self.checkpoint is None:
+            return
+        from inspector_app.ui.model_subject import part_at
+
+        rows, row = self._model.rows, self._view.current_row()
+        while row >= 0 and rows.nodes[row] is None:
+            row = rows.parents[row]  # a group has no node of its own
+        node = rows.nodes[row] if row >= 0 else None
+        part = part_at(self.checkpoint, node) if node is not None else None
+        menu.addSeparator()
+        text = _tr("Export…")
+        if part:
+            name = plain("/".join(map(str, part)), LONGEST_IN_MENU).replace("&", "&&")
+            text = _tr("Export {name}…").format(name=name)
+        export = self._export
+        self._add(menu, text, lambda: export(part or ()), part is not None)
 
     def _tensor(self) -> TensorInfo | None:
         row = self._view.current_row()

@@ -148,6 +148,18 @@ def test_renamed_keys_and_a_load_that_is_not_strict(tmp_path: Path) -> None:
     assert torch.equal(torch.load(file)["fc.weight"], torch.ones(2, 4))
 
 
+def test_keys_renamed_by_rules_without_their_wrapper(tmp_path: Path) -> None:
+    model = model_in(tmp_path, "Small")
+    torch.save(
+        {"module.head_1.weight": torch.ones(2, 4), "module.head_1.bias": torch.zeros(2)},
+        model.checkpoint,
+    )
+    rules = ((r"^head_\d\.", "fc."),)
+    model = replace(model, weights=Weights((), rules=rules))
+    file = copied(tmp_path, model, Inputs((parse_input("x:1,4"),)), StateDictOptions())
+    assert torch.equal(torch.load(file)["fc.weight"], torch.ones(2, 4))
+
+
 def test_a_model_that_the_file_holds(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.jit.save(torch.jit.script(torch.nn.Linear(4, 2)), path)
