@@ -118,6 +118,7 @@ class OptimizerState:
         nbytes: of all its tensors.
         left_out: parameters of the model that it does not have, as far as that is certain:
             frozen ones, mostly.
+        in_order: its parameters can lie in the order of a model of the file.
         file: the file that it lies in; "" for the checkpoint's own.
     """
 
@@ -129,6 +130,7 @@ class OptimizerState:
     slots: tuple[str, ...]
     nbytes: int
     left_out: tuple[str, ...] = ()
+    in_order: bool = True
     file: str = ""
 
     @property
@@ -202,7 +204,7 @@ def reading_optimizer(
     rows = [(key, number, name) for number, given in enumerate(members) for key, name in given]
     listed = {key for key, _, _ in rows}
     rows += [(key, -1, "") for key in kept if key not in listed]
-    named = _names(rows, kept, groups, models)
+    named, in_order = _names(rows, kept, groups, models)
     yield Progress("optimizer", len(rows), len(rows))
     found = [
         Entry(key, group, name, shape_of(kept.get(key, ())), kept.get(key, ()))
@@ -218,6 +220,7 @@ def reading_optimizer(
         tuple(slots),
         sum(entry.nbytes for entry in found),
         _left_out(found, models),
+        in_order,
         file,
     )
 
@@ -307,8 +310,8 @@ def _names(
     kept: Mapping[PathElement, tuple[Slot, ...]],
     groups: Sequence[ParamGroup],
     models: Sequence[Model],
-) -> list[Named]:
-    """What the parameters are called, in the order of `rows`."""
+) -> tuple[list[Named], bool]:
+    """What the parameters are called, in the order of `rows`, and whether the order fits."""
     wanted: list[list[Wanted]] = [[] for _ in groups]
     for key, group, name in rows:
         if group >= 0:
@@ -316,9 +319,10 @@ def _names(
             wanted[group].append(Wanted(shape_of(kept.get(key, ())), known))
     several = len(models) > 1
     places = [parameters_of(model, f"{model_name(model)}/" if several else "") for model in models]
-    found = [named for group in name_parameters(wanted, places) for named in group]
+    names = name_parameters(wanted, places)
+    found = [named for group in names.groups for named in group]
     stray = [Named(key if isinstance(key, str) else "", "") for key, group, _ in rows if group < 0]
-    return found + stray
+    return found + stray, names.in_order
 
 
 def model_name(model: Model) -> str:

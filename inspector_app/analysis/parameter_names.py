@@ -78,9 +78,21 @@ class Named(NamedTuple):
     total: int = 0
 
 
+class Names(NamedTuple):
+    """The names of all parameters of an optimizer.
+
+    Attributes:
+        groups: of each param group, in its order.
+        in_order: the groups fit into the order of a model; if not, shapes alone decided.
+    """
+
+    groups: list[list[Named]]
+    in_order: bool
+
+
 def name_parameters(
     groups: Sequence[Sequence[Wanted]], models: Sequence[Sequence[Parameter]]
-) -> list[list[Named]]:
+) -> Names:
     """The names of the parameters of each param group.
 
     Args:
@@ -108,14 +120,15 @@ def name_parameters(
         ways = [] if found is None else [found]
     shapes = _Shapes(everything)
     if not ways:
-        return [shapes.alone(group, groups) for group in groups]
-    return [
+        return Names([shapes.alone(group, groups) for group in groups], False)
+    found_names = [
         [
             _named(entry, [way[at][place] for way in ways], shapes)
             for place, entry in enumerate(group)
         ]
         for at, group in enumerate(groups)
     ]
+    return Names(found_names, True)
 
 
 def _named(wanted: Wanted, ways: Sequence[_Candidates], shapes: _Shapes) -> Named:

@@ -1,8 +1,7 @@
 """The checkpoints of a run: which there are, in order, what each says, which is the best.
 
-`listing` is a plain generator that reads the structure of one file after the other, and of
-tensors those of one element alone; nothing but a `RunCheckpoint` of each is kept. Files that
-are being written are left alone: `run_watch` tells when they are complete.
+`reading_checkpoint` reads the structure of one file, and of tensors those of one element alone;
+nothing but a `RunCheckpoint` is kept. When it may be read, `run_watch` knows.
 """
 
 from __future__ import annotations
@@ -121,40 +120,6 @@ class Run:
     def nbytes(self) -> int:
         """Bytes on disk of all of them."""
         return sum(each.nbytes for each in self.checkpoints)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Listed:
-    """A step of `listing`.
-
-    Attributes:
-        done, total: files.
-        checkpoint: what was read by now, or None.
-    """
-
-    done: int
-    total: int
-    checkpoint: RunCheckpoint | None = None
-
-
-def listing(files: Sequence[tuple[str, str]]) -> Generator[Listed, None, Run]:
-    """Read `files`, paths and the names that they are shown by; the run is the return value.
-
-    They are taken to be written to the end: what is torn is incomplete.
-    """
-    found = []
-    for number, (path, name) in enumerate(files):
-        steps = reading_checkpoint(path, name)
-        with closing(steps):
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    found.append(end.value)
-                    break
-                yield Listed(number, len(files))
-        yield Listed(number + 1, len(files), found[-1])
-    return run_of(found)
 
 
 def reading_checkpoint(path: str, name: str) -> Generator[Progress, None, RunCheckpoint]:

@@ -44,6 +44,7 @@ class TrainingState:
         averages: averaged weights (EMA, SWA) beside a model.
         optimizers, schedulers: their states.
         parts: what else is recognised: grad scaler, random numbers, data loader, callbacks.
+        sources: the checkpoints that were read, by the `file` of what lies in them.
         files: the files beside the checkpoint that were read as well.
         cut: the configuration has more rows than are kept.
     """
@@ -62,6 +63,7 @@ class TrainingState:
     optimizers: tuple[OptimizerState, ...]
     schedulers: tuple[SchedulerState, ...]
     parts: tuple[PartState, ...]
+    sources: Mapping[str, Checkpoint]
     files: tuple[str, ...] = ()
     cut: bool = False
 
@@ -160,6 +162,7 @@ def reading_training(
         tuple(optimizers),
         tuple(schedulers),
         tuple(parts),
+        dict(sources),
         companions.files,
         figures.cut,
     )

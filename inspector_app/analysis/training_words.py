@@ -156,4 +156,160 @@ _PARTS = {
     "part-loops": "{names}",
 }
 
-TEMPLATES: dict[str, str] = {**_SCHEDULERS, **_PARTS}
+# The checklist before resuming.
+_RESUMING = {
+    "resume-model": "The weights are complete: {count} tensors.",
+    "resume-no-model": (
+        "There are no weights of a model. Save model.state_dict() into the checkpoint."
+    ),
+    "resume-model-torn": (
+        "The file is not whole: {count} of its parts are missing or cut off ({names}). Take an "
+        "earlier checkpoint, or copy this one again."
+    ),
+    "resume-finite": "All weights, and all that the optimizer keeps, are finite.",
+    "resume-not-finite": (
+        "{count} tensors have NaN or infinite values ({names}): from them the loss is NaN at once. "
+        "Go back to an earlier checkpoint."
+    ),
+    "resume-optimizer": ("{kind}: each of the {count} parameters has its state ({slots})."),
+    "resume-no-optimizer": (
+        "There is no optimizer state. Without optimizer_state_dict the weights load, but momentum "
+        "and the running averages of the gradients restart at zero, and Adam corrects its bias as "
+        "in the first steps: the loss jumps, and the run is another one. Save "
+        "optimizer.state_dict() too."
+    ),
+    "resume-no-groups": (
+        "The optimizer's state lists no parameters: load_state_dict raises an error. Save "
+        "optimizer.state_dict() as it is."
+    ),
+    "resume-twice": (
+        "Parameters stand in more than one place of the param groups ({names}); the state was put "
+        "together by hand, and the optimizer would step them twice."
+    ),
+    "resume-stray": (
+        "The state has {count} entries that no param group lists ({names}): on loading they belong "
+        "to no parameter, and their momentum is lost. Check how the state was put together."
+    ),
+    "resume-sgd-plain": (
+        "SGD without momentum keeps nothing for its {count} parameters, so nothing is lost."
+    ),
+    "resume-state-empty": (
+        "The state of {kind} is empty although the training has begun: momentum and averages "
+        "restart at zero on resuming, without a word. Was it saved after the optimizer was made "
+        "anew?"
+    ),
+    "resume-state-not-begun": (
+        "The state of {kind} is empty, as before the first step. If steps had been made they are "
+        "lost: momentum and averages restart at zero."
+    ),
+    "resume-entries-missing": (
+        "{without} of {count} parameters have no state ({names}). If they are frozen, or never had "
+        "a gradient, that is right; else their momentum and averages restart at zero, without a "
+        "word."
+    ),
+    "resume-slots-missing": (
+        "{count} parameters lack {slots} ({names}): loading works and the first step raises a "
+        "KeyError. The state was cut, or written by another optimizer."
+    ),
+    "resume-shapes-fit": "What is kept has the shapes of the parameters.",
+    "resume-shapes": (
+        "What is kept for {count} parameters has another shape than the parameter ({names}): "
+        "loading works, and the first step raises an error about sizes. The optimizer belongs to "
+        "another version of the model."
+    ),
+    "resume-too-many": (
+        "The optimizer has {count} parameters and the model only {most}: load_state_dict raises an "
+        "error. The optimizer belongs to another model, or has parameters that are not saved here."
+    ),
+    "resume-order": (
+        "The optimizer's parameters are in another order than the model's. Resuming works only "
+        "if the script gives them in that order again; in any other the states go to the wrong "
+        "parameters, without a word where shapes are equal."
+    ),
+    "resume-names-given": "The state has the names of its parameters (param_names).",
+    "resume-names-order": (
+        "The state numbers its {count} parameters; shapes and the model's order give each its name."
+    ),
+    "resume-ambiguous": (
+        "For {ambiguous} of {count} parameters several of the model's come into question "
+        "({names}). Resuming is not affected; make the optimizer with model.named_parameters() and "
+        "the state keeps names (torch 2.6)."
+    ),
+    "resume-left-out": (
+        "{count} parameters of the model are not in the optimizer ({names}): they were frozen, or "
+        "are buffers. Freeze them again before the optimizer is made: it must get as many as "
+        "before."
+    ),
+    "resume-steps": "All parameters have made {step} steps.",
+    "resume-steps-differ": (
+        "Most parameters have made {step} steps, {count} have not ({names}). If these were thawed "
+        "later that is right; else their bias correction is that of another step."
+    ),
+    "resume-steps-multiple": (
+        "The optimizer has made {step} steps, the file counts {told}: one step for several "
+        "batches, as with gradient accumulation."
+    ),
+    "resume-steps-other": (
+        "The optimizer has made {step} steps, the file counts {told}. If it counts batches, or "
+        "steps were skipped, that is right; else optimizer and model are of different times."
+    ),
+    "resume-no-scheduler": (
+        "There is no scheduler. If the run had one, the learning rate starts its course anew on "
+        "resuming: save scheduler.state_dict() too."
+    ),
+    "resume-scheduler-lost": (
+        "The param groups were under a scheduler (initial_lr), and its state is not here: a new "
+        "one starts its course anew, so that the warm-up or the high rates of the beginning come "
+        "again. Save scheduler.state_dict() too."
+    ),
+    "resume-scheduler-alone": (
+        "{kind}: it has made {count} steps; nothing in the file says how many it should be."
+    ),
+    "resume-scheduler-epochs": "{kind}: it has made {count} steps, one for each epoch.",
+    "resume-scheduler-steps": (
+        "{kind}: it has made {count} steps, one for each of the optimizer's."
+    ),
+    "resume-scheduler-batches": (
+        "{kind}: it has made {count} steps, which would be {each} for each epoch."
+    ),
+    "resume-scheduler-elsewhere": (
+        "{kind}: it has made {count} steps, which fits neither ({told}). It may be stepped at "
+        "other times, or belong to another checkpoint: then the rate goes on from the wrong place."
+    ),
+    "resume-scheduler-rates": (
+        "The scheduler stands at {rates}, the param groups have {groups}: the optimizer steps with "
+        "the rate of its groups until the scheduler sets another. Load the optimizer's state and "
+        "the scheduler's from one checkpoint."
+    ),
+    "resume-scheduler-groups": (
+        "The scheduler has rates for {count} param groups, the optimizer has {groups}: they belong "
+        "to different runs."
+    ),
+    "resume-no-scaler": (
+        "There is no grad scaler; one is needed only for mixed precision with float16. Without its "
+        "state the scale starts at 65536 again: the first steps are skipped until it fits."
+    ),
+    "resume-no-scaler-but-mixed": (
+        "The configuration speaks of mixed precision, and there is no grad scaler: its scale "
+        "starts at 65536 again, and the first steps are skipped until it fits. Save "
+        "scaler.state_dict() too."
+    ),
+    "resume-no-rng": (
+        "There are no states of random number generators: dropout, shuffling and augmentation go "
+        "on with other numbers. The run goes on, and is not the one that it would have been."
+    ),
+    "resume-progress": "It says how far the training is: {shown}.",
+    "resume-no-progress": (
+        "Neither an epoch nor a step is noted: the script would begin to count at 0, and whatever "
+        "depends on it (warm-up, milestones, the end) comes too late."
+    ),
+    "resume-no-data-loader": (
+        "Where the data loader stood is not kept: an epoch that was interrupted begins anew, so "
+        "that some samples are seen twice."
+    ),
+    "resume-average": (
+        "Averaged weights are kept beside the model's; load them into the averaged model."
+    ),
+}
+
+TEMPLATES: dict[str, str] = {**_SCHEDULERS, **_PARTS, **_RESUMING}
