@@ -173,6 +173,18 @@ def _quantize(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if quantize(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_training(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.training_command import declare
+
+    declare(parser)
+
+
+def _training(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.training_command import training
+
+    return FOUND_SOMETHING if training(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
@@ -181,6 +193,9 @@ COMMANDS = {
         "export a model, and prove that it computes the same", _declare_export, _export
     ),
     "quantize": Command("show what quantization would cost", _declare_quantize, _quantize),
+    "training": Command(
+        "show the state of a training, and whether it can be resumed", _declare_training, _training
+    ),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 
