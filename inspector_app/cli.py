@@ -185,6 +185,18 @@ def _training(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if training(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_run(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.run_command import declare
+
+    declare(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.run_command import run_checkpoints
+
+    return FOUND_SOMETHING if run_checkpoints(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
@@ -196,6 +208,7 @@ COMMANDS = {
     "training": Command(
         "show the state of a training, and whether it can be resumed", _declare_training, _training
     ),
+    "run": Command("list the checkpoints of a run, and which is the best", _declare_run, _run),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
 }
 

@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inspector_app.analysis.companions import reading_companions
 from inspector_app.analysis.node_values import Number, SingleValues, entries, number_of
@@ -222,6 +222,12 @@ def run_of(checkpoints: Iterable[RunCheckpoint]) -> Run:
         complete[-1] if complete else None,
         tuple(_curve(name, complete, by) for name in names[:_MOST_METRICS]),
     )
+
+
+def judged_by(run: Run, metric: str) -> Run:
+    """The run with the checkpoint that is the best by another metric."""
+    complete = [each for each in run.checkpoints if each.complete]
+    return replace(run, metric=metric, best=best_of(complete, metric))
 
 
 def best_of(checkpoints: Sequence[RunCheckpoint], metric: str) -> RunCheckpoint | None:

@@ -53,6 +53,19 @@ class DriftRow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Drift:
+    """All that was measured.
+
+    Attributes:
+        layers: their names; a layer's place is that of its figures in the rows.
+        rows: a row for each checkpoint but the first, in the order of the run.
+    """
+
+    layers: tuple[str, ...]
+    rows: tuple[DriftRow, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DriftStep:
     """A step of `measuring_drift`.
 

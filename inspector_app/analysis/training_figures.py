@@ -17,7 +17,6 @@ Sources for names: the ImageNet and nanoGPT scripts, Lightning's ``dump_checkpoi
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -181,10 +180,11 @@ def reading_figures(
     if sections.get(id(checkpoint.root)) in _STATES:
         return found
     # Each with its depth and whether it is a hyper-parameter, or lies in a mapping of metrics.
-    todo = deque([(checkpoint.root, 0, False, False)])
+    todo = [(checkpoint.root, 0, False, False)]
     visited = 0
     while todo and visited < _VISITED:
-        node, depth, setting, metric = todo.popleft()
+        node, depth, setting, metric = todo.pop()
+        inside: list[tuple[Node, int, bool, bool]] = []
         kind = sections.get(id(node))
         setting = setting or kind == SectionKind.HYPER_PARAMETERS
         for child in node.children:
@@ -201,7 +201,8 @@ def reading_figures(
                 continue
             if child.kind in _CONTAINERS and depth < _DEEPEST:
                 within = metric or not _METRIC_MAPPINGS.isdisjoint(words_of(child.key))
-                todo.append((child, depth + 1, setting, within))
+                inside.append((child, depth + 1, setting, within))
+        todo += reversed(inside)
     return found
 
 
@@ -223,7 +224,7 @@ class _Looking:
             return True
         if node.kind == Kind.SCALAR:
             if setting or not self._number(node, depth, metric):
-                self._other(node, setting)
+                self._other(node, node.value, setting)
             return True
         if node.kind == Kind.ARRAY:
             if not setting and isinstance(node.value, ArrayInfo):
@@ -234,6 +235,10 @@ class _Looking:
             return True
         if node.kind == Kind.SEQUENCE:
             return self._sequence(node, setting, metric)
+        text = wrapped_text(node)
+        if text is not None:
+            self._other(node, text, setting)
+            return True
         return node.kind not in _CONTAINERS
 
     def _sequence(self, node: Node, setting: bool, metric: bool) -> bool:
@@ -300,16 +305,16 @@ class _Looking:
                 return
         self._append(self._found.config, figure)
 
-    def _other(self, node: Node, setting: bool) -> None:
+    def _other(self, node: Node, value: object, setting: bool) -> None:
         key = node.key
-        known = isinstance(key, str) and node.value is not None
+        known = isinstance(key, str) and value is not None
         if known and (_VERSION.match(str(key)) or (_TIME.match(str(key)) and not setting)):
-            figure = Figure(_name(node), _scalar(node.value), node.path, self._file)
+            figure = Figure(_name(node), _scalar(value), node.path, self._file)
             self._append(self._found.facts, figure)
             return
         # Of what is noted anywhere else only what has a value says something.
-        if setting or node.value is not None:
-            self._row(node, _scalar(node.value))
+        if setting or value is not None:
+            self._row(node, _scalar(value))
 
     def _row(self, node: Node, value: Scalar) -> None:
         self._append(self._found.config, Figure(_name(node), value, node.path, self._file))
@@ -325,6 +330,17 @@ def _name(node: Node) -> str:
     """The path as text, without the settings that Lightning writes after a callback's name."""
     keys = (str(key) for key in node.path)
     return "/".join(key.partition("{")[0] if key.endswith("}") else key for key in keys)
+
+
+def wrapped_text(node: Node) -> str | None:
+    """The text that an object is made of and nothing else, as ``TorchVersion`` and members of
+    textual enumerations are; else None."""
+    if node.kind != Kind.OBJECT or len(node.children) != 1:
+        return None
+    arguments = items(node.children[0])
+    if len(arguments) == 1 and isinstance(arguments[0], str):
+        return arguments[0]
+    return None
 
 
 def _scalar(value: object) -> Scalar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from inspector_app.analysis.optimizer_state import Entry, OptimizerState
@@ -16,6 +17,7 @@ from inspector_app.terminal.style import Style, clipped
 
 _GAP = "  "
 _WIDEST = 60
+_NARROWEST = 30
 _CANDIDATES = 3
 _SIGNS = {
     CheckStatus.OK: "ok",
@@ -30,7 +32,7 @@ def text_parts(
 ) -> Iterator[str]:
     """The text, in pieces. Unless it is to be `whole`, the summary and the checklist alone."""
     for line in _lines(state, found, style, whole):
-        yield style.drawing(clipped(line, style.width) if style.width else line) + "\n"
+        yield style.drawing(line) + "\n"
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = _GAP, left: int = 1) -> Iterator[str]:
@@ -44,6 +46,17 @@ def table(rows: Sequence[Sequence[str]], indent: str = _GAP, left: int = 1) -> I
             for column, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield (indent + _GAP.join(cells)).rstrip()
+
+
+def wrapped(head: str, text: str, indent: int, style: Style) -> Iterator[str]:
+    """A sentence after `head`, on several lines where the terminal is narrow."""
+    if not style.width:
+        yield head + text
+        return
+    room = max(style.width - indent, _NARROWEST)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        yield (head if number == 0 else " " * indent) + line
 
 
 def _lines(state: TrainingState, found: Checklist, style: Style, whole: bool) -> Iterator[str]:
@@ -119,11 +132,17 @@ def _optimizer(optimizer: OptimizerState, state: TrainingState, style: Style) ->
     if state.models:
         sizes += f" against {size_text(state.model_nbytes)} of weights"
     yield f"{_GAP}{sizes}"
-    yield from table(_groups(optimizer))
+    yield from _clipped(table(_groups(optimizer)), style)
+    yield ""
     rows = [("id", "group", "parameter", "shape", "state")]
     rows += [_entry(entry) for entry in optimizer.entries]
-    yield from table(rows, left=5)
+    yield from _clipped(table(rows, left=5), style)
     yield ""
+
+
+def _clipped(lines: Iterator[str], style: Style) -> Iterator[str]:
+    for line in lines:
+        yield clipped(line, style.width) if style.width else line
 
 
 def _groups(optimizer: OptimizerState) -> list[tuple[str, ...]]:
@@ -171,10 +190,11 @@ def _scheduler(scheduler: SchedulerState, style: Style, indent: str = "") -> Ite
     library = f" ({scheduler.library})" if scheduler.library else ""
     place = _place(scheduler.path, scheduler.file) or "the whole file"
     yield indent + style.bold(f"scheduler {kind}{library}: {place}")
+    inner = indent + _GAP
     for words in scheduler.words:
-        yield f"{indent}{_GAP}{words.message}"
+        yield from wrapped(inner, words.message, len(inner), style)
     if scheduler.why is not None and not indent:
-        yield f"{indent}{_GAP}{scheduler.why.message}"
+        yield from wrapped(inner, scheduler.why.message, len(inner), style)
     for part in scheduler.parts:
         yield from _scheduler(part, style, indent + _GAP)
     if not indent:
@@ -189,7 +209,9 @@ def _checks(found: Checklist, style: Style) -> Iterator[str]:
         if check.status in (CheckStatus.FAILED, CheckStatus.WARNING):
             sign = style.warning(sign)
         where = f"{plain(check.where)}: " if check.where else ""
-        yield f"{_GAP}{sign}{_GAP}{check.subject:<{subjects}}{_GAP}{where}{check.words.message}"
+        head = f"{_GAP}{sign}{_GAP}{check.subject:<{subjects}}{_GAP}"
+        indent = 2 * len(_GAP) + width + len(_GAP) + subjects
+        yield from wrapped(head, f"{where}{check.words.message}", indent, style)
     if found.resumable:
         warned = any(check.status == CheckStatus.WARNING for check in found.checks)
         yield style.bold("It can be resumed" + (", with care." if warned else "."))
