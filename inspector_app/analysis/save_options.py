@@ -27,6 +27,19 @@ ENDINGS = {
 }
 
 
+# What tensors are cast to: where torch and ml_dtypes round alike, to the nearest, ties to even.
+CASTS = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+)
+
+
 class Ties:
     """What becomes of tensors that share their bytes."""
 

@@ -8,7 +8,8 @@
     │   └── RefusedFile      recognised as something that is no checkpoint
     ├── BrokenFile           recognised, but nothing in it can be shown
     ├── NoValues             a tensor whose values cannot be shown; the others can
-    └── LimitExceeded        reading on would cost more than `limits.Limits` allows
+    ├── LimitExceeded        reading on would cost more than `limits.Limits` allows
+    └── CannotSave           what was asked for cannot be written
 
 An error stops the reading of a file. A `Problem` does not: it is collected on the
 `Checkpoint`, and the rest of the file stays usable. Both carry a code, a place and
@@ -92,6 +93,33 @@ MESSAGES: dict[str, str] = {
     "more-problems": "more than {limit} problems were found; the others are not listed",
     "bad-protobuf": "the protobuf message breaks at byte {offset}: {reason}",
     "bad-json": "the JSON is not readable: {reason}",
+    # what cannot be written
+    "save-ending": "its ending says no form that is written; it may be {endings}",
+    "save-exists": "there is such a file already",
+    "save-folder": "there is a folder of this name",
+    "save-source": "it is one of several files that are read",
+    "save-disk-full": "there is not enough room on the disk: {needed} are needed, {free} are free",
+    "save-not-writable": "it cannot be written: {reason}",
+    "save-no-section": "there is no part {section}; parts are {sections}",
+    "save-no-model": "there are no weights in it",
+    "save-several-models": "there are several models in it; choose among {sections}",
+    "save-no-average": "there is no moving average beside the model",
+    "save-average-keys": (
+        "the moving average {section} does not match the model: of {total} tensors {matched} have "
+        "its keys and shapes"
+    ),
+    "save-bad-cast": "{dtype} is no dtype to cast to; choose among {dtypes}",
+    "save-key-collision": "two tensors would be called {key}",
+    "save-nothing": "nothing would be left to write",
+    "save-form": "{what} is only for {form}",
+    "save-mean-one": "to average, name two files or more",
+    "save-mean-weights": "{found} weights were given for {expected} files",
+    "save-mean-decay": "the decay has to lie between 0 and 1",
+    "save-mean-keys": "{other} has not the same weights: {what}",
+    "save-mean-options": "a moving average and an average of files cannot be combined",
+    "transfer-no-key": "the target has no key {key}",
+    "transfer-no-source": "the source has nothing for {key}",
+    "transfer-fit": "{key} cannot be fitted: {what}",
     # ways to save that are discouraged
     "pickled-model": (
         "this is a whole model of the class {model}, pickled, not a state_dict: loading it imports "
@@ -181,3 +209,7 @@ class NoValues(CheckpointError):
 
 class LimitExceeded(CheckpointError):
     """Reading on would cost more than the limits allow."""
+
+
+class CannotSave(CheckpointError):
+    """What was asked for cannot be written."""

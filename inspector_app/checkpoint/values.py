@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from inspector_app.checkpoint.dtypes import DTYPES, DType
 from inspector_app.checkpoint.errors import LimitExceeded, NoValues, UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
-from inspector_app.checkpoint.model import Checkpoint, Quantizer, TensorInfo
+from inspector_app.checkpoint.model import Checkpoint, Quantizer, StorageRef, TensorInfo
 from inspector_app.checkpoint.storage_bytes import StorageBytes
 from inspector_app.checkpoint.value_arrays import array_tensor
 from inspector_app.checkpoint.value_bytes import ByteRun, HeldRun
@@ -288,6 +288,14 @@ class ValueReader:
         if quantizer is not None:
             channels = self._channels(held, quantizer)
         return Elements(held, dtype, self._run(held), quantizer, channels)
+
+    def raw_bytes(self, storage: StorageRef) -> ByteRun | None:
+        """The bytes of a storage as the file has them, or None if it has none.
+
+        Raises:
+            UnreadableFile, BrokenFile: they cannot be read.
+        """
+        return self._bytes.run(storage)
 
     def _run(self, tensor: TensorInfo) -> ByteRun:
         storage = tensor.storage

@@ -1,0 +1,155 @@
+"""Reads and computes in a thread what is written meanwhile: both let go of the GIL."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import zlib
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+from inspector_app.analysis.output_tree import Content
+from inspector_app.saving.blocks import Sources
+
+_BUFFER_BYTES = 4 << 20
+_BUFFERS = 3
+# A batch of small tensors ends after so many pieces.
+_MOST_PIECES = 4_000
+# Rather than split what is smaller than this, another buffer is begun.
+_LEAST_ROOM = 1 << 16
+_CHECK_SECONDS = 0.1
+
+
+class Job(NamedTuple):
+    """Bytes that are wanted.
+
+    Attributes:
+        nbytes: how many the content has.
+        crc32: of what stands before them.
+    """
+
+    content: Content
+    nbytes: int
+    crc32: int = 0
+
+
+class Piece(NamedTuple):
+    """Some bytes of a job; with the last, which may be empty, the job is done.
+
+    Attributes:
+        number: of the job.
+        data: None in the last piece.
+        crc32, overflows: of the whole job, in the last piece.
+    """
+
+    number: int
+    data: memoryview | None
+    crc32: int = 0
+    overflows: int = 0
+
+
+class ReadAhead:
+    """Does jobs one after the other, ahead of who takes the pieces.
+
+    Args:
+        checksums: compute a CRC-32 for each job.
+    """
+
+    def __init__(self, sources: Sources, jobs: Sequence[Job], checksums: bool) -> None:
+        self._sources = sources
+        self._jobs = jobs
+        self._checksums = checksums
+        self._free: queue.Queue[bytearray] = queue.Queue()
+        for _ in range(_BUFFERS):
+            self._free.put(bytearray(_BUFFER_BYTES))
+        self._ready: queue.Queue[tuple[bytearray | None, list[Piece]] | BaseException] = (
+            queue.Queue()
+        )
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="save-read", daemon=True)
+        # Of the worker alone:
+        self._buffer: bytearray | None = None
+        self._view = memoryview(b"")
+        self._at = 0
+        self._pieces: list[Piece] = []
+        self._number = 0
+        self._crc32 = 0
+
+    def batches(self) -> Generator[list[Piece], None, None]:
+        """The pieces, in order; a batch is overwritten when the one after the next is asked for.
+
+        Raises:
+            CheckpointError: something cannot be read.
+        """
+        self._thread.start()
+        try:
+            while True:
+                ready = self._ready.get()
+                if isinstance(ready, BaseException):
+                    raise ready
+                buffer, pieces = ready
+                if not pieces:
+                    return
+                yield pieces
+                if buffer is not None:
+                    self._free.put(buffer)
+        finally:
+            self._stopped.set()
+            self._thread.join()
+
+    # --- in the thread
+
+    def _work(self) -> None:
+        try:
+            for number, job in enumerate(self._jobs):
+                self._number, self._crc32 = number, job.crc32
+                self._sources.overflows = 0
+                self._sources.fill(job.content, self)
+                self._pieces.append(Piece(number, None, self._crc32, self._sources.overflows))
+                if len(self._pieces) >= _MOST_PIECES:
+                    self._flush()
+            self._flush()
+            self._ready.put((None, []))
+        except _Stopped:
+            return
+        except BaseException as error:
+            self._ready.put(error)
+
+    def room(self, wanted: int) -> memoryview:
+        """As `blocks.Sink`."""
+        left = len(self._view) - self._at
+        if left < min(wanted, _LEAST_ROOM):
+            self._flush()
+            self._buffer = self._next_buffer()
+            self._view = memoryview(self._buffer)
+            self._at = 0
+            left = len(self._view)
+        return self._view[self._at : self._at + min(wanted, left)]
+
+    def commit(self, count: int) -> None:
+        """As `blocks.Sink`."""
+        data = self._view[self._at : self._at + count]
+        self._at += count
+        if self._checksums:
+            self._crc32 = zlib.crc32(data, self._crc32)
+        self._pieces.append(Piece(self._number, data))
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._ready.put((self._buffer, self._pieces))
+            self._pieces = []
+            self._buffer = None
+            self._view = memoryview(b"")
+            self._at = 0
+
+    def _next_buffer(self) -> bytearray:
+        while not self._stopped.is_set():
+            try:
+                return self._free.get(timeout=_CHECK_SECONDS)
+            except queue.Empty:
+                continue
+        raise _Stopped
+
+
+class _Stopped(Exception):
+    """Nobody wants more."""
