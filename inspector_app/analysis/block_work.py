@@ -294,7 +294,7 @@ def grouped(
     found = []
     for number, tensor in enumerate(tensors):
         if tensor.storage is not None and uses[id(tensor.storage)] > 1:
-            key = _view(tensor)
+            key = view_key(tensor)
             known = groups.get(key)
             if known is not None:
                 known.places.append((number, tensor))
@@ -306,7 +306,8 @@ def grouped(
     return found
 
 
-def _view(tensor: TensorInfo) -> tuple[object, ...]:
+def view_key(tensor: TensorInfo) -> tuple[object, ...]:
+    """Equal for tensors that are the same view of the same storage."""
     details = tensor.details
     return (
         id(tensor.storage),

@@ -78,7 +78,7 @@ def finding_figures(
     found: list[tuple[int, Figures]] = []
     yielded = perf_counter()
     progress = None
-    for progress in measuring(_reader(file), tensors, threads=threads, wait=wait):
+    for progress in measuring(reader_of(file), tensors, threads=threads, wait=wait):
         found += [(stats.number, figures_of(stats)) for stats in progress.finished]
         # Not one by one: small tensors take less time than telling of them.
         if perf_counter() - yielded >= wait:
@@ -95,7 +95,7 @@ def finding_all(
     """All that `stats` finds out about one tensor, exactly."""
     from inspector_app.analysis.stats import measuring
 
-    yield from measuring(_reader(file), [tensor], threads=threads, wait=wait, exact=True)
+    yield from measuring(reader_of(file), [tensor], threads=threads, wait=wait, exact=True)
 
 
 def measuring_apart(
@@ -109,7 +109,7 @@ def measuring_apart(
 _readers: dict[FileStamp, ValueReader] = {}
 
 
-def _reader(file: FileStamp) -> ValueReader:
+def reader_of(file: FileStamp) -> ValueReader:
     """The reader of a file, which is opened once."""
     from inspector_app.checkpoint.values import ValueReader
 

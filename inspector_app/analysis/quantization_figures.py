@@ -175,7 +175,8 @@ class SchemeTotal:
         scheme: its name.
         tensors: how many it takes.
         kept: how many stay as they are.
-        nbytes_before, nbytes: of all tensors, kept ones included; the same view once.
+        nbytes_before, nbytes: of all tensors, kept ones included; the same view once. State
+            beside the model (`Kept.STATE`) is left out: a quantized model has none.
         sqnr_db, max_abs, cosine, clipped, overflows: over the values of those that it takes.
     """
 
@@ -225,7 +226,7 @@ class RunningTotal:
             self.kept += 1
         else:
             self.tensors += 1
-        if repeated:
+        if repeated or found.kept == Kept.STATE:
             return
         self.nbytes_before += found.nbytes
         self.nbytes += found.nbytes if here is None else here.nbytes

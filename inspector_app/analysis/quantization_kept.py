@@ -16,10 +16,11 @@ _AXES_OF_A_WEIGHT = 2
 def kept_reasons(checkpoint: Checkpoint, tensors: Sequence[TensorInfo]) -> list[str]:
     """Of each tensor one of `Kept`, or "" for a weight that every scheme takes."""
     roles = Roles(checkpoint)
-    return [_reason(tensor, roles) for tensor in tensors]
+    return [kept_reason(tensor, roles) for tensor in tensors]
 
 
-def _reason(tensor: TensorInfo, roles: Roles) -> str:
+def kept_reason(tensor: TensorInfo, roles: Roles) -> str:
+    """One of `Kept`, or "" for a weight."""
     dtype = DTYPES.get(tensor.dtype)
     if tensor.details.quantizer is not None or isinstance(tensor.parent, TensorInfo):
         return Kept.QUANTIZED

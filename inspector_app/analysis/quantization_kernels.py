@@ -553,3 +553,58 @@ def measure_counted(
             sums[number, LARGEST] = largest
     for i in range(len(values)):
         counted[SIGNAL] += values[i] * values[i] * often[i]
+
+
+@compiled()
+def _quantized(values: Array, low: float, high: float, setting: Array, made: Array) -> None:
+    """What becomes of finite `values` that share a scale; NaN where they overflow."""
+    least, most = setting[LEAST], setting[MOST]
+    scale, zero = scale_and_zero(low, high, setting[AFFINE], least, most)
+    inverse = np.float64(np.float32(1.0) / scale)
+    for i in range(len(values)):
+        rounded = np.rint(np.float64(values[i]) * inverse)
+        kept = min(max(rounded, least - zero), most - zero)
+        made[i] = kept * np.float64(scale) if scale <= _LARGEST_SCALE else np.nan
+
+
+@compiled()
+def _cast(values: Array, setting: Array, made: Array) -> None:
+    """What a cast makes of finite `values`; NaN where they overflow."""
+    most = setting[MOST]
+    for i in range(len(values)):
+        value = min(max(np.float64(values[i]), -_ALMOST_LARGEST), _ALMOST_LARGEST)
+        single = np.float64(np.float32(value))
+        result = cast_value(single, setting[STEP], setting[SMALLEST])
+        made[i] = np.nan if abs(single) > setting[BOUND] else min(max(result, -most), most)
+
+
+@compiled()
+def quantize(
+    values: Array, lows: Array, highs: Array, whole: Array, setting: Array, made: Array
+) -> None:
+    """What a scheme makes of rows of finite `values`.
+
+    Args:
+        values: float64 of (rows, columns).
+        lows, highs, whole: see `measure16`.
+        setting: of the scheme.
+        made: float64, takes the result.
+    """
+    for row in range(len(values)):
+        part, result = values[row], made[row]
+        if setting[KIND] == CAST:
+            _cast(part, setting, result)
+        elif setting[KIND] == CHANNEL:
+            _quantized(part, lows[row], highs[row], setting, result)
+        elif setting[KIND] == TENSOR:
+            _quantized(part, whole[0], whole[1], setting, result)
+        else:
+            size = np.int64(setting[SIZE])
+            for start in range(0, len(part), size):
+                group = part[start : start + size]
+                low = 0.0
+                high = 0.0
+                for i in range(len(group)):
+                    low = min(low, group[i])
+                    high = max(high, group[i])
+                _quantized(group, low, high, setting, result[start : start + size])

@@ -251,7 +251,7 @@ class Errors:
             found, nans, infinities = self._of_patterns(by_pattern, counts)
         finite = self._count - nans - infinities
         for scheme, row in zip(by_value, sums, strict=True):
-            found[scheme.name] = _sums(scheme, row, counted[kernels.SIGNAL], finite)
+            found[scheme.name] = _sums(scheme, row, float(counted[kernels.SIGNAL]), finite)
         return Found(found, nans, infinities)
 
     def _of_patterns(
@@ -273,7 +273,7 @@ class Errors:
         kernels.measure_counted(values, often, whole, settings_of(schemes), sums, counted)
         finite = int(often.sum())
         found = {
-            scheme.name: _sums(scheme, row, counted[kernels.SIGNAL], finite)
+            scheme.name: _sums(scheme, row, float(counted[kernels.SIGNAL]), finite)
             for scheme, row in zip(schemes, sums, strict=True)
         }
         return found, nans, infinities
@@ -313,7 +313,7 @@ def _sums(scheme: Scheme, row: Array, signal: float, finite: int) -> ErrorSums:
         power = signal - 2 * cross + noise
         if power < _NOTHING * signal:
             product = power = 0.0  # all becomes 0; what is left is rounding
-    return ErrorSums(finite, float(signal), noise, product, power, largest, clipped, overflows)
+    return ErrorSums(finite, signal, noise, product, power, largest, clipped, overflows)
 
 
 # The greatest value of each scale becomes more than half of itself, or all become 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,14 @@ _LISTED = 20
 _SHOWN = ("int8-per-tensor", "int8-per-channel", "int4-group-128", "int4-group-32", "fp8-e4m3")
 _MOST_COLUMNS = 6
 _WHY = {
-    "no-weight": "no weight of two dimensions",
-    "not-floating": "no floating-point numbers",
-    "state": "state of an optimizer or generator",
+    "no-weight": "with fewer than two dimensions",
+    "not-floating": "without floating-point numbers",
+    "state": "beside the model (optimizer, generator)",
     "quantized": "quantized already",
     "layout": "sparse, nested or wrapped",
-    "small-dtype": "8 bits already",
+    "small-dtype": "of 8 bits already",
     "empty": "empty",
-    "unreadable": "values cannot be read",
+    "unreadable": "that cannot be read",
 }
 _SENTENCES = {
     "nan": "{count} NaN, which no integer can keep",
@@ -84,7 +85,9 @@ def _tensors(
     heads = ["SQNR dB", "max abs", "cosine", "clipped", "size", "after"] if single else columns
     widths = [max(len(head), 9) for head in heads]
     tail = "".join(f"{_GAP}{head:>{width}}" for head, width in zip(heads, widths, strict=True))
-    names = [plain(each.tensor.name) or "''" for each in found]
+    taken = [each for each in found if each.schemes.keys() & set(columns)]
+    kept = Counter(each.kept for each in found if not each.schemes.keys() & set(columns))
+    names = [plain(each.tensor.name) or "''" for each in taken]
     width = min(max(map(display_width, names), default=0), _WIDEST_NAME)
     if style.width:
         width = min(width, max(style.width - len(tail), _NARROWEST_NAME))
@@ -94,16 +97,16 @@ def _tensors(
         what = f"{what} damage of {sorted_by}"
     yield style.bold(_clipped(what, style)) + "\n"
     yield style.dim(_clipped(f"{'tensor':<{width}}{tail}", style)) + "\n"
-    for name, each in zip(names, found, strict=True):
+    for name, each in zip(names, taken, strict=True):
         shown = fitted(name, width) if style.width else name
-        cells = _cells(each, sorted_by) if single else [_sqnr_in(each, name) for name in columns]
-        if each.kept and not each.schemes.keys() & set(columns):
-            text = f"{_GAP}kept: {_WHY[each.kept]}"
-        else:
-            pairs = zip(cells, widths, strict=True)
-            text = "".join(f"{_GAP}{cell:>{size}}" for cell, size in pairs)
+        cells = _cells(each, sorted_by) if single else [_sqnr_in(each, s) for s in columns]
+        pairs = zip(cells, widths, strict=True)
+        text = "".join(f"{_GAP}{cell:>{size}}" for cell, size in pairs)
         line = shown + " " * (width - display_width(shown)) + text
         yield style.drawing(_clipped(line, style)) + "\n"
+    if kept:
+        reasons = ", ".join(f"{count_text(n)} {_WHY[why]}" for why, n in kept.most_common())
+        yield style.dim(_clipped(f"kept as they are: {reasons}", style)) + "\n"
 
 
 def _cells(found: TensorPreview, scheme: str) -> list[str]:
