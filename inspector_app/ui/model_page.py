@@ -169,6 +169,7 @@ class ModelPage(WizardPage):
 
     def stop(self) -> None:
         self._quiet.stop()
+        self.source.code.stop()
         self._task.stop()
         self.interpreters.stop()
 

@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.model_arguments import ArgumentsForm
 from inspector_app.ui.model_subject import Subject
+from inspector_app.ui.source_reading import SourceReading
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import BAD, QUIET, Hint, field_label, label_width, row_of
 from inspector_app.ui.worker_words import cause_text
-from inspector_app.worker.failures import Failure
+from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import ModelSource, SourceKind
-from inspector_app.worker.source_listing import Listing, Offer, listing
+from inspector_app.worker.source_listing import Listing, Offer
 
 TYPING_MS = 300
 _MOST_LINES = 3
@@ -47,6 +48,9 @@ class SourceCode(QWidget):
         self._listing = Listing(())
         self._read = ""
         self._wrong = ""
+        self._restored: ModelSource | None = None  # once its source has been read
+        self._reading = SourceReading(self)
+        self._reading.read.connect(self._show_listing)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING_MS)
@@ -92,7 +96,7 @@ class SourceCode(QWidget):
         """What is wrong or missing, or ""."""
         if not self.source.currentText().strip():
             return self.tr("Choose the Python file or module that has the model's class.")
-        if self._typing.isActive():
+        if self._typing.isActive() or self._reading.running:
             return self.tr("Reading the source…")
         if self._wrong:
             return self._wrong
@@ -105,12 +109,15 @@ class SourceCode(QWidget):
 
     def restore(self, source: ModelSource) -> None:
         """Show what was chosen before."""
-        place, _, name = source.spec.rpartition(":")
-        self.source.setCurrentText(place)
+        self.source.setCurrentText(source.spec.rpartition(":")[0])
         self._typing.stop()
+        self._restored = source
         self._read_source()
-        self.name.setCurrentText(name)
-        self.arguments.set_values(source.arguments)
+
+    def stop(self) -> None:
+        """End what is going on."""
+        self._typing.stop()
+        self._reading.cancel()
 
     def offer(self) -> Offer | None:
         """What the source says of the chosen name."""
@@ -129,23 +136,30 @@ class SourceCode(QWidget):
         ask_source(self, folder, self.source.setCurrentText)
 
     def _source_changed(self) -> None:
+        self._restored = None
         self._typing.start()
         self.changed.emit()
 
     def _read_source(self) -> None:
         path = self._path()
-        if path == self._read:
+        if path == self._read and not self._reading.running:
+            self._fill_in()
             self.changed.emit()
             return
         self._read = path
-        self._wrong = ""
-        self._listing = Listing(())
         if path.endswith(".py"):
-            try:
-                self._listing = listing(path, self._subject.config)
-            except Failure as failure:
-                self._wrong = cause_text(failure.failed)
-        self._say_of_source(path)
+            self._reading.start(path, self._subject.config)
+        else:
+            self._reading.cancel()
+            self._show_listing(Listing(()))
+        if self._reading.running:
+            self._source_hint.say(self.tr("Reading the source…"))
+            self.changed.emit()
+
+    def _show_listing(self, found: Listing | Failed) -> None:
+        self._wrong = cause_text(found) if isinstance(found, Failed) else ""
+        self._listing = Listing(()) if isinstance(found, Failed) else found
+        self._say_of_source(self._read)
         name = self.name.currentText()
         self.name.blockSignals(True)
         self.name.clear()
@@ -155,7 +169,15 @@ class SourceCode(QWidget):
         # Something else that is typed may be imported by the source, or be a nested name.
         self.name.setCurrentText(name if name in names or not names else names[0])
         self.name.blockSignals(False)
+        self._fill_in()
         self._name_changed()
+
+    def _fill_in(self) -> None:
+        """Show the name and the arguments that were chosen before."""
+        source, self._restored = self._restored, None
+        if source is not None:
+            self.name.setCurrentText(source.spec.rpartition(":")[2])
+            self.arguments.set_values(source.arguments)
 
     def _say_of_source(self, path: str) -> None:
         if self._wrong:

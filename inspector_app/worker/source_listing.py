@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind
-from inspector_app.worker.failures import Failure
+from inspector_app.worker.failures import Failed, Failure
 
 _LONGEST = 8 << 20  # bytes of a source file
 _MODULE_NAMES = frozenset(
@@ -107,6 +107,17 @@ def listing(path: str, config: Mapping[str, object] | None = None) -> Listing:
             found.append((rank, _offer(node, node.name, node.args, False, known, 0)))
     found.sort(key=lambda each: each[0])
     return Listing(tuple(offer for _, offer in found), tuple(_running(tree)))
+
+
+def listing_apart(
+    path: str, config: Mapping[str, object]
+) -> Generator[None, None, Listing | Failed]:
+    """`listing`, to be run by another process: what it raises is returned."""
+    yield None
+    try:
+        return listing(path, config)
+    except Failure as failure:
+        return failure.failed
 
 
 def config_of(checkpoint: Checkpoint) -> dict[str, object]:
