@@ -78,7 +78,7 @@ def first_departure(
     candidates = values_by_module(graph_model.graph, dict(module.named_modules()))
     candidates[""] = [each.name for each in graph_model.graph.output]
     wanted = sorted({name for names in candidates.values() for name in names})
-    values = _computed(graph_model, path, wanted, inputs, onnx)
+    values = computed_values(graph_model, path, wanted, inputs, onnx)
     seen = _compared(module, call, candidates, values, bounds)
     if not seen.suspects:
         return _OPTIMIZATIONS if seen.whole else ""
@@ -97,7 +97,7 @@ def layer_of_node(name: str, module: nn.Module, path: str) -> str:
     modules = dict(module.named_modules())
     for node in onnx.load(path, load_external_data=False).graph.node:
         if node.name == name:
-            scope = _scope(node, modules)
+            scope = module_of(node, modules)
             return f"{scope} ({type(modules[scope]).__name__})" if scope else ""
     return ""
 
@@ -109,7 +109,7 @@ def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, lis
         graph: ``onnx.GraphProto``.
         modules: by qualified name; "" is the model itself, which is not among the results.
     """
-    nodes = [(node, _scope(node, modules)) for node in graph.node]
+    nodes = [(node, module_of(node, modules)) for node in graph.node]
     users: dict[str, list[str]] = {}
     for node, scope in nodes:
         for name in node.input:
@@ -125,7 +125,7 @@ def values_by_module(graph: Any, modules: Mapping[str, object]) -> dict[str, lis
     return found
 
 
-def _scope(node: Any, modules: Mapping[str, object]) -> str:
+def module_of(node: Any, modules: Mapping[str, object]) -> str:
     """The qualified name of the innermost module that `node` stems from."""
     for entry in node.metadata_props:
         if entry.key == _SCOPES:
@@ -166,7 +166,7 @@ def _within(scope: str, outer: str) -> bool:
     return scope == outer or scope.startswith(f"{outer}.")
 
 
-def _computed(
+def computed_values(
     graph_model: Any, path: str, wanted: list[str], inputs: Mapping[str, Tensor], onnx: Any
 ) -> dict[str, Tensor]:
     """The values `wanted`, with nothing rewritten."""
