@@ -253,6 +253,9 @@ def run(argv: list[str]) -> int:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            # A name that is too long, say: what the system refuses is no fault of ours.
+            return _complain(f"{plain(str(error.filename))}: {error.strerror}")
         reason = plain(f"{type(error).__name__}: {error}", 500)
         place = f"{plain(file)}: " if file else ""
         return _complain(

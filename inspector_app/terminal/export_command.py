@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 
-from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.command import Trouble
+from inspector_app.terminal.export_formats import declare_formats, options_of
+from inspector_app.terminal.model_options import (
+    choice_of,
+    declare_inputs,
+    declare_model,
+    failure_text,
+    inputs_of,
+    prefilled_arguments,
+    prefilled_text,
+)
 from inspector_app.terminal.progress_line import ProgressLine, drive
 from inspector_app.worker.export_run import ENDINGS, ExportOutcome, ExportPlan, exporting
-from inspector_app.worker.failures import Failed, Failure
-from inspector_app.worker.input_text import parse_axis, parse_input
+from inspector_app.worker.failures import Failure
+from inspector_app.worker.input_text import check_axes
 from inspector_app.worker.protocol import (
-    FLOAT_DTYPES,
-    WRAPPERS,
-    ExportedProgramOptions,
-    FormatOptions,
-    Inputs,
-    InputSpec,
     Log,
-    ModelChoice,
-    ModelSource,
-    OnnxOptions,
     Progress,
     ProofSettings,
     SafetensorsOptions,
-    SourceKind,
     StateDictOptions,
-    TorchScriptOptions,
-    Weights,
 )
-from inspector_app.worker.suggestions import suggested_source
 
 Write = Callable[[Iterable[str]], None]
-# What this command calls the next step.
-_OPTION_FOR = {
-    "consent-needed": "--trust allows it",
-    "weights-do-not-fit": "--no-strict loads what fits",
-    "class-not-found": "--model names it",
-    "no-model-in-file": "--model FILE.py:NAME does",
-    "worker-ended": "--verbose prints it",
-    "worker-crashed": "--verbose prints what it said",
-    "worker-fault": "--verbose prints them",
-    "source-module-not-found": "--python chooses another Python",
-    "torch-missing": "--python chooses another Python",
-    "module-not-found": "--python chooses another Python",
-}
-_ARGUMENTS_FORM = "write an object such as '{\"width\": 64}'"
 _WITHOUT_INPUTS = (SafetensorsOptions, StateDictOptions)
 
 
@@ -64,79 +42,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "out", metavar="OUT", help=f"the file to write; its ending says what: {' '.join(ENDINGS)}"
     )
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--model",
-        metavar="SPEC",
-        help="its class or factory, FILE.py:NAME or package.module:NAME; FILE.py alone for the "
-        "classes of a pickled model; not needed where SRC holds the model or a config.json of "
-        "Hugging Face lies beside it",
-    )
-    model.add_argument(
-        "--model-args", metavar="JSON", default="{}", help="keyword arguments, as an object"
-    )
-    model.add_argument("--section", metavar="S", help="where the weights are in SRC, as a/b")
-    model.add_argument(
-        "--strip-prefix",
-        metavar="P",
-        action="append",
-        default=[],
-        help="keys lose this prefix where more of them match then; may be repeated; what "
-        "DataParallel and torch.compile add is dropped anyway",
-    )
-    model.add_argument(
-        "--map",
-        metavar="REGEX=>REPL",
-        action="append",
-        default=[],
-        help="replace in SRC's keys, without their prefix, what matches; may be repeated",
-    )
-    model.add_argument(
-        "--no-strict", action="store_true", help="load what fits, and say what does not"
-    )
-    model.add_argument(
-        "--trust", action="store_true", help="run the code of a pickled model: it may do anything"
-    )
-    model.add_argument(
-        "--device", metavar="D", default="cpu", help="where it runs: cpu, cuda, cuda:1, mps"
-    )
-    model.add_argument(
-        "--dtype",
-        choices=FLOAT_DTYPES,
-        default="",
-        help="cast its floating point weights to this first",
-    )
-    model.add_argument(
-        "--python", metavar="INTERPRETER", default="", help="the Python that runs the model"
-    )
-    inputs = parser.add_argument_group("its inputs")
-    inputs.add_argument(
-        "--input",
-        metavar="X",
-        action="append",
-        default=[],
-        help="x:1,3,224,224:float32, ids:1,128:int64:0..30521 or x=@x.npy; may be repeated",
-    )
-    inputs.add_argument(
-        "--dynamic",
-        metavar="AXIS",
-        action="append",
-        default=[],
-        help="x:0=batch or x:1=sequence:1..512; may be repeated",
-    )
-    inputs.add_argument("--seed", type=int, default=0, help="of random inputs")
-    options = parser.add_argument_group("the file")
-    options.add_argument(
-        "--torchscript", choices=("trace", "script"), default="trace", help="how .pt is made"
-    )
-    options.add_argument("--freeze", action="store_true", help="freeze a TorchScript graph")
-    options.add_argument(
-        "--optimize", action="store_true", help="optimize a TorchScript graph for inference"
-    )
-    options.add_argument(
-        "--exporter", choices=("dynamo", "torchscript"), default="dynamo", help="of .onnx"
-    )
-    options.add_argument("--opset", type=int, help="of .onnx")
+    declare_model(parser)
+    declare_inputs(parser)
+    declare_formats(parser)
     proof = parser.add_argument_group("the proof")
     proof.add_argument(
         "--no-proof",
@@ -168,24 +76,7 @@ def export(arguments: argparse.Namespace, write: Write) -> bool:
         Trouble: it cannot be exported; the sentence has a next step.
     """
     visible = not (arguments.no_progress or arguments.quiet)
-    try:
-        options = _options(arguments)
-        inputs = _inputs(arguments)
-    except Failure as failure:
-        raise Trouble(_sentence(failure.failed)) from None
-    if not inputs.specs and not isinstance(options, _WITHOUT_INPUTS):
-        raise Trouble("an --input is needed, such as --input x:1,3,224,224:float32")
-    checkpoint = drive(arguments.file, visible)
-    plan = ExportPlan(
-        model=_model(arguments, checkpoint),
-        inputs=inputs,
-        options=options,
-        target=arguments.out,
-        interpreter=arguments.python,
-        proof=None
-        if arguments.no_proof
-        else ProofSettings(rtol=arguments.rtol, atol=arguments.atol),
-    )
+    plan, prefilled = plan_of(arguments, visible)
     _check_reports(arguments)
     outcome = _driven(plan, ProgressLine(visible and not arguments.verbose), arguments.verbose)
     from inspector_app.terminal.export_report import json_parts, report_text, text_parts
@@ -195,12 +86,43 @@ def export(arguments: argparse.Namespace, write: Write) -> bool:
     if outcome.failed is not None:
         if arguments.verbose and outcome.failed.traceback:
             print(outcome.failed.traceback, file=sys.stderr)
-        raise Trouble(f"{plain(arguments.file)}: {_sentence(outcome.failed)}")
+        raise Trouble(f"{plain(arguments.file)}: {failure_text(outcome.failed, prefilled)}")
     if arguments.json:
         write(json_parts(plan, outcome))
     elif not arguments.quiet or not outcome.files:
-        write(text_parts(plan, outcome))
+        write(text_parts(plan, outcome, prefilled_text(prefilled)))
     return not outcome.files
+
+
+def plan_of(
+    arguments: argparse.Namespace, visible: bool = False
+) -> tuple[ExportPlan, dict[str, object]]:
+    """What the command line asks for, and which of the model's arguments SRC gave.
+
+    Raises:
+        CheckpointError: SRC cannot be read.
+        Trouble: it asks for nothing that there is.
+    """
+    try:
+        options = options_of(arguments)
+        inputs = inputs_of(arguments)
+        check_axes(inputs.specs, inputs.dynamic)
+    except Failure as failure:
+        raise Trouble(failure_text(failure.failed)) from None
+    if not inputs.specs and not isinstance(options, _WITHOUT_INPUTS):
+        raise Trouble("an --input is needed, such as --input x:1,3,224,224:float32")
+    checkpoint = drive(arguments.file, visible)
+    prefilled = prefilled_arguments(arguments, checkpoint)
+    proof = ProofSettings(rtol=arguments.rtol, atol=arguments.atol)
+    plan = ExportPlan(
+        model=choice_of(arguments, checkpoint, prefilled),
+        inputs=inputs,
+        options=options,
+        target=arguments.out,
+        interpreter=arguments.python,
+        proof=None if arguments.no_proof else proof,
+    )
+    return plan, prefilled
 
 
 def _check_reports(arguments: argparse.Namespace) -> None:
@@ -212,6 +134,14 @@ def _check_reports(arguments: argparse.Namespace) -> None:
         if os.path.realpath(path) in taken:
             raise Trouble(f"--report {plain(path)}: that is SRC, OUT or another report")
         taken.append(os.path.realpath(path))
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            raise Trouble(f"{plain(path)}: No such file or directory")
+        try:
+            os.lstat(path)  # tells of a name that is too long
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Trouble(f"{plain(path)}: {error.strerror}") from None
 
 
 def _save(path: str, text: str) -> None:
@@ -238,106 +168,3 @@ def _driven(plan: ExportPlan, line: ProgressLine, verbose: bool) -> ExportOutcom
             return outcome
         finally:
             line.erase()
-
-
-def _sentence(failed: Failed) -> str:
-    option = _OPTION_FOR.get(failed.code)
-    return f"{failed.cause}. {failed.next_step}" + (f" {option}." if option else "")
-
-
-def _options(arguments: argparse.Namespace) -> FormatOptions:
-    kind = ENDINGS.get(Path(arguments.out).suffix.lower())
-    if kind == "onnx":
-        return OnnxOptions(arguments.exporter, arguments.opset)
-    if kind == "torchscript":
-        how = TorchScriptOptions(arguments.torchscript, arguments.freeze, arguments.optimize)
-        # Running a trace on other inputs is a proof too.
-        return replace(how, check_inputs=0) if arguments.no_proof else how
-    if kind == "torch-export":
-        return ExportedProgramOptions()
-    if kind == "safetensors":
-        return SafetensorsOptions()
-    if kind == "state-dict":
-        return StateDictOptions()
-    raise Failure("unknown-format", name=arguments.out)
-
-
-def _inputs(arguments: argparse.Namespace) -> Inputs:
-    specs = tuple(parse_input(text) for text in arguments.input)
-    absolute = tuple(_with_absolute_file(spec) for spec in specs)
-    return Inputs(absolute, tuple(map(parse_axis, arguments.dynamic)), arguments.seed)
-
-
-def _with_absolute_file(spec: InputSpec) -> InputSpec:
-    return replace(spec, file=os.path.abspath(spec.file)) if spec.file else spec
-
-
-def _model(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelChoice:
-    section = _section(arguments.section, checkpoint)
-    return ModelChoice(
-        checkpoint=os.path.abspath(arguments.file),
-        source=_source(arguments, checkpoint),
-        weights=Weights(
-            section=section,
-            strip_prefixes=(*arguments.strip_prefix, *WRAPPERS),
-            rules=_rules(arguments.map),
-            strict=not arguments.no_strict,
-        ),
-        trust=arguments.trust,
-        device=arguments.device,
-        dtype=arguments.dtype,
-    )
-
-
-def _source(arguments: argparse.Namespace, checkpoint: Checkpoint) -> ModelSource:
-    try:
-        given = json.loads(arguments.model_args, parse_constant=_not_finite, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise Trouble(f"--model-args is no JSON: {error}; {_ARGUMENTS_FORM}") from None
-    if not isinstance(given, dict):
-        raise Trouble(f"--model-args is no JSON object; {_ARGUMENTS_FORM}")
-    if arguments.model:
-        if arguments.model.endswith(".py"):
-            return ModelSource(SourceKind.FILE, arguments.model, given)
-        return ModelSource(SourceKind.CODE, arguments.model, given)
-    suggested = suggested_source(checkpoint)
-    if suggested is not None:
-        return replace(suggested, arguments=given)
-    raise Trouble(
-        f"{plain(arguments.file)}: it holds tensors without a graph; name the class or factory "
-        "that builds the model with --model path/to/model.py:NAME or package.module:NAME"
-    )
-
-
-def _finite(text: str) -> float:
-    return float(text) if math.isfinite(float(text)) else _not_finite(text)
-
-
-def _not_finite(text: str) -> float:
-    """Python's own reader takes what is no JSON, and no report can show."""
-    raise ValueError(f"{text} is no finite number")
-
-
-def _section(text: str | None, checkpoint: Checkpoint) -> tuple[str | int, ...] | None:
-    """The path of the node that is called `text`: keys may have slashes of their own."""
-    if text is None:
-        return None
-    for node in checkpoint.root.walk():
-        if node.name == text:
-            return node.path
-    found = ", ".join("/".join(map(str, each.path)) for each in checkpoint.sections if each.path)
-    raise Trouble(
-        f"--section: there is no {plain(text)}; sections are {plain(found) or 'the root'}"
-    )
-
-
-def _rules(texts: list[str]) -> tuple[tuple[str, str], ...]:
-    if not texts:
-        return ()
-    from inspector_app.analysis.key_mapping import BadRuleError, Rule
-
-    try:
-        rules = [Rule.parse(text) for text in texts]
-    except BadRuleError as error:
-        raise Trouble(f"--map {error}") from None
-    return tuple((rule.pattern, rule.replacement) for rule in rules)

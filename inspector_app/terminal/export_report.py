@@ -26,8 +26,14 @@ def report_text(path: str, plan: ExportPlan, outcome: ExportOutcome) -> str:
     return json.dumps(document(plan, outcome), indent=1, allow_nan=False) + "\n"
 
 
-def text_parts(plan: ExportPlan, outcome: ExportOutcome) -> Iterator[str]:
-    """A few lines: outputs, proof, files."""
+def text_parts(plan: ExportPlan, outcome: ExportOutcome, prefilled: str = "") -> Iterator[str]:
+    """A few lines: outputs, proof, files.
+
+    Args:
+        prefilled: arguments of the model that nobody gave.
+    """
+    if prefilled:
+        yield f"note: {prefilled} comes from the checkpoint's own configuration\n"
     exported, proved = outcome.exported, outcome.proved
     if exported is not None:
         for each in exported.outputs:

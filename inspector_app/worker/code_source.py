@@ -8,7 +8,8 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,22 +27,41 @@ def build(spec: str, arguments: Mapping[str, object]) -> Any:
         Failure: it is not found, cannot be imported, or does not take the arguments.
     """
     source, name = split_spec(spec)
-    module = load_source(source)
-    target = _attribute(module, source, name)
-    if not callable(target):
-        return target
+    with _first(_folder_of(source)):
+        target = _attribute(load_source(source), source, name)
+        return _called(target, name, arguments) if callable(target) else target
+
+
+def _called(target: Any, name: str, arguments: Mapping[str, object]) -> Any:
     signature = _signature(target)
     if signature is not None:
         try:
             signature.bind(**arguments)
         except TypeError as error:
-            raise Failure("constructor", name=name, error=str(error), signature=signature) from None
+            details = {"signature": signature, "lacking": _lacking_arguments(signature, arguments)}
+            raise Failure("constructor", name=name, error=str(error), **details) from None
     try:
         return target(**arguments)
     except Exception as error:
         raise failure_of(
             "constructor", error, name=name, signature=signature or "unknown"
         ) from error
+
+
+def _lacking_arguments(signature: inspect.Signature, given: Mapping[str, object]) -> str:
+    """Names of the arguments that have no default and are not given."""
+    empty, named = (
+        inspect.Parameter.empty,
+        (
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            inspect.Parameter.KEYWORD_ONLY,
+        ),
+    )
+    return ", ".join(
+        each.name
+        for each in signature.parameters.values()
+        if each.default is empty and each.kind in named and each.name not in given
+    )
 
 
 def split_spec(spec: str) -> tuple[str, str]:
@@ -66,21 +86,44 @@ def load_source(source: str) -> ModuleType:
     Raises:
         Failure: there is none, or importing it fails.
     """
-    if source.endswith(".py") or os.sep in source or os.path.isfile(source):
-        return _load_file(source)
-    if not all(part.isidentifier() for part in source.split(".")):
-        raise Failure("spec", spec=source, reason="it is neither a Python file nor a module's name")
-    _put_first(os.getcwd())
-    return _imported(source, source)
+    with _first(_folder_of(source)):
+        if _is_file(source):
+            return _load_file(source)
+        if not all(part.isidentifier() for part in source.split(".")):
+            reason = "it is neither a Python file nor a module's name"
+            raise Failure("spec", spec=source, reason=reason)
+        return _imported(source, source)
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith(".py") or os.sep in source or os.path.isfile(source)
+
+
+def _folder_of(source: str) -> str:
+    """From where it is imported."""
+    return str(package_of(Path(source).absolute())[0]) if _is_file(source) else os.getcwd()
+
+
+@contextmanager
+def _first(folder: str) -> Iterator[None]:
+    """Import from `folder` before all others, as a script does, and afterwards after them: what
+    torch imports late, such as ``queue``, is not a file that happens to lie there."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 def _load_file(source: str) -> ModuleType:
     path = Path(source).absolute()
-    if not path.is_file():
+    # Not `Path.is_file`, which raises for a name that is too long.
+    if not os.path.isfile(path):
         raise Failure("source-not-found", file=source)
-    root, name = package_of(path)
-    # As Python does for a script: what lies beside it can be imported.
-    _put_first(str(root))
+    name = package_of(path)[1]
     if "." in name:
         return _imported(name, source)
     loaded = sys.modules.get(name)
@@ -167,8 +210,3 @@ def _signature(target: Any) -> inspect.Signature | None:
         return inspect.signature(target)
     except (TypeError, ValueError):
         return None
-
-
-def _put_first(folder: str) -> None:
-    if folder not in sys.path:
-        sys.path.insert(0, folder)

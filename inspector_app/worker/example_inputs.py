@@ -77,17 +77,36 @@ class ExampleInputs:
             listed.append(spec)
         return listed
 
-    def sizes(self) -> dict[str, int]:
-        """The size of each dynamic axis by its name, as the example has it."""
+    def given_sizes(self) -> dict[str, int]:
+        """The size of each dynamic axis by its name, as it was given."""
         shapes = {spec.name: spec.shape for spec in self.sized()}
         return {each.name: shapes[each.input][each.axis] for each in self.inputs.dynamic}
+
+    def sizes(self) -> dict[str, int]:
+        """The same for the example: the nearest size within the bounds, where the one that was
+        given lies outside."""
+        sizes = self.given_sizes()
+        for each in self.inputs.dynamic:
+            sizes[each.name] = max(sizes[each.name], each.least or 0)
+        for each in self.inputs.dynamic:
+            if each.most is not None:
+                sizes[each.name] = min(sizes[each.name], each.most)
+        return sizes
+
+    def notes(self) -> list[str]:
+        """What of the example is not as it was given."""
+        given = self.given_sizes()
+        return [
+            f"{name} is {given[name]} in the example, outside its bounds: {size} stands for it"
+            for name, size in self.sizes().items()
+            if size != given[name]
+        ]
 
     def traced_sizes(self) -> dict[str, int]:
         """The same, each at least 2 if its bounds allow that: what exporters are shown."""
         sizes = self.sizes()
         for each in self.inputs.dynamic:
-            least = max(_LEAST_DYNAMIC, each.least or 0)
-            size = max(sizes[each.name], least)
+            size = max(sizes[each.name], _LEAST_DYNAMIC)
             sizes[each.name] = size if each.most is None else min(size, each.most)
         return sizes
 
@@ -99,11 +118,12 @@ class ExampleInputs:
                 flips what depends on a sign; others are random anew.
             sizes: of dynamic axes, by name, where they are not those of the example.
         """
+        sizes = self.sizes() if sizes is None else sizes
         made = {}
         for index, spec in enumerate(self.sized()):
             shape = list(spec.shape)
             for each in self.inputs.dynamic:
-                if each.input == spec.name and sizes is not None and each.name in sizes:
+                if each.input == spec.name and each.name in sizes:
                     shape[each.axis] = sizes[each.name]
             made[spec.name] = self._tensor(spec, shape, index, variant).to(self.device)
         return made

@@ -90,9 +90,10 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
     model = yield from building(request.model)
     prepared: Any = model
     outputs: tuple[OutputInfo, ...] = ()
+    notes: list[str] = []
     if request.options.kind not in WITHOUT_GRAPH:
         prepared = yield from preparing(model, request)
-        outputs = prepared.outputs
+        outputs, notes = prepared.outputs, prepared.example.notes()
     _demand_room(model, request)
     start = time.perf_counter()
     try:
@@ -107,7 +108,7 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
         seconds=seconds,
         outputs=outputs,
         operators=written.operators,
-        notes=(*model.notes, *written.notes),
+        notes=(*model.notes, *notes, *written.notes),
         script=script_of(request, model, written, prepared),
     )
 
@@ -118,7 +119,7 @@ def preparing(model: Model, request: Export) -> Generator[Progress, None, Prepar
     call = call_of(model.module, [spec.name for spec in request.inputs.specs])
     yield Progress("run the model")
     tensors = example.tensors(sizes=example.traced_sizes())
-    outputs = infos(forward(model.module, call, tensors))
+    outputs = infos(forward(model.module, call, tensors, request.inputs.specs))
     return Prepared(model, example, call, tensors, outputs)
 
 

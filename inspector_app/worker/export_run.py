@@ -27,6 +27,7 @@ from inspector_app.worker.protocol import (
     Proved,
 )
 from inspector_app.worker.staging import Staging
+from inspector_app.worker.target_check import demand_other_files
 
 # What an ending says; ``.pth`` is a state_dict.
 ENDINGS = {
@@ -85,7 +86,8 @@ def exporting(
     Closing the generator cancels: the workers die, and nothing is left beside the target.
     """
     try:
-        _demand_another_file(plan)
+        inputs = [spec.file for spec in plan.inputs.specs]
+        demand_other_files(plan.target, plan.model.checkpoint, inputs, beside_of(plan.options))
         staging = Staging(plan.target)
     except Failure as failure:
         yield failure.failed
@@ -116,14 +118,9 @@ def exporting(
         return ExportOutcome(tuple(files), exported, proved)
 
 
-def _demand_another_file(plan: ExportPlan) -> None:
-    """Raise `Failure` where the target is what the export reads: a training checkpoint would
-    be gone, with its optimizer."""
-    read = [plan.model.checkpoint, *(spec.file for spec in plan.inputs.specs if spec.file)]
-    for path in filter(os.path.exists, read):
-        if os.path.exists(plan.target) and os.path.samefile(plan.target, path):
-            reason = "the export reads that very file"
-            raise Failure("not-writable", file=plan.target, reason=reason)
+def beside_of(options: FormatOptions) -> tuple[str, ...]:
+    """Endings of what may be written beside the target."""
+    return (".data",) if options.kind == "onnx" else ()
 
 
 def _relayed(

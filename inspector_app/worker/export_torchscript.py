@@ -14,7 +14,7 @@ from inspector_app.worker.export import Prepared, Writing, Written
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.outputs import flat
 from inspector_app.worker.protocol import OutputInfo, Progress, TorchScriptOptions
-from inspector_app.worker.trial import forward
+from inspector_app.worker.trial import REFUSALS, forward
 from inspector_app.worker.user_errors import failure_of
 
 DEPRECATED = (
@@ -130,7 +130,7 @@ def _takes(prepared: Prepared, tensors: dict[str, Any]) -> bool:
     try:
         forward(prepared.module, prepared.call, tensors)
     except Failure as failure:
-        if failure.failed.code != "forward":
+        if failure.failed.code not in REFUSALS:
             raise
         return False
     return True

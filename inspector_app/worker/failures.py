@@ -82,6 +82,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "{file} holds {found}, not a model",
         "Name the class or factory that builds the model.",
     ),
+    "section-no-model": (
+        "What {file} has at {section} is no model; models are at {models}",
+        "Choose one of those, or name the class or factory that builds the model.",
+    ),
     "spec": (
         "{spec} names no class or factory: {reason}",
         "Write path/to/model.py:NAME or package.module:NAME.",
@@ -130,6 +134,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "The model cannot be moved to {device}: {error}",
         "Choose the device cpu.",
     ),
+    "dtype": (
+        "The model cannot be cast to {dtype}: {error}",
+        "Leave its dtype as it is, or choose another one.",
+    ),
     # weights
     "no-weights": (
         "{file} has no state_dict at {section}",
@@ -176,6 +184,14 @@ FAILURES: dict[str, tuple[str, str]] = {
     "forward": (
         "The model's forward fails: {error}",
         "Check the inputs' shapes and dtypes: {inputs}",
+    ),
+    "ids-out-of-range": (
+        "The input {name}, {origin}, has values from {low} to {high}; {layer} takes 0 to {last}",
+        "Give it that range: {better}",
+    ),
+    "row-out-of-range": (
+        "{layer} has {rows} rows, and forward asks for some from {low} to {high}",
+        "Where rows stand for positions, a shorter input has them: 0 to {last} are there.",
     ),
     "no-output": (
         "The model's forward gave no tensor but {found}",

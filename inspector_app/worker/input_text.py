@@ -22,8 +22,8 @@ _MOST_SIZE = 1 << 40
 _NO_INPUT = ("quantized", "bits")
 
 
-def parse_input(text: str) -> InputSpec:
-    """The input that `text` describes.
+def parse_input(text: str, dtype: str = "float32") -> InputSpec:
+    """The input that `text` describes, of `dtype` where it names none.
 
     Raises:
         Failure: it describes none; the sentence says what is wrong.
@@ -37,7 +37,7 @@ def parse_input(text: str) -> InputSpec:
     if not rest or len(rest) > 3:
         raise Failure("bad-input", name=name, reason="after the name come shape, dtype and range")
     shape = _shape(name, rest[0])
-    dtype = (rest[1] if len(rest) > 1 else "") or "float32"
+    dtype = (rest[1] if len(rest) > 1 else "") or dtype
     known = DTYPES.get(dtype)
     if known is None or known.kind in _NO_INPUT:
         raise Failure("bad-input", name=name, reason=f"there is no dtype {dtype}")
@@ -75,6 +75,7 @@ def parse_axis(text: str) -> DynamicAxis:
 
 def check_axes(specs: Sequence[InputSpec], axes: Sequence[DynamicAxis]) -> None:
     """Raise `Failure` where an axis is of no input, or two disagree."""
+    _check_bounds(axes)
     shapes = {spec.name: spec.shape for spec in specs}
     seen: dict[tuple[str, int], str] = {}
     sizes: dict[str, int] = {}
@@ -97,6 +98,17 @@ def check_axes(specs: Sequence[InputSpec], axes: Sequence[DynamicAxis]) -> None:
                 axis=place,
                 reason=f"{each.name} is {size} here and {sizes[each.name]} elsewhere",
             )
+
+
+def _check_bounds(axes: Sequence[DynamicAxis]) -> None:
+    """Axes of one name have the bounds of all of them."""
+    for axis in axes:
+        same = [each for each in axes if each.name == axis.name]
+        least = max(each.least or 0 for each in same)
+        most = min((each.most for each in same if each.most is not None), default=None)
+        if most is not None and least > most:
+            reason = f"{axis.name} cannot be at least {least} and at most {most}"
+            raise Failure("bad-axis", axis=f"{axis.input}:{axis.axis}", reason=reason)
 
 
 def text_of(spec: InputSpec) -> str:

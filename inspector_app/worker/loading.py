@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from inspector_app.worker.failures import Failure
@@ -68,12 +69,16 @@ def demand(report: LoadReport) -> None:
     """Raise `Failure` where anything does not fit."""
     if report.fits:
         return
-    named = [f"{key} is missing" for key in report.missing[:_NAMED]]
-    named += [
-        f"{each.key} is {list(each.checkpoint)} instead of {list(each.model)}"
-        for each in report.mismatched[:_NAMED]
-    ]
-    named += [f"{key} is unexpected" for key in report.unexpected[:_NAMED]]
+    kinds = (
+        [f"{key} is missing" for key in report.missing[:_NAMED]],
+        [
+            f"{each.key} is {list(each.checkpoint)} instead of {list(each.model)}"
+            for each in report.mismatched[:_NAMED]
+        ],
+        [f"{key} is unexpected" for key in report.unexpected[:_NAMED]],
+    )
+    # One of each kind: a missing key beside an unexpected one tells what to rename.
+    named = [each for row in zip_longest(*kinds) for each in row if each]
     raise Failure(
         "weights-do-not-fit",
         missing=len(report.missing),

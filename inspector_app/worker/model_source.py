@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +25,11 @@ from inspector_app.worker.failures import Failure
 from inspector_app.worker.loading import demand, load, notes_of
 from inspector_app.worker.protocol import LoadReport, ModelChoice, Progress, SourceKind
 from inspector_app.worker.state_dict import read_state_dict
-from inspector_app.worker.suggestions import config_beside, pickled_model
+from inspector_app.worker.suggestions import config_beside, pickled_models
 from inspector_app.worker.torch_import import import_package, import_torch
 from inspector_app.worker.user_errors import failure_of, one_line
+
+_NAMED = 6
 
 
 @dataclass(slots=True)
@@ -92,13 +94,30 @@ def building(choice: ModelChoice, *, demanding: bool = True) -> Generator[Progre
 
 
 def _move(model: Model, choice: ModelChoice, torch: Any) -> None:
-    dtype = getattr(torch, choice.dtype, None) if choice.dtype else None
-    if choice.dtype and not isinstance(dtype, torch.dtype):
-        raise Failure("protocol", reason=f"no dtype {choice.dtype!r}")
     try:
-        model.module.to(device=choice.device, dtype=dtype)
+        if torch.device(choice.device).type == "meta":
+            raise ValueError("tensors have no values there")
+        model.module.to(device=choice.device)
     except Exception as error:
         raise failure_of("device", error, device=choice.device) from error
+    if not choice.dtype:
+        return
+    try:
+        dtype = getattr(torch, choice.dtype, None)
+        if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise ValueError("it is no floating point dtype of torch")
+        model.module.to(dtype=dtype)
+    except Exception as error:
+        raise failure_of("dtype", error, dtype=choice.dtype) from error
+
+
+def _demand_unmoved(choice: ModelChoice) -> None:
+    """Raise `Failure` where an exported program should become another: it keeps what it has."""
+    fixed = "an exported program keeps what it was exported with"
+    if choice.device != "cpu":
+        raise Failure("device", device=choice.device, error=fixed)
+    if choice.dtype:
+        raise Failure("dtype", dtype=choice.dtype, error=fixed)
 
 
 def _opened(path: str) -> Checkpoint:
@@ -120,16 +139,24 @@ def _from_file(checkpoint: Checkpoint, choice: ModelChoice) -> Model:
             return Model(torch.jit.load(path, map_location="cpu"), form="torchscript")
     if checkpoint.format == "torch-export":
         _demand_consent(checkpoint, choice)
+        _demand_unmoved(choice)
         with _loading(path):
             program = torch.export.load(path)
         return Model(program.module(), form="torch-export")
+    models = pickled_models(checkpoint)
     section = choice.weights.section
-    where = pickled_model(checkpoint) if section is None else tuple(section)
+    where = next(iter(models), None) if section is None else tuple(section)
     node = None if where is None else checkpoint.find(where)
     if where is None or node is None or node.kind != Kind.MODULE:
+        if models:
+            asked = "/".join(map(str, where or ())) or "the root"
+            raise Failure("section-no-model", file=path, section=asked, models=_places(models))
         raise Failure("no-model-in-file", file=path, found=_what(checkpoint))
     _demand_consent(checkpoint, choice)
-    return Model(_unpickled(checkpoint, choice, where))
+    notes = []
+    if section is None and len(models) > 1:
+        notes.append(f"the file holds {len(models)} models, {_places(models)}; this is {node.name}")
+    return Model(_unpickled(checkpoint, choice, where), notes=notes)
 
 
 def _unpickled(checkpoint: Checkpoint, choice: ModelChoice, where: TreePath) -> Any:
@@ -149,8 +176,13 @@ def _unpickled(checkpoint: Checkpoint, choice: ModelChoice, where: TreePath) -> 
         ) from error
     except Exception as error:
         raise failure_of("file-not-loaded", error, file=checkpoint.path) from error
-    for key in where:
-        value = value[key] if hasattr(value, "__getitem__") else getattr(value, str(key))
+    try:
+        for key in where:
+            inside = isinstance(value, (Mapping, Sequence))
+            value = value[key] if inside else getattr(value, str(key))
+    except (LookupError, TypeError, AttributeError) as error:
+        reason = f"nothing is at {'/'.join(map(str, where))} once it is loaded"
+        raise failure_of("file-not-loaded", error, file=checkpoint.path, error=reason) from error
     return value
 
 
@@ -183,6 +215,12 @@ def _what(checkpoint: Checkpoint) -> str:
     if checkpoint.tensors:
         return f"{len(checkpoint.tensors):,} tensors without a graph"
     return "no tensors"
+
+
+def _places(models: Sequence[TreePath]) -> str:
+    named = [f"{'/'.join(map(str, path)) or 'its root'}" for path in models[:_NAMED]]
+    more = len(models) - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
 # --- transformers

@@ -17,7 +17,7 @@ from inspector_app.worker.model_source import Model, building
 from inspector_app.worker.outputs import flat
 from inspector_app.worker.proof_cases import axis_ranges, size_sets
 from inspector_app.worker.protocol import OutputError, Progress, ProofCase, Prove, Proved
-from inspector_app.worker.trial import forward
+from inspector_app.worker.trial import REFUSALS, forward
 from inspector_app.worker.user_errors import one_line
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _both(request: Prove, model: Model) -> Generator[Progress, None, Sides | Pro
     example = ExampleInputs(request.inputs, request.model.device)
     call = call_of(model.module, [spec.name for spec in request.inputs.specs])
     yield Progress("run the original")
-    outputs = flat(forward(model.module, call, example.tensors()))
+    outputs = flat(forward(model.module, call, example.tensors(), request.inputs.specs))
     outputs = [(name, tensor.detach().cpu().clone()) for name, tensor in outputs]
     again = flat(forward(model.module, call, example.tensors()))
     dtypes = {tensor.dtype for _, tensor in outputs}
@@ -119,7 +119,7 @@ def _cases(sides: Sides, request: Prove) -> Generator[Progress, None, None]:
                 wanted = sides.original(variant, sizes)
             except Failure as failure:
                 # The first sizes are those of the example, which has run.
-                if failure.failed.code != "forward" or number == 0:
+                if failure.failed.code not in REFUSALS or number == 0:
                     raise
                 refused.append(", ".join(f"{name}={size}" for name, size in sizes.items()))
                 break

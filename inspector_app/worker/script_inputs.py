@@ -25,7 +25,7 @@ def input_lines(example: ExampleInputs, device: str) -> tuple[set[str], list[str
             if each.input == spec.name and shape[each.axis] != sizes[each.name]:
                 shape[each.axis] = axes[each.axis] = sizes[each.name]
         if given.file:
-            text = _from_values(imports, given, axes)
+            text = _from_values(imports, given, {a: (spec.shape[a], axes[a]) for a in axes})
         else:
             text = _random(spec, shape)
         moved = f".to({device!r})" if device != "cpu" else ""
@@ -50,8 +50,8 @@ def _random(spec: InputSpec, shape: list[int]) -> str:
     return made if spec.dtype == "int64" else f"{made}.to({dtype})"
 
 
-def _from_values(imports: set[str], spec: InputSpec, axes: Mapping[int, int]) -> str:
-    """The values of a file, repeated along the axes that are too short."""
+def _from_values(imports: set[str], spec: InputSpec, axes: Mapping[int, tuple[int, int]]) -> str:
+    """The values of a file, repeated or cut along `axes` from the first size to the second."""
     path = os.path.abspath(spec.file)
     suffix = Path(path).suffix.lower()
     entry = f"[{spec.entry!r}]" if spec.entry else ""
@@ -62,6 +62,6 @@ def _from_values(imports: set[str], spec: InputSpec, axes: Mapping[int, int]) ->
         text = f"torch.from_numpy(numpy.load({path!r}){entry})"
     else:
         text = f'torch.load({path!r}, map_location="cpu", weights_only=True){entry}'
-    for axis, size in axes.items():
-        text += f".repeat_interleave({size}, dim={axis})"
+    for axis, (own, size) in axes.items():
+        text += f".index_select({axis}, torch.arange({size}) % {own})"
     return text if not spec.dtype else f"{text}.to(torch.{spec.dtype})"

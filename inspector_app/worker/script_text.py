@@ -7,6 +7,7 @@ it cannot break out.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from keyword import iskeyword
@@ -29,7 +30,7 @@ from inspector_app.worker.protocol import (
 )
 from inspector_app.worker.script_formats import Exporting, export_lines
 from inspector_app.worker.script_inputs import input_lines
-from inspector_app.worker.state_dict import default_section
+from inspector_app.worker.suggestions import default_section, pickled_model
 
 if TYPE_CHECKING:
     from inspector_app.worker.export import Written
@@ -94,7 +95,7 @@ def _script(
     # The staging folder lies beside the target.
     target = os.path.join(os.path.dirname(os.path.abspath(request.staging)), request.name)
     program.add(f"CHECKPOINT = {os.path.abspath(choice.checkpoint)!r}", f"TARGET = {target!r}", "")
-    add_model(program, choice, model.form)
+    add_model(program, choice, model.form, checkpoint)
     if choice.source.source != SourceKind.FILE and choice.weights.load:
         add_weights(program, choice, checkpoint, model.report)
     if model.form != "torch-export":
@@ -152,14 +153,18 @@ def _text(program: Program, request: Export) -> str:
 # --- the model
 
 
-def add_model(program: Program, choice: ModelChoice, form: str) -> None:
+def add_model(
+    program: Program, choice: ModelChoice, form: str, checkpoint: Checkpoint | None = None
+) -> None:
+    """The lines that build the model; `checkpoint` tells where in the file it is, where nothing
+    was chosen."""
     source = choice.source
     if source.source == SourceKind.CODE:
         _from_code(program, source.spec, source.arguments)
     elif source.source == SourceKind.TRANSFORMERS:
         _from_transformers(program, choice)
     else:
-        _from_file(program, choice, form)
+        _from_file(program, choice, form, checkpoint)
 
 
 def _from_code(program: Program, spec: str, arguments: Mapping[str, object]) -> None:
@@ -172,8 +177,11 @@ def _from_code(program: Program, spec: str, arguments: Mapping[str, object]) -> 
     else:
         folder, dotted = package_of(Path(source).absolute())
     program.need("import sys")
-    program.add("# Where the model's code lies.", f"sys.path.insert(0, {str(folder)!r})")
-    if all(part.isidentifier() for part in dotted.split(".")):
+    # Before all others, as a script's own folder is, unless it would hide Python's own modules.
+    put = "append(" if _hides(folder) else "insert(0, "
+    program.add("# Where the model's code lies.", f"sys.path.{put}{str(folder)!r})")
+    taken = dotted in sys.stdlib_module_names or dotted in ("torch", "onnx", "transformers")
+    if not taken and all(part.isidentifier() for part in dotted.split(".")):
         first, _, rest = name.partition(".")
         program.add(f"from {dotted} import {first}", "")
         program.add(f"model = {first}{rest and '.' + rest}({called})")
@@ -186,6 +194,14 @@ def _from_code(program: Program, spec: str, arguments: Mapping[str, object]) -> 
         "",
         f"model = source.{name}({called})",
     )
+
+
+def _hides(folder: Path) -> bool:
+    """Whether a file in it is called like a module of the standard library."""
+    try:
+        return any(each.stem in sys.stdlib_module_names for each in folder.glob("*.py"))
+    except OSError:
+        return False
 
 
 def _from_transformers(program: Program, choice: ModelChoice) -> None:
@@ -204,7 +220,9 @@ def _from_transformers(program: Program, choice: ModelChoice) -> None:
     program.add(f"model = getattr(transformers, {name})(config)")
 
 
-def _from_file(program: Program, choice: ModelChoice, form: str) -> None:
+def _from_file(
+    program: Program, choice: ModelChoice, form: str, checkpoint: Checkpoint | None
+) -> None:
     if form == "torch-export":
         program.add("model = torch.export.load(CHECKPOINT).module()")
         return
@@ -215,12 +233,27 @@ def _from_file(program: Program, choice: ModelChoice, form: str) -> None:
         raise NoScript("classes of __main__ are found by the inspector")
     program.need("import sys")
     folder = str(Path(choice.checkpoint).absolute().parent)
-    section = "".join(f"[{key!r}]" for key in choice.weights.section or ())
+    where = choice.weights.section or ()
+    if choice.weights.section is None and checkpoint is not None:
+        where = pickled_model(checkpoint) or ()
+    section = _place(checkpoint, where)
     program.add(
         f"sys.path.append({folder!r})  # where the code of a pickled model may lie",
         "# This runs code from the file.",
         f'model = torch.load(CHECKPOINT, map_location="cpu", weights_only=False){section}',
     )
+
+
+def _place(checkpoint: Checkpoint | None, path: Sequence[str | int]) -> str:
+    """What leads from the loaded value to the node at `path`."""
+    text = ""
+    for depth, key in enumerate(path):
+        holder = checkpoint.find(path[:depth]) if checkpoint is not None else None
+        attribute = holder is not None and holder.kind == Kind.OBJECT
+        if attribute and not (isinstance(key, str) and key.isidentifier()):
+            raise NoScript("the model is an attribute that no program can name")
+        text += f".{key}" if attribute else f"[{key!r}]"
+    return text
 
 
 def moved_to(choice: ModelChoice) -> str:

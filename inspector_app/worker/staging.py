@@ -18,6 +18,7 @@ from inspector_app.worker.failures import Failure
 
 STAGING = ".part"  # how the folder's name ends
 _OLD = ".replaced"
+_NAMED = 40  # characters, of up to four bytes
 
 
 class Staging:
@@ -37,7 +38,10 @@ class Staging:
         if os.path.isdir(self._target):
             raise Failure("not-writable", file=target, reason="there is a folder of this name")
         try:
-            self.folder = tempfile.mkdtemp(prefix=f".{self.name[:80]}.", suffix=STAGING, dir=parent)
+            with suppress(FileNotFoundError):
+                os.lstat(self._target)  # tells of a name that is too long
+            prefix = f".{self.name[:_NAMED]}."
+            self.folder = tempfile.mkdtemp(prefix=prefix, suffix=STAGING, dir=parent)
         except OSError as error:
             raise _failure(error, target) from None
 

@@ -6,12 +6,14 @@ Standard library only: window, command line and worker ask alike.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, SectionKind, TensorInfo, TreePath
 from inspector_app.worker.protocol import ModelSource, SourceKind
 
 _HOLDS_GRAPH = ("torchscript", "torch-export")
 _SAMPLE = 1_000
+_MODEL_DEPTH = 4
 
 
 def default_section(checkpoint: Checkpoint) -> TreePath | None:
@@ -30,12 +32,29 @@ def _tensors_in(node: Node) -> int:
     return sum(isinstance(child, TensorInfo) for child in node.children[:_SAMPLE])
 
 
+def pickled_models(checkpoint: Checkpoint) -> list[TreePath]:
+    """The paths of the whole pickled ``nn.Module``s, one that is called a model first, then
+    those near the root."""
+    models = [section.path for section in checkpoint.sections if section.kind == SectionKind.MODEL]
+    found = [node.path for node in _modules(checkpoint.root)]
+    return sorted(found, key=lambda path: path not in models)
+
+
+def _modules(root: Node) -> Iterator[Node]:
+    level: Sequence[Node] = [root]
+    for _ in range(_MODEL_DEPTH):
+        below: list[Node] = []
+        for node in level:
+            if node.kind == Kind.MODULE:
+                yield node
+            elif node.kind in (Kind.MAPPING, Kind.SEQUENCE, Kind.OBJECT):
+                below.extend(node.children[:_SAMPLE])
+        level = below
+
+
 def pickled_model(checkpoint: Checkpoint) -> TreePath | None:
-    """The path of a whole pickled ``nn.Module``: at the root, or right below it."""
-    for node in (checkpoint.root, *checkpoint.root.children[:_SAMPLE]):
-        if node.kind == Kind.MODULE:
-            return node.path
-    return None
+    """The path of the first of `pickled_models`."""
+    return next(iter(pickled_models(checkpoint)), None)
 
 
 def suggested_source(checkpoint: Checkpoint) -> ModelSource | None:

@@ -138,7 +138,8 @@ def _runs(request: Prove, model: Model, found: Mapping[str, Tensor]) -> list[Pro
     call = call_of(model.module, [spec.name for spec in request.inputs.specs])
     cases = []
     for variant in range(max(request.settings.cases, 1)):
-        wanted = flat(forward(model.module, call, example.tensors(variant)))
+        tensors = example.tensors(variant)
+        wanted = flat(forward(model.module, call, tensors, request.inputs.specs))
         actual = flat(forward(copied, call, example.tensors(variant)))
         bounds = bounds_for({tensor.dtype for _, tensor in wanted}, request.settings)
         errors = [
