@@ -75,6 +75,22 @@ ACTIONS = (
         needs=FILE_READ,
     ),
     ActionSpec(
+        "transfer",
+        QT_TRANSLATE_NOOP("Actions", "Trans&fer Weights…"),
+        FILE,
+        ("Ctrl+Shift+T",),
+        needs=FILE_READ,
+    ),
+    ActionSpec(
+        "save_as",
+        QT_TRANSLATE_NOOP("Actions", "Save &As…"),
+        FILE,
+        ("Ctrl+Shift+S",),
+        needs=FILE_READ,
+        separator=True,
+    ),
+    ActionSpec("save_best", QT_TRANSLATE_NOOP("Actions", "Save as &Best"), FILE, needs=FILE_READ),
+    ActionSpec(
         "reload",
         QT_TRANSLATE_NOOP("Actions", "&Reload"),
         FILE,
@@ -260,6 +276,13 @@ ACTIONS = (
         ("Ctrl+Shift+B",),
         needs=COMPARISON,
         comparison="compare_every_byte",
+    ),
+    ActionSpec(
+        "transfer_compared",
+        QT_TRANSLATE_NOOP("Actions", "&Transfer B Into A…"),
+        COMPARE,
+        needs=COMPARISON,
+        separator=True,
     ),
     ActionSpec("shortcuts", QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"), HELP, ("Ctrl+/",)),
     ActionSpec(

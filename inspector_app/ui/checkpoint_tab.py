@@ -33,11 +33,14 @@ class CheckpointTab(DocumentTab):
     """A file, from the moment it is asked for.
 
     Signals: those of `DocumentTab`, and
-        export_requested, quantize_requested: from a button of the summary.
+        export_requested, quantize_requested, save_requested, transfer_requested: from a
+            button of the summary.
     """
 
     export_requested = Signal()
     quantize_requested = Signal()
+    save_requested = Signal()
+    transfer_requested = Signal()
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
         splitter = LineSplitter(Qt.Orientation.Horizontal)
@@ -98,6 +101,8 @@ class CheckpointTab(DocumentTab):
             self.side.message.connect(self.message)
             self.side.summary.export_requested.connect(self._export_any)
             self.side.summary.quantize_requested.connect(self.quantize_requested)
+            self.side.summary.save_requested.connect(self.save_requested)
+            self.side.summary.transfer_requested.connect(self.transfer_requested)
             self.side.tensor.prepare_with(self.tree.view)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)

@@ -39,6 +39,8 @@ SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
 MESSAGE_MS = 6_000
 START_SIZE = (1200, 780)
 LEAST_SIZE = (760, 480)
+# In the menu of a row of the tree.
+OFFERED = ("export", "quantize", "save_as", "transfer")
 
 
 class MainWindow(QMainWindow):
@@ -152,7 +154,9 @@ class MainWindow(QMainWindow):
         if isinstance(tab, CheckpointTab):
             tab.export_requested.connect(self.export)
             tab.quantize_requested.connect(self.quantize)
-            tab.tree.offer([self.actions_by_id[name] for name in ("export", "quantize")])
+            tab.save_requested.connect(self.save_as)
+            tab.transfer_requested.connect(self.transfer)
+            tab.tree.offer([self.actions_by_id[name] for name in OFFERED])
         self._pages.setCurrentWidget(self.tabs)
         self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
 
@@ -200,6 +204,30 @@ class MainWindow(QMainWindow):
             from inspector_app.ui.quantize_dialog import show_quantize
 
             show_quantize(self, tab.checkpoint)
+
+    def save_as(self) -> None:
+        if (tab := self._file()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.save_dialog import show_save_dialog
+
+            show_save_dialog(self, tab.path)
+
+    def save_best(self) -> None:
+        if (tab := self._file()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.save_best import save_best
+
+            save_best(self, tab.path, len(tab.checkpoint.files))
+
+    def transfer(self) -> None:
+        if (tab := self._file()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.transfer_dialog import show_transfer_dialog
+
+            show_transfer_dialog(self, tab.path)
+
+    def transfer_compared(self) -> None:
+        if (tab := self._comparison()) is not None:
+            from inspector_app.ui.transfer_dialog import show_transfer_dialog
+
+            show_transfer_dialog(self, tab.path_b, tab.path, tab.mapping)
 
     def open_sample(self) -> None:
         self.open_paths([resource_path(*SAMPLE)])

@@ -41,6 +41,8 @@ class SummaryView(QScrollArea):
         statistics_requested: the values of all tensors are to be counted.
         export_requested: the model is to be exported.
         quantize_requested: it is to be quantized.
+        save_requested: another form of the file is to be saved.
+        transfer_requested: its weights are to be loaded into another model.
     """
 
     ready = Signal(object)
@@ -48,6 +50,8 @@ class SummaryView(QScrollArea):
     statistics_requested = Signal()
     export_requested = Signal()
     quantize_requested = Signal()
+    save_requested = Signal()
+    transfer_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,6 +89,16 @@ class SummaryView(QScrollArea):
             self.tr("See what fewer bits would cost each tensor, quantize, and measure the cost")
         )
         self.quantize_button.clicked.connect(self.quantize_requested)
+        self.save_button = QPushButton(self.tr("Save as…"))
+        self.save_button.setToolTip(
+            self.tr("Save the weights alone, or another form: keys, dtypes, shards, averages")
+        )
+        self.save_button.clicked.connect(self.save_requested)
+        self.transfer_button = QPushButton(self.tr("Transfer weights…"))
+        self.transfer_button.setToolTip(
+            self.tr("Load what fits into another checkpoint or model, and see what does not")
+        )
+        self.transfer_button.clicked.connect(self.transfer_requested)
         self._facts = Facts()
         self._mix = DtypeMix()
         self._problems_title = WarningHeading()
@@ -117,6 +131,12 @@ class SummaryView(QScrollArea):
         buttons.addWidget(self._compute)
         buttons.addWidget(self.export_button)
         buttons.addWidget(self.quantize_button)
+        buttons.addStretch()
+        self._layout.addLayout(buttons)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.save_button)
+        buttons.addWidget(self.transfer_button)
         buttons.addStretch()
         self._layout.addLayout(buttons)
         self._parts = {

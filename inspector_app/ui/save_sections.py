@@ -1,0 +1,84 @@
+"""Which parts of a checkpoint are written: a list to tick, with what each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from inspector_app.analysis.quantities import count_text, size_text
+from inspector_app.checkpoint.model import TreePath
+from inspector_app.checkpoint.text import plain
+from inspector_app.ui.section_words import section_words
+from inspector_app.ui.text_widgets import ElidedLabel, MutedLabel
+from inspector_app.ui.wizard_widgets import Box
+
+_LONGEST_NAME = 80
+_MOST_NAMED = 12
+
+
+class Part(NamedTuple):
+    """A part of a checkpoint.
+
+    Attributes:
+        path: where it is, () is the whole file; of what is in no such part, all paths.
+        kind: its `SectionKind`, or "" of what is none.
+        tensors, nbytes: what it adds up to.
+    """
+
+    path: TreePath | tuple[TreePath, ...]
+    kind: str
+    tensors: int
+    nbytes: int
+
+    def name(self) -> str:
+        """The path as it is shown, or ""."""
+        if not self.kind:
+            return ", ".join(plain(str(path[-1]), 40) for path in self.path[:_MOST_NAMED])
+        return plain("/".join(map(str, self.path)), _LONGEST_NAME)
+
+
+class SectionList(QWidget):
+    """The parts, one below the other.
+
+    Signals:
+        changed: others are ticked.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.parts: list[Part] = []
+        self.boxes: list[Box] = []
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(12)
+        self._grid.setVerticalSpacing(3)
+        self._grid.setColumnStretch(1, 1)
+
+    def show_parts(self, parts: Sequence[Part], ticked: Sequence[TreePath]) -> None:
+        """Show these parts, some of them ticked."""
+        self.parts = list(parts)
+        self.boxes = []
+        for row, part in enumerate(parts):
+            what = section_words(part.kind) if part.kind else self.tr("Other values")
+            box = Box(what)
+            box.setChecked(part.path in ticked)
+            size = size_text(part.nbytes) if part.tensors else ""
+            described = self.tr("{path}, {n} tensors, {size}").format(
+                path=part.name(), n=count_text(part.tensors), size=size
+            )
+            box.setAccessibleDescription(described)
+            box.setToolTip(described)
+            box.toggled.connect(self.changed)
+            self.boxes.append(box)
+            self._grid.addWidget(box, row, 0)
+            self._grid.addWidget(ElidedLabel(part.name(), muted=True), row, 1)
+            self._grid.addWidget(MutedLabel(size), row, 2)
+
+    def ticked(self) -> list[Part]:
+        """The parts to write."""
+        return [part for part, box in zip(self.parts, self.boxes, strict=True) if box.isChecked()]
