@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks [structure] [large] [values] [keys] [renames] [content]
                                [comparing] [window] [looking] [search] [million] [exporting]
+                               [quantizing]
                                [--repeats N] [--readme]
 
 Prints one table; `--readme` also writes it into README.md. Exits with 1 where a promise is
@@ -23,6 +24,7 @@ from tests.benchmarks import (
     diff_structure,
     exporting,
     interaction,
+    quantizing,
     structure,
     values,
     window,
@@ -45,6 +47,7 @@ SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "search": lambda report, repeats: interaction.search_and_scroll(report, MANY),
     "million": lambda report, repeats: interaction.million(report, MILLION),
     "exporting": exporting.worker,
+    "quantizing": quantizing.previewed,
 }
 
 
