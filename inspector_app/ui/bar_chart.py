@@ -49,14 +49,16 @@ class BarChart(Chart):
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(title, parent)
         self._bars: list[Bar] = []
+        self._full = 0.0
 
     def bars(self) -> list[Bar]:
         """What is shown."""
         return list(self._bars)
 
-    def set_bars(self, bars: Sequence[Bar]) -> None:
-        """Show other bars."""
+    def set_bars(self, bars: Sequence[Bar], full: float = 0.0) -> None:
+        """Show other bars; one of length `full`, or the longest where none has it, is whole."""
         self._bars = list(bars)
+        self._full = full
         self._marks_changed()
 
     def sizeHint(self) -> QSize:
@@ -89,6 +91,7 @@ class BarChart(Chart):
         named = min(named + 2, int(inner * MOST_OF_NAME))
         room = max(inner - named - figured - shared - 2 * GAP, 12)
         longest = max((bar.length for bar in self._bars), default=0.0)
+        longest = max(longest, self._full)
         for place, bar in enumerate(self._bars):
             row = self.row_rect(place)
             if not row.intersects(event.rect()):

@@ -40,6 +40,7 @@ class FiguresTable(QTableWidget):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setTabKeyNavigation(False)
         self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 10)
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setStyleSheet(_STYLE)

@@ -88,6 +88,8 @@ class InputCard(QFrame):
         self._hint = Hint()
         self.axes = AxesForm()
         self.axes.changed.connect(self._edited)
+        # Whether it has axes to show is one thing, whether anybody wants to see them another.
+        self._axes_part = row_of(self.axes)
         self._lay_out()
         self.set_spec(spec)
         for field in (self.name, self.shape, self.low, self.high, self.file, self.entry):
@@ -131,7 +133,11 @@ class InputCard(QFrame):
         layout.setSpacing(6)
         layout.addLayout(grid)
         layout.addWidget(self._hint)
-        layout.addWidget(self.axes)
+        layout.addWidget(self._axes_part)
+
+    def show_axes(self, wanted: bool) -> None:
+        """Ask which axes are dynamic, or do not."""
+        self._axes_part.setVisible(wanted)
 
     def fields(self) -> list[QWidget]:
         """What the Tab key goes through."""

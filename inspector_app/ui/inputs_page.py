@@ -59,6 +59,7 @@ class InputsPage(WizardPage):
         self._guessed: tuple[InputSpec, ...] | None = None
         self._untouched = True
         self._active = False
+        self._with_axes = True
         self.weights_only = Box(self.tr("Export the weights alone: they need &no inputs"))
         self.weights_only.toggled.connect(self._edited)
         self._cards = QVBoxLayout()
@@ -158,6 +159,12 @@ class InputsPage(WizardPage):
                 self._untouched = True
         self._edited()
 
+    def show_axes(self, wanted: bool) -> None:
+        """Ask which axes are dynamic, or do not."""
+        self._with_axes = wanted
+        for card in self.cards:
+            card.show_axes(wanted)
+
     def first_field(self) -> QWidget | None:
         return self.cards[0].shape if self.cards else self.add
 
@@ -178,6 +185,7 @@ class InputsPage(WizardPage):
 
     def _put(self, spec: InputSpec) -> InputCard:
         card = InputCard(spec, self._model.subject.folder)
+        card.show_axes(self._with_axes)
         card.changed.connect(self._touched)
         card.axes.ticked.connect(lambda axis, size: self._tick_others(card, axis, size))
         card.remove_requested.connect(lambda: self._remove(card))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.bar_chart import Bar, BarChart
 from inspector_app.ui.quantize_words import BAD_DB, DOUBTFUL_DB, damage_share, db_text
-from inspector_app.ui.text_widgets import MutedLabel
+from inspector_app.ui.text_widgets import MutedLabel, tooltip
 from inspector_app.ui.wizard_widgets import Box, row_of
 from inspector_app.worker.quantize_protocol import LayerDamage, Measured
 
@@ -40,7 +40,7 @@ class LayersChart(QWidget):
         shown = sorted(layers, key=lambda each: _noise_order(each.sqnr_db))[:MOST_BARS]
         names = {each.name for each in shown}
         bars = [_bar(each) for each in layers if each.name in names]
-        self.chart.set_bars(bars)
+        self.chart.set_bars(bars, full=1.0)
         said = []
         if len(layers) > len(bars):
             text = self.tr("The {n} most damaged of {all} layers, in the order in which they run.")
@@ -53,6 +53,7 @@ class LayersChart(QWidget):
         else:
             text = self.tr("The output of every layer stays above {bound}.")
             said.append(text.format(bound=db_text(measured.breaks_db)))
+        said.append(self.tr("Bars begin at 45 dB and are full at 0 dB."))
         self._said.setText(" ".join(said))
 
     def words(self) -> str:
@@ -76,8 +77,10 @@ class Advice(QWidget):
         self._nbytes = 0
         self._said = MutedLabel()
         self._said.setWordWrap(True)
-        self._list = QVBoxLayout()
-        self._list.setSpacing(2)
+        self._list = QGridLayout()
+        self._list.setHorizontalSpacing(18)
+        self._list.setVerticalSpacing(3)
+        self._list.setColumnStretch(3, 1)
         self._cost = MutedLabel()
         self.button = QPushButton(self.tr("Run &again with these in float"))
         self.button.clicked.connect(lambda: self.run_again.emit(self.names()))
@@ -116,18 +119,20 @@ class Advice(QWidget):
         return self._cost.text()
 
     def _add(self, layer: LayerDamage, checked: bool) -> None:
-        text = self.tr("{layer}   +{cost}   its input {before}, its output {after}").format(
-            layer=plain(layer.name, 120),
-            cost=size_text(layer.saved_bytes),
-            before=db_text(layer.input_sqnr_db),
-            after=db_text(layer.sqnr_db),
-        )
-        box = Box(text.replace("&", "&&"))
+        text = self.tr("{before} in, {after} out")
+        figures = text.format(before=db_text(layer.input_sqnr_db), after=db_text(layer.sqnr_db))
+        cost = f"+{size_text(layer.saved_bytes)}"
+        box = Box(plain(layer.name, 80).replace("&", "&&"))
+        box.setAccessibleDescription(f"{cost}, {figures}")
+        box.setToolTip(tooltip(layer.name))
         box.setChecked(checked)
         box.toggled.connect(self._show_cost)
         self.boxes[layer.name] = box
         self._costs[layer.name] = layer.saved_bytes
-        self._list.addWidget(box)
+        row = self._list.rowCount()
+        self._list.addWidget(box, row, 0)
+        self._list.addWidget(MutedLabel(cost), row, 1, Qt.AlignmentFlag.AlignRight)
+        self._list.addWidget(MutedLabel(figures), row, 2)
 
     def _show_cost(self) -> None:
         names = self.names()

@@ -183,6 +183,10 @@ class _ModelPage(ModelPage):
     def skipped(self) -> bool:
         return not self._method.needs_model()
 
+    def _is_placed(self) -> bool:
+        # Integers are computed with on the CPU, and the dtype is what all this is about.
+        return False
+
 
 class _InputsPage(InputsPage):
     """The page of the inputs, likewise: the weights alone cannot be quantized by them."""
@@ -191,6 +195,12 @@ class _InputsPage(InputsPage):
         super().__init__(model)
         self._method = method
         self.weights_only.hide()
+        method.method_changed.connect(self._method_changed)
+        self._method_changed()
+
+    def _method_changed(self) -> None:
+        # A graph is exported first, and says which of its axes may differ.
+        self.show_axes(self._method.method().method.startswith("onnx"))
 
     def skipped(self) -> bool:
         return not self._method.needs_model()

@@ -71,6 +71,7 @@ class LayersPage(WizardPage):
             header.resizeSection(column, metrics.horizontalAdvance("1000 MB") + 24)
         self.worst = QSpinBox()
         self.worst.setRange(0, 0)
+        self.worst.setSuffix(self.tr(" layers"))
         self.worst.valueChanged.connect(self._skip_worst)
         self.everything = QPushButton(self.tr("Check &all"))
         self.everything.clicked.connect(self._check_all)

@@ -121,8 +121,6 @@ class PreviewPage(WizardPage):
         scheme = self.scheme()
         found = self.run.found(scheme)
         self.table.show_found(found.values(), scheme)
-        if self.table.current() is None and found:
-            self.table.selectRow(0)
         current = self.table.current()
         if current is not None:
             self._show_values(current)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from inspector_app.analysis.quantities import count_text, size_text
@@ -16,6 +16,7 @@ from inspector_app.ui.figures_table import FiguresTable
 from inspector_app.ui.quantize_advice import Advice, LayersChart
 from inspector_app.ui.quantize_saving import QuantizeReports
 from inspector_app.ui.quantize_truth import layer_rows, output_rows, truth_rows, verdict
+from inspector_app.ui.show_in_folder import show_in_folder
 from inspector_app.ui.text_blocks import TextBlock
 from inspector_app.ui.wizard_widgets import FailureBox, Fold, WizardPage, row_of
 from inspector_app.ui.worker_words import seconds_text
@@ -102,7 +103,7 @@ class ResultPage(WizardPage):
         )
         self._truth_part = self.add_part(self.tr("Float and quantized, side by side"), self.truth)
         self._outputs_part = self.add_part(self.tr("Outputs"), self.outputs)
-        self._chart_part = self.add_part(self.tr("Where it breaks first"), self.chart)
+        self._chart_part = self.add_part(self.tr("Damage by layer, as they run"), self.chart)
         self._advice_part = self.add_part(self.tr("Too much?"), self.advice)
         self._notes_part = self.add_part(self.tr("Worth knowing"), self._notes)
         self.column.addWidget(self._layers_fold)
@@ -180,8 +181,11 @@ class ResultPage(WizardPage):
     def _show_notes(self, quantized: Quantized | None, measured: Measured | None) -> None:
         notes = [*(quantized.notes if quantized else ()), *(measured.notes if measured else ())]
         if measured is not None:
-            text = self.tr("Measured on {n} samples: {which}.")
-            notes.insert(0, text.format(n=count_text(measured.samples), which=measured.held_out))
+            text = self.tr("Measured on {which}.")
+            which = measured.held_out or self.tr("{n} samples").format(
+                n=count_text(measured.samples)
+            )
+            notes.insert(0, text.format(which=which))
         if measured is not None and not measured.deterministic:
             notes.append(self.tr("The quantized model gives other outputs each time."))
         if quantized is not None:
@@ -198,8 +202,7 @@ class ResultPage(WizardPage):
 
     def _show_folder(self) -> None:
         if self.outcome is not None and self.outcome.files:
-            folder = os.path.dirname(self.outcome.files[0])
-            QDesktopServices.openUrl(QUrl.fromLocalFile(folder))
+            show_in_folder(self.outcome.files[0])
 
     def _copy_loading(self) -> None:
         if self.outcome is not None and self.outcome.quantized is not None:

@@ -11,10 +11,11 @@ from PySide6.QtCore import (
     QModelIndex,
     QPersistentModelIndex,
     QRectF,
+    QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QPainter, QPalette
+from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -197,6 +198,10 @@ class PreviewModel(QAbstractTableModel):
 class DamageDelegate(QStyledItemDelegate):
     """A bar as long as the damage, and the figure behind it."""
 
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
+        hint = super().sizeHint(option, index)
+        return QSize(hint.width(), max(hint.height(), option.fontMetrics.height() + 7))
+
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         share = index.data(SHARE)
         if share is None:
@@ -254,6 +259,7 @@ class PreviewTable(QTableView):
         self.setAccessibleName(self.tr("Tensors and what quantization would cost them"))
         self.tensors = PreviewModel(self)
         self._number = -1
+        self._by_hand = False
         self.setModel(self.tensors)
         self.setItemDelegateForColumn(DAMAGE, DamageDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -271,18 +277,21 @@ class PreviewTable(QTableView):
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         metrics = self.fontMetrics()
-        header.resizeSection(DAMAGE, BAR_WIDTH + 22 + metrics.horizontalAdvance("kept: of a bias"))
+        header.resizeSection(DAMAGE, BAR_WIDTH + 26 + metrics.horizontalAdvance("overflows"))
+        widest = {MAX_ABS: "1.2e-05", COSINE: "0.99999…", CLIPPED: "0.0123%"}
         for column in (MAX_ABS, COSINE, CLIPPED, BEFORE, AFTER):
-            header.resizeSection(column, metrics.horizontalAdvance("0.99999…") + 26)
+            text = widest.get(column, "1000 MB")
+            header.resizeSection(column, metrics.horizontalAdvance(text) + 14)
         header.setSortIndicator(DAMAGE, Qt.SortOrder.DescendingOrder)
         self.setSortingEnabled(True)
 
     def show_found(self, found: Iterable[TensorPreview], scheme: str) -> None:
-        """Show these figures; the current tensor stays current."""
+        """Show these figures; a tensor that was chosen by hand stays the current one, else it
+        is the first."""
         number, at = self._number, self.verticalScrollBar().value()
         self.tensors.show(found, scheme)
-        row = self.tensors.row_of(number) if number >= 0 else -1
-        if row >= 0:
+        row = self.tensors.row_of(number) if self._by_hand else 0
+        if 0 <= row < self.tensors.rowCount():
             self.selectRow(row)
         self.verticalScrollBar().setValue(at)
 
@@ -290,6 +299,7 @@ class PreviewTable(QTableView):
         """Make the tensor of that number the current one."""
         row = self.tensors.row_of(number)
         if row >= 0:
+            self._by_hand = True
             self.selectRow(row)
             self.scrollTo(self.tensors.index(row, NAME))
 
@@ -297,6 +307,14 @@ class PreviewTable(QTableView):
         """The tensor of the current row."""
         row = self.currentIndex().row()
         return self.tensors.at(row) if 0 <= row < self.tensors.rowCount() else None
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._by_hand = True
+        super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        self._by_hand = True
+        super().keyPressEvent(event)
 
     def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
         super().currentChanged(current, previous)

@@ -102,7 +102,11 @@ def truth_rows(outcome: QuantizeOutcome) -> list[list[str]]:
 
 
 def _sizes(title: str, before: int, after: int) -> list[str]:
-    change = f"{after / before:.1%}" if before else _NOTHING
+    change = _NOTHING
+    if before and after <= before:
+        change = _tr("{share} of it").format(share=f"{after / before:.0%}")
+    elif before:
+        change = _tr("{n} times as much").format(n=f"{after / before:.2g}")
     return [title, size_text(before), size_text(after), change]
 
 

@@ -17,9 +17,9 @@ _NOOP = QT_TRANSLATE_NOOP
 DOUBTFUL_DB, BAD_DB = 30.0, 14.0
 
 _KEPT = {
-    Kept.NO_WEIGHT: _NOOP("Quantize", "a bias, or of a norm"),
+    Kept.NO_WEIGHT: _NOOP("Quantize", "bias or norm"),
     Kept.NOT_FLOATING: _NOOP("Quantize", "not floating point"),
-    Kept.STATE: _NOOP("Quantize", "not of the model"),
+    Kept.STATE: _NOOP("Quantize", "training state"),
     Kept.QUANTIZED: _NOOP("Quantize", "quantized already"),
     Kept.LAYOUT: _NOOP("Quantize", "sparse, nested or wrapped"),
     Kept.SMALL_DTYPE: _NOOP("Quantize", "8 bits already"),
@@ -74,14 +74,14 @@ def cosine_text(value: float) -> str:
 
 
 def percent_text(share: float | None) -> str:
-    """``0.12 %``, ``97.5 %``; what is neither none nor all never looks so."""
+    """``0.12%``, ``97.5%``; what is neither none nor all never looks so."""
     if share is None or math.isnan(share):
         return "—"
     if 0 < share < 1e-4:
-        return "< 0.01 %"
+        return "<0.01%"
     if 0.9999 < share < 1:
-        return "> 99.99 %"
-    return f"{100 * share:.3g} %"
+        return ">99.99%"
+    return f"{100 * share:.3g}%"
 
 
 def sizes_text(before: int, after: int) -> str:
