@@ -22,6 +22,15 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read the weights, too: a NaN or an infinite value stands against resuming",
     )
+    parser.add_argument(
+        "--rehearse",
+        action="store_true",
+        help="resume in another process: rebuild optimizer and scheduler, take a step, and "
+        "compute the learning rate before and after",
+    )
+    parser.add_argument(
+        "--python", metavar="INTERPRETER", default="", help="a Python with torch for --rehearse"
+    )
     parser.add_argument("--quiet", action="store_true", help="the summary and the checklist only")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
 
@@ -31,6 +40,7 @@ def training(arguments: argparse.Namespace, write: Callable[[Iterable[str]], Non
 
     Raises:
         CheckpointError: the file cannot be read.
+        Trouble: a rehearsal cannot be made; the sentence has a next step.
     """
     from inspector_app.analysis.resume_checklist import checking
     from inspector_app.analysis.training_state import reading_training
@@ -40,15 +50,24 @@ def training(arguments: argparse.Namespace, write: Callable[[Iterable[str]], Non
     line = ProgressLine(visible)
     state = driven(reading_training(checkpoint), line)
     found = driven(checking(state, arguments.values), line)
+    tried = None
+    if arguments.rehearse:
+        from inspector_app.terminal.rehearsal import rehearse
+
+        tried = rehearse(state, arguments.python, line)
     if arguments.json:
         from inspector_app.terminal.training_json import json_parts
 
-        write(json_parts(state, found))
+        write(json_parts(state, found, tried))
     else:
         from inspector_app.terminal.training_text import text_parts
 
         write(text_parts(state, found, Style.of(sys.stdout), whole=not arguments.quiet))
-    return not found.resumable
+        if tried is not None:
+            from inspector_app.terminal.rehearsal import text_lines
+
+            write(f"{line}\n" for line in text_lines(tried, Style.of(sys.stdout)))
+    return not found.resumable or (tried is not None and not tried.works)
 
 
 def driven(steps: Generator[Progress, None, Any], line: ProgressLine) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inspector_app.analysis.optimizer_state import Entry, OptimizerState
 from inspector_app.analysis.resume_checklist import Checklist
@@ -14,12 +14,15 @@ from inspector_app.analysis.training_figures import Figure
 from inspector_app.analysis.training_state import TrainingState
 from inspector_app.checkpoint.model import TensorInfo
 
+if TYPE_CHECKING:
+    from inspector_app.terminal.rehearsal import Tried
+
 SCHEMA = 1
 _ROWS_AT_ONCE = 2_000
 
 
-def json_parts(state: TrainingState, found: Checklist) -> Iterator[str]:
-    """The object's text, in pieces, with a newline at its end."""
+def json_parts(state: TrainingState, found: Checklist, tried: Tried | None = None) -> Iterator[str]:
+    """The object's text, in pieces, with a newline at its end; `tried` if it was rehearsed."""
     head = dump(
         {
             "schema": SCHEMA,
@@ -72,6 +75,7 @@ def json_parts(state: TrainingState, found: Checklist) -> Iterator[str]:
                 }
                 for check in found.checks
             ],
+            "rehearsal": _rehearsal(tried),
         }
     )
     yield head[:-1] + ',"optimizers":['
@@ -79,6 +83,14 @@ def json_parts(state: TrainingState, found: Checklist) -> Iterator[str]:
         yield "," * (number > 0)
         yield from _optimizer(optimizer, state.model_nbytes)
     yield "]}\n"
+
+
+def _rehearsal(tried: Tried | None) -> dict[str, Any] | None:
+    if tried is None:
+        return None
+    from inspector_app.terminal.rehearsal import json_object
+
+    return json_object(tried)
 
 
 def dump(value: object) -> str:

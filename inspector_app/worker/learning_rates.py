@@ -48,7 +48,7 @@ def looking_ahead(request: Rates) -> Generator[Progress, None, RateCurves]:
             past = yield from _past(request, state, saved, at, findings)
             future = yield from _future(request, state, saved, at)
         except NotOfTorch as error:
-            finding = Finding("unknown-class", {"name": str(error)})
+            finding = Finding("unknown-class", {"name": str(error) or "An unknown class"})
             return RateCurves(name, at, (), (), findings=(finding,))
         except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             finding = Finding("scheduler-fails", {"scheduler": name, "error": str(error)})

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from inspector_app.worker.learning_rates import looking_ahead
 from inspector_app.worker.protocol import Progress
 from inspector_app.worker.rehearsal_protocol import (
     Finding,
@@ -68,6 +69,14 @@ class Rebuilt:
 
 def rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
     """Rebuild, take a step, and say how it went."""
+    result = yield from _rehearsing(request)
+    if request.rates is None:
+        return result
+    curves = yield from looking_ahead(request.rates)
+    return replace(result, rate_curves=curves)
+
+
+def _rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
     yield Progress("read the states")
     states = States(request.checkpoint)
     yield Progress("rebuild the optimizer")
@@ -81,6 +90,8 @@ def rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
     if request.scheduler is not None:
         scheduler = _rebuilt_scheduler(request.scheduler, states, rebuilt, request)
     before = _rates(rebuilt.optimizer)
+    if before and not any(before):
+        findings.append(Finding("stands-still", {}, error=False))
     curves: ResumeCurves | None = None
     missing = ""
     if request.chart_steps and not any(each.error for each in findings):
@@ -142,7 +153,7 @@ def rebuild(choice: OptimizerChoice, states: States) -> Rebuilt | Finding:
             built = [[_parameter(spec, states) for spec in group] for group in groups]
             optimizer = build_optimizer(choice.class_name, built, state)
         except NotOfTorch as error:
-            return Finding("unknown-class", {"name": str(error)})
+            return Finding("unknown-class", {"name": str(error) or "An unknown class"})
         except (TypeError, ValueError, KeyError) as error:
             return Finding("load-refused", _said(choice, error))
         names = [[spec.name for spec in group] for group in groups]

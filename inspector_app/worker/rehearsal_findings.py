@@ -67,6 +67,10 @@ FINDINGS: dict[str, tuple[str, str]] = {
         "{option} was left out, since it does not run on this machine's CPU",
         "Nothing: on the device that it was saved for it is as before.",
     ),
+    "stands-still": (
+        "The learning rate is 0, so that the next step moves nothing",
+        "The schedule is at its end: to train on, give it more steps or another learning rate.",
+    ),
     # the scheduler
     "scheduler-groups": (
         "The scheduler has learning rates for {scheduler} param groups, the optimizer has {groups}",

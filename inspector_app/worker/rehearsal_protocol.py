@@ -72,28 +72,6 @@ class OptimizerChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearse:
-    """Go on with the training for one step, in memory.
-
-    Attributes:
-        checkpoint: an absolute path.
-        optimizer: what is rebuilt.
-        scheduler: what is rebuilt over it, or None.
-        epoch: that the checkpoint says it has reached, or None.
-        step: the global step that it says, or None.
-        chart_steps: of the two runs on a quadratic; 0 leaves them out.
-    """
-
-    kind: ClassVar[str] = "rehearse"
-    checkpoint: str
-    optimizer: OptimizerChoice
-    scheduler: SchedulerChoice | None = None
-    epoch: int | None = None
-    step: int | None = None
-    chart_steps: int = 60
-
-
-@dataclass(frozen=True, slots=True)
 class Rates:
     """What was the learning rate, and what will it be?
 
@@ -112,6 +90,30 @@ class Rates:
     optimizer: Path | None = None
     ahead: int = 0
     optimizer_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """Go on with the training for one step, in memory.
+
+    Attributes:
+        checkpoint: an absolute path.
+        optimizer: what is rebuilt.
+        scheduler: what is rebuilt over it, or None.
+        epoch: that the checkpoint says it has reached, or None.
+        step: the global step that it says, or None.
+        chart_steps: of the two runs on a quadratic; 0 leaves them out.
+        rates: what to look ahead at as well; it costs nothing beside importing torch.
+    """
+
+    kind: ClassVar[str] = "rehearse"
+    checkpoint: str
+    optimizer: OptimizerChoice
+    scheduler: SchedulerChoice | None = None
+    epoch: int | None = None
+    step: int | None = None
+    chart_steps: int = 60
+    rates: Rates | None = None
 
 
 # --- results
@@ -149,33 +151,6 @@ class ResumeCurves:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """How resuming went.
-
-    Attributes:
-        optimizer, scheduler: the classes that were rebuilt; "" for none.
-        stepped: the optimizer took its step.
-        scheduler_stepped: so did the scheduler.
-        parameters: how many the step changed.
-        rates: the learning rates per param group that the step had, and the next would have.
-        findings: errors first.
-        curves: None where they were not asked for or cannot be drawn.
-        curves_missing: why there are none, as a code of `rehearsal_findings.FINDINGS`, or "".
-    """
-
-    kind: ClassVar[str] = "rehearsed"
-    optimizer: str
-    scheduler: str
-    stepped: bool
-    scheduler_stepped: bool
-    parameters: int
-    rates: tuple[tuple[float, float], ...]
-    findings: tuple[Finding, ...]
-    curves: ResumeCurves | None
-    curves_missing: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RateCurves:
     """Learning rates by the scheduler's steps.
 
@@ -196,3 +171,32 @@ class RateCurves:
     future: tuple[tuple[float, ...], ...]
     assumption: str = ""
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """How resuming went.
+
+    Attributes:
+        optimizer, scheduler: the classes that were rebuilt; "" for none.
+        stepped: the optimizer took its step.
+        scheduler_stepped: so did the scheduler.
+        parameters: how many the step changed.
+        rates: the learning rates per param group that the step had, and the next would have.
+        findings: errors first.
+        curves: None where they were not asked for or cannot be drawn.
+        curves_missing: why there are none, as a code of `rehearsal_findings.FINDINGS`, or "".
+        rate_curves: what was asked for besides.
+    """
+
+    kind: ClassVar[str] = "rehearsed"
+    optimizer: str
+    scheduler: str
+    stepped: bool
+    scheduler_stepped: bool
+    parameters: int
+    rates: tuple[tuple[float, float], ...]
+    findings: tuple[Finding, ...]
+    curves: ResumeCurves | None
+    curves_missing: str = ""
+    rate_curves: RateCurves | None = None

@@ -108,7 +108,7 @@ class Training(Protocol):
 
 
 def rehearsal_of(training: Training, number: int = 0, class_name: str = "") -> Rehearse:
-    """What to rehearse of `training`.
+    """What to rehearse of `training`, and to look ahead at by the same scheduler.
 
     Args:
         number: of the optimizer; the scheduler of that number belongs to it.
@@ -125,13 +125,14 @@ def rehearsal_of(training: Training, number: int = 0, class_name: str = "") -> R
         checkpoint=os.path.abspath(training.path),
         optimizer=OptimizerChoice(
             path=optimizer.path,
-            class_name=class_name or (names[-1] if names else ""),
+            class_name=class_name or (names[0] if names else ""),
             groups=_groups(training, optimizer),
             file=_beside(training, optimizer.file),
         ),
         scheduler=None if scheduler is None else _choice(training, scheduler),
         epoch=_count(training.epoch),
         step=_count(training.step),
+        rates=None if scheduler is None else rates_of(training, number),
     )
 
 

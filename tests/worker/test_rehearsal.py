@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from inspector_app.worker.client import events
-from inspector_app.worker.learning_rates import looking_ahead
 from inspector_app.worker.protocol import Finished
 from inspector_app.worker.rehearsal import Rebuilt, rebuild, rehearsing, step_once
 from inspector_app.worker.rehearsal_findings import FINDINGS, finding_advice, finding_sentence
@@ -330,17 +329,19 @@ def test_through_a_worker_process(tmp_path: Path) -> None:
     torch.save({"model": model.state_dict(), **states, "epoch": 2}, path)
     choice = SchedulerChoice(("scheduler",), "StepLR")
     asked = Rehearse(
-        str(path), OptimizerChoice(("optimizer",), "SGD", (specs(model),)), choice, epoch=2
+        str(path),
+        OptimizerChoice(("optimizer",), "SGD", (specs(model),)),
+        choice,
+        epoch=2,
+        rates=Rates(str(path), choice, ("optimizer",), 4),
     )
     *_, last = events(asked)
     assert isinstance(last, Finished), last
     result = last.result
     assert isinstance(result, Rehearsed)
     assert result == end_of(rehearsing(asked))
-    rates = Rates(str(path), choice, ("optimizer",), 4)
-    *_, last = events(rates)
-    assert isinstance(last, Finished), last
-    assert last.result == end_of(looking_ahead(rates))
+    assert result.rate_curves is not None
+    assert len(result.rate_curves.future[0]) == 4
 
 
 def test_every_sentence_takes_its_arguments() -> None:
