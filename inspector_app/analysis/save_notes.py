@@ -65,7 +65,8 @@ class PlannedTensor(NamedTuple):
         name: in the result, joined by ``/``; in safetensors and npz the key.
         source: what it comes from, of the first checkpoint that has it.
         tensor: what is written.
-        note: ``""``, or what is done to it: a code of ``cast``, ``average``, ``ema``.
+        note: ``""``, or what is done to it: a code of ``cast``, ``average``, ``ema``,
+            ``taken``, ``fitted``, ``initialised``.
     """
 
     name: str

@@ -11,148 +11,43 @@ The rest of the target, and everything around its state_dict, stays as it is.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Generator
+from dataclasses import replace
 
-from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
-from inspector_app.analysis.save_plan import SavePlan
-from inspector_app.checkpoint.model import Checkpoint, Progress, TensorInfo, TreePath
+from inspector_app.analysis.save_options import Form, SaveOptions
+from inspector_app.analysis.save_plan import SavePlan, form_of, planning
+from inspector_app.analysis.save_sections import chosen_nodes, the_model
+from inspector_app.analysis.transfer_plan import (
+    Act,
+    Choice,
+    Flow,
+    Initial,
+    Reason,
+    TransferOptions,
+    TransferPlan,
+    Unused,
+    Where,
+)
+from inspector_app.analysis.transfer_values import has_values as _has_values
+from inspector_app.analysis.transfer_values import replacement_of, unfit
+from inspector_app.checkpoint.errors import CannotSave
+from inspector_app.checkpoint.model import Checkpoint, Node, Progress, TensorInfo, TreePath
 
+__all__ = [
+    "Act",
+    "Choice",
+    "Flow",
+    "Initial",
+    "Reason",
+    "TransferOptions",
+    "TransferPlan",
+    "Unused",
+    "Where",
+    "planning_result",
+    "planning_transfer",
+]
 
-class Act:
-    """What becomes of a key of the target."""
-
-    TAKE = "take"  # the source's tensor
-    KEEP = "keep"  # the target's own
-    FIT = "fit"  # the target's, with what of the source's fits into it
-    INITIALISE = "initialise"  # new values
-
-
-class Where:
-    """Which part of a longer axis is taken, and into which part of a longer one it goes."""
-
-    BEGIN = "begin"
-    CENTRE = "centre"
-    END = "end"
-
-
-class Reason:
-    """Why a tensor of the source does not flow, or what is to be known where it does."""
-
-    ABSENT = "absent"  # the target has no such key
-    SHAPE = "shape"
-    DTYPE = "dtype"  # it flows; loading it casts
-    CHOSEN = "chosen"  # the user keeps the target's
-    NOT_STRIDED = "not-strided"  # sparse, quantized and so on, where values have to be fitted
-
-
-@dataclass(frozen=True, slots=True)
-class Initial:
-    """New values: see `output_tree.InitialValues`."""
-
-    kind: str = "zeros"
-    amount: float = 0.02
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What the user wants for one key of the target.
-
-    Attributes:
-        act: of `Act`.
-        where: for `Act.FIT`, one for each axis or one for all; of `Where`.
-        initial: for `Act.INITIALISE`, and for `Act.FIT` what fills the rest; None there keeps
-            the target's own values.
-    """
-
-    act: str
-    where: tuple[str, ...] = (Where.BEGIN,)
-    initial: Initial | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TransferOptions:
-    """
-    Attributes:
-        mapping: how keys of the source (B) are matched with the target's (A), as in the
-            comparison.
-        source_section, target_section: paths; None is the model.
-        choices: by the target's key; others take what fits and keep the rest.
-        mismatched: for keys of another shape without a choice of their own.
-        missing: for keys that the source lacks, without a choice of their own.
-        cast: what flows gets the target's dtype; otherwise it keeps its own, as in the
-            dictionary filter, and is cast when it is loaded.
-    """
-
-    mapping: KeyMapping = NO_MAPPING
-    source_section: TreePath | None = None
-    target_section: TreePath | None = None
-    choices: Mapping[str, Choice] = field(default_factory=dict)
-    mismatched: Choice = Choice(Act.KEEP)
-    missing: Choice = Choice(Act.KEEP)
-    cast: bool = False
-
-
-class Flow(NamedTuple):
-    """One key of the target.
-
-    Attributes:
-        key: the target's.
-        target: what it has.
-        source_key: of the source's tensor that is meant for it, or None.
-        source: that tensor, or None.
-        choice: what is done, as it was chosen or by default.
-        reasons: of `Reason`: where it does not flow why not; ``dtype`` also where it does.
-    """
-
-    key: str
-    target: TensorInfo
-    source_key: str | None
-    source: TensorInfo | None
-    choice: Choice
-    reasons: tuple[str, ...]
-
-    @property
-    def flows(self) -> bool:
-        return self.choice.act in (Act.TAKE, Act.FIT)
-
-    @property
-    def skipped(self) -> bool:
-        """The source has something for it that does not flow."""
-        return self.source is not None and not self.flows
-
-
-class Unused(NamedTuple):
-    """A tensor of the source for which the target has no key: always skipped."""
-
-    key: str
-    matched_as: str
-    tensor: TensorInfo
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TransferPlan:
-    """
-    Attributes:
-        flows: each key of the target, in its order.
-        unused: in the source's order.
-        source, target: the checkpoints; the paths are those of the two state_dicts.
-    """
-
-    source: Checkpoint
-    target: Checkpoint
-    source_section: TreePath
-    target_section: TreePath
-    options: TransferOptions
-    flows: tuple[Flow, ...]
-    unused: tuple[Unused, ...]
-
-    @property
-    def skipped(self) -> int:
-        """How many tensors of the source do not flow."""
-        return len(self.unused) + sum(flow.skipped for flow in self.flows)
+_SLICE = 1_000
 
 
 def planning_transfer(
@@ -161,10 +56,47 @@ def planning_transfer(
     """Match the keys and decide what flows; nothing is read but structure.
 
     Raises:
-        CheckpointError: one of the two has no state_dict, or a choice cannot be carried out.
+        CannotSave: one of the two has no state_dict, or a choice cannot be carried out.
     """
-    raise NotImplementedError
-    yield
+    givers = _section(source, options.source_section)
+    takers = _section(target, options.target_section)
+    matched: dict[str, tuple[str, TensorInfo]] = {}
+    unused: list[Unused] = []
+    renamed = options.mapping.renamed()
+    given = [child for child in givers.children if isinstance(child, TensorInfo)]
+    wanted = [child for child in takers.children if isinstance(child, TensorInfo)]
+    known = set()
+    for number, tensor in enumerate(wanted):
+        known.add(options.mapping.a_key(str(tensor.key)))
+        if number % _SLICE == 0:
+            yield Progress("keys", number, len(wanted))
+    for number, tensor in enumerate(given):
+        if number % _SLICE == 0:
+            yield Progress("keys", number, len(given))
+        key = str(tensor.key)
+        wanted_key = renamed.get(key)
+        if wanted_key is None:
+            wanted_key = options.mapping.b_key(key)
+        if wanted_key not in known:
+            unused.append(Unused(key, wanted_key, tensor))
+            continue
+        earlier = matched.get(wanted_key)
+        if earlier is not None:
+            # As in a dictionary, of two with one key the last counts.
+            unused.append(Unused(earlier[0], wanted_key, earlier[1]))
+        matched[wanted_key] = (key, tensor)
+    flows = []
+    for number, tensor in enumerate(wanted):
+        if number % _SLICE == 0:
+            yield Progress("flows", number, len(wanted))
+        key = str(tensor.key)
+        flows.append(_flow(key, tensor, matched.get(options.mapping.a_key(key)), options))
+    unknown = options.choices.keys() - {flow.key for flow in flows}
+    if unknown:
+        raise CannotSave("transfer-no-key", target.path, key=min(unknown))
+    return TransferPlan(
+        source, target, givers.path, takers.path, options, tuple(flows), tuple(unused)
+    )
 
 
 def planning_result(
@@ -173,7 +105,60 @@ def planning_result(
     """What `saving.save.saving` writes for `plan`: the target with what flows into it.
 
     Raises:
-        CheckpointError: `out` has an ending that is not written.
+        CannotSave: `out` has an ending that is not written.
     """
-    raise NotImplementedError
-    yield
+    replacements = {}
+    for number, flow in enumerate(plan.flows):
+        if number % _SLICE == 0:
+            yield Progress("flows", number, len(plan.flows))
+        replacement = replacement_of(plan, flow)
+        if replacement is not None:
+            replacements[flow.target] = replacement
+    # Other forms than torch's hold one state_dict: the one that was chosen.
+    sections = None if form_of(out) == Form.TORCH else (plan.target_section,)
+    made = yield from planning([plan.target], out, SaveOptions(sections=sections), replacements)
+    return replace(made, checkpoints=(plan.target, plan.source))
+
+
+def _section(checkpoint: Checkpoint, path: TreePath | None) -> Node:
+    return the_model(checkpoint) if path is None else chosen_nodes(checkpoint, [path])[0]
+
+
+def _flow(
+    key: str,
+    target: TensorInfo,
+    found: tuple[str, TensorInfo] | None,
+    options: TransferOptions,
+) -> Flow:
+    chosen = options.choices.get(key)
+    if found is None:
+        choice = chosen or options.missing
+        if choice.act in (Act.TAKE, Act.FIT):
+            raise CannotSave("transfer-no-source", where=target.name, key=key)
+        _check_new(key, target, choice)
+        return Flow(key, target, None, None, choice, (Reason.ABSENT,))
+    source_key, source = found
+    reasons = (Reason.DTYPE,) if source.dtype != target.dtype else ()
+    if source.shape == target.shape:
+        choice = chosen or Choice(Act.TAKE)
+        if choice.act in (Act.KEEP, Act.INITIALISE):
+            reasons = (*reasons, Reason.CHOSEN)
+    else:
+        reasons = (Reason.SHAPE, *reasons)
+        choice = chosen or options.mismatched
+        if choice.act == Act.TAKE:
+            raise CannotSave("transfer-fit", where=target.name, key=key, what="its shape differs")
+    if choice.act == Act.FIT:
+        what = unfit(source, target)
+        if what and chosen is not None:
+            raise CannotSave("transfer-fit", where=target.name, key=key, what=what)
+        if what:
+            choice, reasons = Choice(Act.KEEP), (*reasons, Reason.NOT_STRIDED)
+    _check_new(key, target, choice)
+    return Flow(key, target, source_key, source, choice, reasons)
+
+
+def _check_new(key: str, target: TensorInfo, choice: Choice) -> None:
+    if choice.act == Act.INITIALISE and not _has_values(target):
+        what = f"it is {target.layout} {target.dtype}"
+        raise CannotSave("transfer-fit", where=target.name, key=key, what=what)

@@ -37,7 +37,7 @@ def cast(values: Array, dtype: str) -> tuple[Array, int]:
     if values.dtype == wanted:
         return values, 0
     with np.errstate(all="ignore"):
-        if dtype in _WIDE:
+        if dtype in _WIDE or wanted.kind in "iub":
             made = values.astype(wanted)
         else:
             made = values.astype(np.float32, copy=False).astype(wanted)
@@ -47,6 +47,8 @@ def cast(values: Array, dtype: str) -> tuple[Array, int]:
 def _overflows(values: Array, made: Array, dtype: str) -> int:
     import numpy as np
 
+    if made.dtype.kind in "iub":
+        return 0
     if values.dtype.kind in "iub" and dtype in (*_WIDE, "bfloat16"):
         return 0
     # Most blocks have none, and the largest code of the result tells: what is not finite has
