@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import closing
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.command import Trouble
@@ -21,12 +19,11 @@ from inspector_app.terminal.model_options import (
     prefilled_text,
 )
 from inspector_app.terminal.progress_line import ProgressLine, drive
-from inspector_app.worker.export_run import ENDINGS, ExportOutcome, ExportPlan, exporting
+from inspector_app.terminal.worker_steps import check_reports, driven, save_report
+from inspector_app.worker.export_run import ENDINGS, ExportPlan, exporting
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.input_text import check_axes
 from inspector_app.worker.protocol import (
-    Log,
-    Progress,
     ProofSettings,
     SafetensorsOptions,
     StateDictOptions,
@@ -77,12 +74,13 @@ def export(arguments: argparse.Namespace, write: Write) -> bool:
     """
     visible = not (arguments.no_progress or arguments.quiet)
     plan, prefilled = plan_of(arguments, visible)
-    _check_reports(arguments)
-    outcome = _driven(plan, ProgressLine(visible and not arguments.verbose), arguments.verbose)
+    check_reports(arguments)
+    line = ProgressLine(visible and not arguments.verbose)
+    outcome = driven(exporting(plan), line, arguments.verbose)
     from inspector_app.terminal.export_report import json_parts, report_text, text_parts
 
     for path in arguments.report:
-        _save(path, report_text(path, plan, outcome))
+        save_report(path, report_text(path, plan, outcome))
     if outcome.failed is not None:
         if arguments.verbose and outcome.failed.traceback:
             print(outcome.failed.traceback, file=sys.stderr)
@@ -123,48 +121,3 @@ def plan_of(
         proof=None if arguments.no_proof else proof,
     )
     return plan, prefilled
-
-
-def _check_reports(arguments: argparse.Namespace) -> None:
-    """Raise `Trouble` before minutes of work where a report has no place to go."""
-    taken = [os.path.realpath(arguments.file), os.path.realpath(arguments.out)]
-    for path in arguments.report:
-        if not path.lower().endswith((".json", ".html", ".htm")):
-            raise Trouble(f"--report {plain(path)}: it ends neither in .json nor in .html")
-        if os.path.realpath(path) in taken:
-            raise Trouble(f"--report {plain(path)}: that is SRC, OUT or another report")
-        taken.append(os.path.realpath(path))
-        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            raise Trouble(f"{plain(path)}: No such file or directory")
-        try:
-            os.lstat(path)  # tells of a name that is too long
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise Trouble(f"{plain(path)}: {error.strerror}") from None
-
-
-def _save(path: str, text: str) -> None:
-    from inspector_app.analysis.report_file import writing
-
-    try:
-        for _ in writing(path, [text]):
-            pass
-    except OSError as error:
-        raise Trouble(f"{plain(path)}: {error.strerror}") from None
-
-
-def _driven(plan: ExportPlan, line: ProgressLine, verbose: bool) -> ExportOutcome:
-    with closing(exporting(plan)) as steps:
-        try:
-            while True:
-                event = next(steps)
-                if isinstance(event, Progress):
-                    line.show(f"{plain(event.stage)} …")
-                elif isinstance(event, Log) and verbose:
-                    print(plain(event.text, 2_000), file=sys.stderr)
-        except StopIteration as end:
-            outcome: ExportOutcome = end.value
-            return outcome
-        finally:
-            line.erase()

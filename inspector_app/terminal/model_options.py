@@ -52,8 +52,17 @@ _OPTION_FOR = {
 _ARGUMENTS_FORM = "write an object such as '{\"width\": 64}'"
 
 
-def declare_model(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which model it is."""
+def declare_model(
+    parser: argparse.ArgumentParser,
+    dtypes: Sequence[str] = FLOAT_DTYPES,
+    dtype_help: str = "cast its floating point weights to this first",
+) -> None:
+    """Add the options that say which model it is.
+
+    Args:
+        dtypes: that --dtype may name.
+        dtype_help: what that does.
+    """
     model = parser.add_argument_group("the model")
     model.add_argument(
         "--model",
@@ -100,9 +109,9 @@ def declare_model(parser: argparse.ArgumentParser) -> None:
     )
     model.add_argument(
         "--dtype",
-        choices=FLOAT_DTYPES,
+        choices=dtypes,
         default="",
-        help="cast its floating point weights to this first",
+        help=dtype_help,
     )
     model.add_argument(
         "--python", metavar="INTERPRETER", default="", help="the Python that runs the model"

@@ -8,18 +8,19 @@ from pathlib import Path
 
 from inspector_app.worker.protocol import Progress
 from inspector_app.worker.quantize_protocol import Weigh, Weighed
-from inspector_app.worker.torch_import import import_package, import_torch
+from inspector_app.worker.torch_import import import_torch
 
 _STATUS = Path("/proc/self/status")
 _KIB = 1024
+_IMPORTS = ("import torch", "from torch", "import onnxruntime")
 
 
 def weighing(request: Weigh) -> Generator[Progress, None, Weighed]:
     """Load the model and run one batch; the most memory that took."""
     import_torch()
-    if request.quantized is not None and request.quantized.files[0].endswith(".onnx"):
-        # What importing it takes is no part of it.
-        import_package("onnxruntime", "an ONNX model")
+    if request.quantized is not None:
+        # What importing libraries takes is no part of it.
+        exec("\n".join(_library_imports(request.quantized.loading_code)), {})
     before = _resident("VmRSS") if _forget_peak() else None
     yield Progress("weigh the quantized model" if request.quantized else "weigh the original")
     yield from _loaded_and_run(request)
@@ -36,6 +37,10 @@ def _loaded_and_run(request: Weigh) -> Generator[Progress, None, None]:
         side, samples = yield from quantized_side(request, request.quantized)
     numbers = samples.held_out[: samples.data.batch]
     side.run(samples.take(numbers))
+
+
+def _library_imports(code: str) -> list[str]:
+    return [line for line in code.splitlines() if line.startswith(_IMPORTS)]
 
 
 def _forget_peak() -> bool:
