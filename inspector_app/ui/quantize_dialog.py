@@ -72,6 +72,8 @@ class QuantizeDialog(Wizard):
         super().__init__(subject, pages, parent)
         name = plain(os.path.basename(subject.path), 80)
         self.setWindowTitle(self.tr("Quantize {name}").format(name=name))
+        # What needs no answer yet, but will: the figures of the weights come first.
+        self.preview_page.run.ended.connect(self.method_page.prepare)
         self.run_page.ended.connect(self._ended)
         self.result_page.open_requested.connect(self.open_requested)
         self.result_page.run_again.connect(self.run_again)

@@ -19,6 +19,7 @@ from inspector_app.ui.wizard_widgets import (
 )
 from inspector_app.ui.worker_task import WorkerTask
 from inspector_app.worker.failures import Failed
+from inspector_app.worker.protocol import Progress
 from inspector_app.worker.quantize_methods import Method
 from inspector_app.worker.quantize_protocol import (
     MethodsProbed,
@@ -64,14 +65,14 @@ class MethodPage(WizardPage):
         self.interpreters = InterpreterChooser([subject.path], interpreter)
         self.interpreters.changed.connect(self._edited)
         self._task = WorkerTask(self)
+        self._task.progress.connect(self._trying)
         self._task.finished.connect(self._learned)
         self._task.failed.connect(self._learned)
         self._bar = QProgressBar()
-        self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
         self._bar.setFixedSize(120, 10)
-        doing = QLabel(self.tr("Trying each method in this Python…"))
-        self._waiting = row_of(self._bar, doing, stretch=-1)
+        self._doing = QLabel()
+        self._waiting = row_of(self._bar, self._doing, stretch=-1)
         self._failure = FailureBox()
         self.methods = MethodList()
         self.methods.changed.connect(self._method_changed)
@@ -154,13 +155,15 @@ class MethodPage(WizardPage):
     def summary(self) -> str:
         return words_of(self.method().title)
 
+    def prepare(self) -> None:
+        """Begin to try the methods, which takes seconds, before somebody waits for it."""
+        self._active = True
+        self._edited()
+
     def enter(self) -> None:
         self._active = True
         self.target.check()
         self._edited()
-
-    def leave(self) -> None:
-        self._active = False
 
     def first_field(self) -> QWidget | None:
         return self.methods.current().button
@@ -203,9 +206,18 @@ class MethodPage(WizardPage):
         unknown = path not in self._known and not self.interpreters.problem()
         if self._active and unknown and not asked:
             self._asking = path
+            self._doing.setText(self.tr("Trying each method in this Python…"))
+            self._bar.setRange(0, 0)
             self._task.ask(ProbeMethods(), path)
         self._show()
         self.changed.emit()
+
+    def _trying(self, progress: Progress) -> None:
+        if progress.total:
+            text = self.tr("Trying each method in this Python: {method}…")
+            self._doing.setText(text.format(method=words_of(progress.stage)))
+            self._bar.setRange(0, progress.total)
+            self._bar.setValue(progress.done)
 
     def _learned(self, known: MethodsProbed | Failed) -> None:
         path, self._asking = self._asking, ""

@@ -176,19 +176,23 @@ class PreviewPage(WizardPage):
         over = [each for each in found if ALWAYS in each.schemes and each.schemes[ALWAYS].overflows]
         broken = [each for each in found if each.nans or each.infinities]
         if over:
+            title = self.tr("Casting to fp16 would overflow in one tensor")
+            if len(over) > 1:
+                title = self.tr("Casting to fp16 would overflow in {n} tensors")
             self.banner.show_message(
                 WARNING,
-                self.tr("Casting to fp16 would overflow in {n} tensors").format(
-                    n=count_text(len(over))
-                ),
+                title.format(n=count_text(len(over))),
                 _names(over),
                 self.tr("fp16 ends at 65,504. bf16 has the range of float32."),
                 [(self.tr("Show it"), lambda: self._go_to(over[0]))],
             )
         elif broken:
+            title = self.tr("One tensor holds NaN or infinities")
+            if len(broken) > 1:
+                title = self.tr("{n} tensors hold NaN or infinities")
             self.banner.show_message(
                 WARNING,
-                self.tr("{n} tensors hold NaN or infinities").format(n=count_text(len(broken))),
+                title.format(n=count_text(len(broken))),
                 _names(broken),
                 self.tr("They stay what they are, and choose no scale."),
                 [(self.tr("Show it"), lambda: self._go_to(broken[0]))],
@@ -197,7 +201,9 @@ class PreviewPage(WizardPage):
             self.banner.hide()
         taken = [each for each in self.run.found(scheme).values() if scheme in each.schemes]
         padded = sum(each.schemes[scheme].padded for each in taken)
-        text = self.tr("The groups do not divide the rows of {n} tensors: torchao refuses those.")
+        text = self.tr(
+            "Tensors whose rows are no multiple of the group: {n}. torchao refuses them."
+        )
         self._hint.say(text.format(n=count_text(padded)) if padded else "")
 
     def _go_to(self, found: TensorPreview) -> None:

@@ -24,6 +24,7 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 
 PAINT_MS = 100
+REST_MS = 20_000
 # Showing 100,000 rows anew takes a while; the window has other things to do as well.
 _IDLE_SHARE = 12
 ALWAYS = "fp16"  # whether something overflows is worth knowing whatever is chosen
@@ -63,6 +64,11 @@ class PreviewRun(QObject):
         self._paint.setSingleShot(True)
         self._paint.timeout.connect(self._show)
         self._pause = PAINT_MS
+        # It is kept for a while: another scheme may be wanted, and starting takes a second.
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(lambda: _end_all(self._processes))
 
     @property
     def running(self) -> bool:
@@ -99,10 +105,11 @@ class PreviewRun(QObject):
             self._totals.pop(each, None)
         self.error = ""
         self.done = self.total = 0
-        process = OtherProcess()
-        self._processes.append(process)
+        if not self._processes:
+            self._processes.append(OtherProcess())
+        self._rest.stop()
         self._work.run(
-            previewing_apart(process, self.checkpoint, self._tensors, self._schemes),
+            previewing_apart(self._processes[0], self.checkpoint, self._tensors, self._schemes),
             self._further,
             lambda _end: self._finished(),
             self._failed,
@@ -113,12 +120,14 @@ class PreviewRun(QObject):
         """Stop; what was computed stays."""
         if self.running:
             self._end()
+            _end_all(self._processes)
             self._show()
             self.ended.emit()
 
     def stop(self) -> None:
         """End it, and return when nothing of the file is in use."""
         self._paint.stop()
+        self._rest.stop()
         _end_all(self._processes)
         self._work.stop()
 
@@ -147,6 +156,7 @@ class PreviewRun(QObject):
         self.ended.emit()
 
     def _failed(self, error: Exception) -> None:
+        _end_all(self._processes)
         known = isinstance(error, (ProcessEnded, CheckpointError, OSError))
         self.error = plain(str(error) if known else f"{type(error).__name__}: {error}", 300)
         self._end()
@@ -154,8 +164,8 @@ class PreviewRun(QObject):
         self.ended.emit()
 
     def _end(self) -> None:
-        _end_all(self._processes)
         self._work.cancel()
+        self._rest.start()
 
 
 def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
