@@ -191,9 +191,8 @@ def values_of(
     values = elements.decode(codes)
     if elements.channels is None:
         return values
-    axis = elements.channels.axis
-    part = range(first[axis], first[axis] + shape[axis])
-    return elements.channels.dequantized(values, axis, part)
+    taken = [range(start, start + size) for start, size in zip(first, shape, strict=True)]
+    return elements.channels.dequantized(values, range(len(shape)), taken)
 
 
 def _is_dense(elements: Elements) -> bool:

@@ -92,7 +92,9 @@ class _Counting:
             counting.bin_counts(given.reshape(-1), edges, per_unit, counts)
         if setting[kernels.KIND] == kernels.TENSOR:
             least, most = setting[kernels.LEAST], setting[kernels.MOST]
-            scale, zero = kernels.scale_and_zero(*whole, setting[kernels.AFFINE], least, most)
+            scale, zero = kernels.scale_and_zero(
+                whole[0], whole[1], setting[kernels.AFFINE], least, most
+            )
             numbers = np.rint(_finite(made) / scale) + (zero - least)
             self._used |= np.bincount(numbers.astype(np.int64), minlength=_INTEGERS) > 0
 

@@ -150,16 +150,19 @@ class Quantizer(NamedTuple):
 
     Attributes:
         scheme: ``per_tensor_affine``, ``per_channel_affine`` or
-            ``per_channel_affine_float_qparams``.
+            ``per_channel_affine_float_qparams``; `block_scales.BLOCKS` for torchao's tensors
+            and ONNX's DequantizeLinear, whose parts are called so there.
         scale, zero_point: the numbers of a per-tensor scheme, else None; the per-channel
             ones are tensors among the node's children, ``scales`` and ``zero_points``.
         axis: the channels' axis, or None.
+        dtype: what the values are rounded to, or "" for float32.
     """
 
     scheme: str
     scale: float | None = None
     zero_point: int | None = None
     axis: int | None = None
+    dtype: str = ""
 
 
 class TensorDetails(NamedTuple):

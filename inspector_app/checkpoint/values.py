@@ -9,16 +9,24 @@ numpy and ml_dtypes are imported when a value is first read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import gcd, prod
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from inspector_app.checkpoint.block_scales import BLOCKS, SCALE, ZERO_POINT, BlockScales
 from inspector_app.checkpoint.dtypes import DTYPES, DType
 from inspector_app.checkpoint.errors import LimitExceeded, NoValues, UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
-from inspector_app.checkpoint.model import Checkpoint, Quantizer, StorageRef, TensorInfo
+from inspector_app.checkpoint.model import (
+    Checkpoint,
+    PathElement,
+    Quantizer,
+    StorageRef,
+    TensorInfo,
+)
 from inspector_app.checkpoint.storage_bytes import StorageBytes
+from inspector_app.checkpoint.torchao_tensors import quantized_by_torchao
 from inspector_app.checkpoint.value_arrays import array_tensor
 from inspector_app.checkpoint.value_bytes import ByteRun, HeldRun
 from inspector_app.checkpoint.value_layout import (
@@ -75,10 +83,17 @@ class Channels:
         self.scales = scales
         self.zero_points = zero_points
 
-    def dequantized(self, values: Array, axis: int, channels: range) -> Array:
-        """Integers as float32; along `axis` of `values` lie these `channels`."""
+    def dequantized(self, values: Array, order: Sequence[int], taken: Sequence[range]) -> Array:
+        """Integers as float32.
+
+        Args:
+            order: which axis of the tensor each axis of `values` is.
+            taken: of each axis of `values` the indices in the tensor.
+        """
         import numpy as np
 
+        axis = order.index(self.axis)
+        channels = taken[axis]
         shape = [1] * values.ndim
         shape[axis] = len(channels)
         part = slice(channels.start, channels.stop, channels.step)
@@ -117,7 +132,7 @@ class Elements:
         dtype: DType,
         run: ByteRun,
         quantizer: Quantizer | None,
-        channels: Channels | None,
+        channels: Channels | BlockScales | None,
     ) -> None:
         details = tensor.details
         shape, stride, offset = tensor.shape, tensor.stride or (), tensor.storage_offset or 0
@@ -243,10 +258,10 @@ class Elements:
         codes = self.codes(block, self.plan.stride, buffer)
         if self.channels is None:
             return self.decode(codes).reshape(-1)
-        axis = self.order.index(self.channels.axis)
-        first = block.first[axis]
-        part = range(first, first + block.shape[axis])
-        return self.channels.dequantized(self.decode(codes), axis, part).reshape(-1)
+        taken = [
+            range(first, first + size) for first, size in zip(block.first, block.shape, strict=True)
+        ]
+        return self.channels.dequantized(self.decode(codes), self.order, taken).reshape(-1)
 
     def table(self) -> Array:
         """The value of each code as float64, for elements of at most 16 bits."""
@@ -308,12 +323,14 @@ class ValueReader:
             raise _missing(tensor)
         return run
 
-    def _channels(self, tensor: TensorInfo, quantizer: Quantizer) -> Channels | None:
+    def _channels(self, tensor: TensorInfo, quantizer: Quantizer) -> Channels | BlockScales | None:
         if quantizer.scale is not None:
             if quantizer.zero_point is None or abs(quantizer.zero_point) >= 1 << 62:
                 raise NoValues("no-values", reason="its zero_point is no 64-bit integer")
             return None
         parts = {part.key: part for part in tensor.inner_tensors()}
+        if quantizer.scheme == BLOCKS:
+            return self._block_scales(tensor, quantizer, parts)
         axis = quantizer.axis
         if not {"scales", "zero_points"} <= parts.keys() or axis is None:
             raise NoValues("no-values", reason="its scales or zero_points are no tensors")
@@ -325,6 +342,27 @@ class ValueReader:
         if parts["scales"].dtype not in _REAL or parts["zero_points"].dtype not in _ZERO_POINTS:
             raise NoValues("no-values", reason="its scales or zero_points are of an odd dtype")
         return Channels(axis, self.read(parts["scales"]), self.read(parts["zero_points"]))
+
+    def _block_scales(
+        self, tensor: TensorInfo, quantizer: Quantizer, parts: Mapping[PathElement, TensorInfo]
+    ) -> BlockScales:
+        import numpy as np
+
+        scale, zero_point = parts[SCALE], parts.get(ZERO_POINT)
+        if scale.dtype not in (*_REAL, "bfloat16"):
+            raise NoValues("no-values", reason=f"its scales are {scale.dtype}")
+        if zero_point is not None and zero_point.dtype not in (*_ZERO_POINTS, "bfloat16"):
+            raise NoValues("no-values", reason=f"its zero points are {zero_point.dtype}")
+        scales = self.read(scale)
+        scales = scales.astype(np.float64 if scale.dtype == "float64" else np.float32)
+        zero_points = None if zero_point is None else self.read(zero_point)
+        if quantizer.axis is not None and scales.ndim == 1 and scales.size > 1:
+            shape = [1] * len(tensor.shape)
+            shape[quantizer.axis] = scales.size
+            scales = scales.reshape(shape)
+            if zero_points is not None and zero_points.size == scales.size:
+                zero_points = zero_points.reshape(shape)
+        return BlockScales(tensor.shape, scales, zero_points, quantizer.dtype)
 
     def blocks(self, tensor: TensorInfo, raw: bool = False) -> Iterator[Array]:
         """The values in storage order, each element once, a flat array of a block at a time.
@@ -390,7 +428,7 @@ class ValueReader:
         values = elements.decode(codes)
         channels = elements.channels
         if channels is not None:
-            values = channels.dequantized(values, channels.axis, part.taken[channels.axis])
+            values = channels.dequantized(values, range(values.ndim), part.taken)
         if part.flipped:
             values = np.flip(values, part.flipped)
         return values.reshape(
@@ -420,12 +458,12 @@ class ValueReader:
 
 def stored(tensor: TensorInfo) -> TensorInfo:
     """The tensor whose storage has the values: a part of a sparse or nested one, the array
-    that another was saved as, else itself.
+    that another was saved as, the integers of one of torchao's, else itself.
     """
     if tensor.storage is not None or not tensor.children:
         return tensor
     if tensor.layout == "strided":
-        return array_tensor(tensor) or tensor
+        return array_tensor(tensor) or quantized_by_torchao(tensor) or tensor
     name = _STORED_VALUES.get(tensor.layout, "values")
     for part in tensor.inner_tensors():
         if part.key == name:
