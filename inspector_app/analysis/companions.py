@@ -29,6 +29,7 @@ from inspector_app.checkpoint.limits import DEFAULT
 from inspector_app.checkpoint.model import Checkpoint, Progress
 
 TRAINER_STATE = "trainer_state.json"
+OPTIMIZER_FILES = ("optimizer.pt", "optimizer.bin")
 _MODELS = (
     "model.safetensors",
     "model.safetensors.index.json",

@@ -294,6 +294,9 @@ def recognise(
     if eight_bit is not None:
         return eight_bit
     found = [kind for kind in KINDS if _could_be(kind, given, kept)]
+    if not kept:
+        # Options that torch's own classes have, too, speak for these.
+        found = [kind for kind in found if kind.library == TORCH] or found
     names = _by_decay(found, values)
     library = found[0].library if found else ""
     for subclass in subclasses:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
-from inspector_app.analysis.companions import reading_companions
+from inspector_app.analysis.companions import OPTIMIZER_FILES, reading_companions
 from inspector_app.analysis.node_values import Number, SingleValues, entries, number_of
 from inspector_app.analysis.run_order import (
     NOWHERE,
@@ -122,9 +122,17 @@ class Run:
         return sum(each.nbytes for each in self.checkpoints)
 
 
-def reading_checkpoint(path: str, name: str) -> Generator[Progress, None, RunCheckpoint]:
-    """Read what one checkpoint says; an incomplete or unreadable one says why."""
-    nbytes, modified = size_and_time(path)
+def reading_checkpoint(
+    path: str, name: str, stamp: tuple[int, int]
+) -> Generator[Progress, None, RunCheckpoint]:
+    """Read what one checkpoint says; an incomplete or unreadable one says why.
+
+    Args:
+        path: the file, or the index of several.
+        name: as it is shown.
+        stamp: the size and the time of all that belongs to it.
+    """
+    nbytes, modified = stamp
     try:
         checkpoint = yield from reading(path)
     except CheckpointError as error:
@@ -140,6 +148,9 @@ def reading_checkpoint(path: str, name: str) -> Generator[Progress, None, RunChe
         rate = values.number(_rate(checkpoint))
     companions = yield from reading_companions(checkpoint, documents_only=True)
     companions.add_to(figures)
+    if rate is None:
+        rates = [each.values[-1] for each in figures.histories if each.name == "learning_rate"]
+        rate = rates[0] if rates else None
     metrics = {
         figure.name: number
         for figure in (*figures.metrics, *figures.best)
@@ -161,7 +172,8 @@ def reading_checkpoint(path: str, name: str) -> Generator[Progress, None, RunChe
         ),
         dict(list(metrics.items())[:_MOST_METRICS]),
         len(checkpoint.tensors),
-        any(section.kind == SectionKind.OPTIMIZER for section in checkpoint.sections),
+        any(section.kind == SectionKind.OPTIMIZER for section in checkpoint.sections)
+        or (companions.trainer and has_optimizer(path)),
         "" if torn is None else torn.message,
     )
 
@@ -174,6 +186,12 @@ def _rate(checkpoint: Checkpoint) -> Node | None:
             for group in groups.children[:1] if groups is not None else ():
                 return entries(group).get("lr")
     return None
+
+
+def has_optimizer(path: str) -> bool:
+    """Whether the Trainer wrote an optimizer's state beside the model at `path`."""
+    folder = os.path.dirname(path)
+    return any(os.path.exists(os.path.join(folder, name)) for name in OPTIMIZER_FILES)
 
 
 def size_and_time(path: str) -> tuple[int, int]:

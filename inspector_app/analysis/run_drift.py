@@ -82,16 +82,16 @@ class DriftStep:
 
 
 @dataclass(slots=True)
-class _Sums:
-    """Sums of squares over the weights of a layer: of b − a, and of a."""
+class _Norms:
+    """Norms over the weights of a layer: of b − a, and of a."""
 
     apart: float = 0.0
     a: float = 0.0
     seen: bool = False
 
     def add(self, apart: float, a: float) -> None:
-        self.apart += apart
-        self.a += a
+        self.apart = math.hypot(self.apart, apart)
+        self.a = math.hypot(self.a, a)
         self.seen = True
 
     @property
@@ -100,7 +100,7 @@ class _Sums:
             return math.nan
         if self.a == 0:
             return math.inf if self.apart else 0.0
-        return math.sqrt(self.apart) / math.sqrt(self.a)
+        return self.apart / self.a
 
 
 class _Opened:
@@ -230,7 +230,7 @@ class _Row:
     def __init__(self, current: _Opened, layers: tuple[str, ...], places: dict[str, int]) -> None:
         self._current = current
         self._places = places
-        self._sums = tuple([_Sums() for _ in layers] for _ in range(2))
+        self._sums = tuple([_Norms() for _ in layers] for _ in range(2))
         self._buffers = PairBuffers()
         self._left_out: set[str] = set()
         self._not_finite = 0
@@ -252,7 +252,7 @@ class _Row:
                 yield from self._tensor(other, twin, tensor, sums[place])
 
     def _tensor(
-        self, other: _Opened, a: TensorInfo, b: TensorInfo, sums: _Sums
+        self, other: _Opened, a: TensorInfo, b: TensorInfo, sums: _Norms
     ) -> Generator[int, None, None]:
         blocks = PairBlocks(other.reader.elements(a), self._current.reader.elements(b))
         nbytes = (a.nbytes + b.nbytes) // max(len(blocks), 1)
@@ -270,7 +270,7 @@ class _Row:
             measure = Rescaled(ByValue(blocks, EXACT), totals)
         assert totals is not None
         apart_scale, a_scale, _ = totals.scales
-        sums.add(totals.apart / apart_scale / apart_scale, totals.a / a_scale / a_scale)
+        sums.add(math.sqrt(totals.apart) / apart_scale, math.sqrt(totals.a) / a_scale)
         self._not_finite += blocks.a.count - totals.finite * blocks.repeats
         other.reader.check_unchanged(a)
         self._current.reader.check_unchanged(b)
@@ -279,7 +279,7 @@ class _Row:
         """The figures."""
         wholes = []
         for sums in self._sums:
-            whole = _Sums()
+            whole = _Norms()
             for each in sums:
                 if each.seen:
                     whole.add(each.apart, each.a)

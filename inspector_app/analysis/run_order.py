@@ -86,16 +86,18 @@ def in_order(checkpoints: Sequence[RunCheckpoint], by: str) -> list[RunCheckpoin
     by_time = sorted(checkpoints, key=lambda each: (each.modified_ns, each.name))
     if by == By.TIME:
         return by_time
-    keyed: list[tuple[Number, RunCheckpoint]] = []
-    last: Number = float("-inf")
+    keyed: list[tuple[Number, bool, RunCheckpoint]] = []
+    reached: Number = float("-inf")
     for each in by_time:
         number = getattr(each.place, by)
-        if number is not None and not math.isnan(number):
-            last = number
-        keyed.append((last, each))
+        has_one = number is not None and not math.isnan(number)
+        if has_one:
+            reached = max(reached, number)
+        # What has none follows the furthest one that was there when it was written.
+        keyed.append((number if has_one else reached, not has_one, each))
     # Of equal steps the epoch, then the time decide.
-    keyed.sort(key=lambda pair: (pair[0], _or_least(pair[1].place.epoch), pair[1].modified_ns))
-    return [each for _, each in keyed]
+    keyed.sort(key=lambda row: (*row[:2], _or_least(row[2].place.epoch), row[2].modified_ns))
+    return [each for _, _, each in keyed]
 
 
 def _or_least(number: Number | None) -> Number:

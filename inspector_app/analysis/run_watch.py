@@ -228,7 +228,7 @@ class RunWatch:
             seen.shown.state == FileState.BEING_WRITTEN and rest >= WRITING_SECONDS
         ):
             seen.read = stamp
-            found = yield from reading_checkpoint(path, name)
+            found = yield from reading_checkpoint(path, name, stamp)
             if _stamp(path) != stamp:
                 return seen.shown if shown is not None else _being_written(path, name, stamp)
             if not found.complete and rest < WRITING_SECONDS:

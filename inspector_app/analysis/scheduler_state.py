@@ -316,7 +316,7 @@ class _Reading:
             texts = {"left": number_text(left), "factor": self._shown("factor")}
             return Words("future-plateau", texts)
         custom = self._found.get("_scale_fn_custom", self._found.get("_scale_fn_ref"))
-        if self._name == "CyclicLR" and custom is not None and custom.value is not None:
+        if self._name == "CyclicLR" and custom is not None and not _is_none(custom):
             return Words("future-cyclic")
         if self._found.get("_schedulers") is not None:
             for part in self._parts:
@@ -327,6 +327,10 @@ class _Reading:
         if self._name not in _KNOWN_FUTURE:
             return Words("future-other-library", {"kind": self._name})
         return None
+
+
+def _is_none(node: Node) -> bool:
+    return node.kind == Kind.SCALAR and node.value is None
 
 
 _KNOWN_FUTURE = frozenset(

@@ -156,7 +156,9 @@ def words_of(name: object) -> list[str]:
 
 def is_metric(name: str) -> bool:
     """Whether the name of a number speaks of a metric."""
-    words = words_of(name.rpartition("/")[2])
+    key = name.rpartition("/")[2]
+    # As the words of camel case, and as they stand: ``mIoU`` and ``R2`` are one word each.
+    words = [*words_of(key), *re.split(r"[^a-z0-9]+", key[:120].lower())]
     bare = {word.rstrip("0123456789") or word for word in words} | set(words)
     return not bare.isdisjoint(_METRICS) and _SETTINGS.isdisjoint(words)
 

@@ -103,7 +103,8 @@ _SCHEDULERS = {
         "To train on, make a new scheduler."
     ),
     "cyclic-lr": (
-        "The rate goes up and down ({mode}) in cycles of {total_size} steps, {up} of them up."
+        "The rate goes up and down ({mode}) in cycles of {total_size} steps, {up} of them up. A "
+        "function of the script's own (scale_fn) would not be in the state."
     ),
     "plateau": (
         "The rate is multiplied by {factor} when the metric ({mode}) has not improved on {best} "
