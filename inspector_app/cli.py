@@ -197,14 +197,42 @@ def _run(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if run_checkpoints(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_convert(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.convert_command import declare
+
+    declare(parser)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.convert_command import convert
+
+    return FOUND_SOMETHING if convert(arguments, _write) else FOUND_NOTHING
+
+
+def _declare_transfer(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.transfer_command import declare
+
+    declare(parser)
+
+
+def _transfer(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.transfer_command import transfer
+
+    return FOUND_SOMETHING if transfer(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
+    "convert": Command(
+        "save another form: weights only, another dtype, …", _declare_convert, _convert
+    ),
     "diff": Command("compare two checkpoints", _declare_diff, _diff),
     "export": Command(
         "export a model, and prove that it computes the same", _declare_export, _export
     ),
     "quantize": Command("show what quantization would cost", _declare_quantize, _quantize),
+    "transfer": Command("load what fits into another checkpoint", _declare_transfer, _transfer),
     "training": Command(
         "show the state of a training, and whether it can be resumed", _declare_training, _training
     ),

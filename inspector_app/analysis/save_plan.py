@@ -29,6 +29,7 @@ from inspector_app.analysis.save_sections import (
 from inspector_app.checkpoint.errors import CannotSave
 from inspector_app.checkpoint.model import (
     Checkpoint,
+    Kind,
     Node,
     Progress,
     SectionKind,
@@ -126,6 +127,10 @@ def planning(
         renames = {node: renames_of(node, options) for node in models}
     builder = OutBuilder(first, options, renames, swapped, left_nodes, models)
     builder.changed += changed
+    constants = first.find(("constants",)) if first.format == "torchscript" else None
+    if constants is not None and constants.kind != Kind.TENSOR:
+        # What compiled code refers to is no part of the module's state_dict.
+        left_nodes[constants] = Why.NOT_CHOSEN
     for node in siblings_left(tops):
         builder.leave(node, left_nodes.get(node, Why.NOT_CHOSEN))
     root: Out = None

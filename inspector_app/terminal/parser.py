@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from inspector_app import __version__
 from inspector_app.terminal.command import Command, Trouble
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a usage error as every other error: one line."""
+    """Reports a usage error as every other error: one line.
+
+    Attributes:
+        many: it takes any number of files, and options may stand between them.
+    """
+
+    many = False
+
+    def parse_args(self, *arguments: Any, **keywords: Any) -> Any:
+        parse = self.parse_intermixed_args if self.many else super().parse_args
+        return parse(*arguments, **keywords)
 
     def error(self, message: str) -> NoReturn:
         raise Trouble(f"{message} (see {self.prog} --help)")
@@ -38,4 +48,5 @@ def parser_of(
         parser.epilog = "\n".join(["commands:", *lines])
         parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     commands[command].declare(parser)
+    parser.many = any(action.nargs == "+" for action in parser._get_positional_actions())
     return parser
