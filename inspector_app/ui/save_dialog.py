@@ -184,6 +184,10 @@ class SaveDialog(QDialog):
             self._typing.start()
         self._update()
 
+    def is_settled(self) -> bool:
+        """What is shown is what is chosen."""
+        return self._steps is None and not self._typing.isActive()
+
     def problem(self) -> str:
         """Why it cannot be saved as it is chosen, in a sentence, or ""."""
         return self.form.problem() or self.target.problem()
@@ -258,16 +262,22 @@ class SaveDialog(QDialog):
 
     def copy_command(self) -> None:
         """Copy the command that does the same."""
-        from inspector_app.analysis.save_code import command_line
+        from inspector_app.analysis.convert_line import command_line
 
-        self._copy(command_line(self.form.average.paths, self.target.path(), self.form.options()))
+        options, force = self.form.options(), self.target.may_replace()
+        self._copy(command_line(self.form.average.paths, self.target.path(), options, force))
 
     def copy_python(self) -> None:
         """Copy Python that does the same without this program."""
         from inspector_app.analysis.save_code import python_code
 
-        if self.plan is not None:
-            self._copy(python_code(self.plan, self.form.options(), self.target.path()))
+        if self.plan is None:
+            return
+        code = python_code(self.plan, self.form.options(), self.target.path())
+        if code is None:
+            self.status.setText(self.tr("For this there are no few lines of Python: see Command."))
+        else:
+            self._copy(code)
 
     def _copy(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from glob import escape
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -18,7 +20,7 @@ from inspector_app.ui.save_value_options import ValueOptions
 from inspector_app.ui.text_widgets import Heading
 from inspector_app.ui.wizard_widgets import BAD, Box, Fold, Hint
 
-_MOST_VALUES = 400
+_MOST_VALUES = 12
 
 
 class SaveForm(QScrollArea):
@@ -41,7 +43,6 @@ class SaveForm(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._form = Form.SAFETENSORS
-        self._values: tuple[TreePath, ...] = ()
         self.sections = SectionList()
         self.section_hint = Hint()
         self.ema = Box(self.tr("&Use the averaged weights (EMA) as the model's"))
@@ -78,15 +79,16 @@ class SaveForm(QScrollArea):
         ]
         models = [part.path for part in parts if part.kind == SectionKind.MODEL]
         averages = [part.path for part in parts if part.kind == SectionKind.EMA]
-        self._values = _others(checkpoint, [part.path for part in parts])
-        if self._values:
+        others = _others(checkpoint, [part.path for part in parts])
+        if not parts:
+            parts = [Part((), "", totals.whole.tensors, totals.whole.nbytes, others)]
+        elif others:
             rest = totals.whole.nbytes - sum(part.nbytes for part in parts)
             count = totals.whole.tensors - sum(part.tensors for part in parts)
-            parts.append(Part(self._values, "", count, rest))
-        if not parts:
-            parts = [Part((), "", totals.whole.tensors, totals.whole.nbytes)]
+            parts.append(Part((), "", count, rest, others))
         ticked = models or averages[:1] or [parts[0].path]
         self.sections.show_parts(parts, ticked)
+        self.sections.set_values_usable(self._form == Form.TORCH)
         self.ema.setVisible(bool(models) and bool(averages))
         self.keys.suggest_prefixes(common_prefixes(model_keys(checkpoint, models)))
         self.values.set_ties(sum(map(len, totals.sharing.values())))
@@ -96,17 +98,19 @@ class SaveForm(QScrollArea):
         if form != self._form:
             self._form = form
             self.values.set_form(form)
+            self.sections.set_values_usable(form == Form.TORCH)
             self._edited()
 
     def options(self) -> SaveOptions:
         """What is chosen, once there is no `problem`."""
+        sections, dropped = self._sections()
         options = SaveOptions(
-            sections=self._sections(),
+            sections=sections,
             use_ema=not self.ema.isHidden() and self.ema.isChecked(),
         )
         for part in (self.keys, self.values, self.average):
             options = part.apply_to(options)
-        return options
+        return replace(options, drop=(*options.drop, *dropped))
 
     def problem(self) -> str:
         """What is wrong, in a sentence, or ""."""
@@ -124,14 +128,19 @@ class SaveForm(QScrollArea):
                 fold.set_open(True)
                 self.ensureWidgetVisible(part)
 
-    def _sections(self) -> tuple[TreePath, ...] | None:
-        ticked = self.sections.ticked()
-        if self._form == Form.TORCH and len(ticked) == len(self.sections.parts):
-            return None
-        paths: list[TreePath] = []
-        for part in ticked:
-            paths += [part.path] if part.kind or not self._values else self._values
-        return tuple(paths) if paths != [()] else None
+    def _sections(self) -> tuple[tuple[TreePath, ...] | None, list[str]]:
+        """The parts that are kept, and patterns for those that are dropped instead."""
+        ticked, parts = self.sections.ticked(), self.sections.parts
+        if self._form == Form.TORCH:
+            if len(ticked) == len(parts):
+                return None, []
+            if any(not part.kind for part in ticked):
+                # What has no purpose of its own stays where everything does.
+                names = ["/".join(map(str, part.path)) for part in parts if part not in ticked]
+                return None, list(map(escape, names))
+        paths = tuple(part.path for part in ticked)
+        bare = len(parts) == 1 and bool(parts[0].kind)
+        return None if bare else paths, []
 
     def _edited(self) -> None:
         none = not self.sections.ticked()
@@ -142,10 +151,10 @@ class SaveForm(QScrollArea):
         self.changed.emit()
 
 
-def _others(checkpoint: Checkpoint, sections: Sequence[TreePath]) -> tuple[TreePath, ...]:
-    """Entries at the top that are in no part with a known purpose."""
+def _others(checkpoint: Checkpoint, sections: Sequence[TreePath]) -> tuple[str, ...]:
+    """Names of entries at the top that are in no part with a known purpose."""
     if () in sections:
         return ()
     begun = {path[0] for path in sections}
-    children = checkpoint.root.children[:_MOST_VALUES]
-    return tuple((each.key,) for each in children if each.key not in begun)
+    names = [str(each.key) for each in checkpoint.root.children if each.key not in begun]
+    return tuple(names[:_MOST_VALUES])

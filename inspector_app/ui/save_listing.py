@@ -71,21 +71,21 @@ def listing(plan: SavePlan) -> Generator[None, None, Listing]:
             found.rows.append(PreviewRow(Fate.CHANGED, each.name, each.name, changes[each.name], 0))
             found.counts[Fate.CHANGED] += 1
     parts: Counter[str] = Counter()
-    tensors: Counter[str] = Counter()
-    nbytes: Counter[str] = Counter()
+    dropped_tensors = dropped_bytes = 0
     for number, left in enumerate(plan.left):
         if number % _ROWS_A_STEP == 0:
             yield
         found.rows.append(_left_row(left))
         found.counts[Fate.DROPPED] += 1
-        tensors[left.why] += left.tensors
-        nbytes[left.why] += left.nbytes
-        if left.why in {Why.NOT_CHOSEN, Why.REPLACED}:
+        if left.why == Why.DROPPED and left.name not in sections:
+            dropped_tensors += left.tensors
+            dropped_bytes += left.nbytes
+        elif left.why in {Why.NOT_CHOSEN, Why.REPLACED, Why.DROPPED}:
             parts[sections.get(_section_of(left.name, sections), "")] += left.nbytes
     found.said = _phrases(parts)
-    if tensors[Why.DROPPED]:
+    if dropped_tensors:
         found.dropped = _translate("SaveListing", "{n} tensors are left out, {size}").format(
-            n=count_text(tensors[Why.DROPPED]), size=size_text(nbytes[Why.DROPPED])
+            n=count_text(dropped_tensors), size=size_text(dropped_bytes)
         )
         found.said.append(found.dropped)
     if before_cast:

@@ -41,7 +41,7 @@ from inspector_app.ui.text_widgets import MutedLabel, tooltip
 from inspector_app.ui.tree_delegate import draw_panel, row_height
 
 _LONGEST_KEY = 400
-_TYPING_MS = 150
+TYPING_MS = 150
 _ROWS_A_STEP = 2_000
 _BADGE = 15
 _PADDING = 5
@@ -247,7 +247,7 @@ class KeyPreview(QWidget):
         layout.addWidget(self._nothing)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
-        self._typing.setInterval(_TYPING_MS)
+        self._typing.setInterval(TYPING_MS)
         self._typing.timeout.connect(self._list)
         self.search.textChanged.connect(lambda _text: self._typing.start())
         self.which.activated.connect(lambda _index: self._list())

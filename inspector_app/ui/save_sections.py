@@ -16,27 +16,28 @@ from inspector_app.ui.text_widgets import ElidedLabel, MutedLabel
 from inspector_app.ui.wizard_widgets import Box
 
 _LONGEST_NAME = 80
-_MOST_NAMED = 12
 
 
 class Part(NamedTuple):
     """A part of a checkpoint.
 
     Attributes:
-        path: where it is, () is the whole file; of what is in no such part, all paths.
+        path: where it is; () is the whole file, or what else is in it.
         kind: its `SectionKind`, or "" of what is none.
         tensors, nbytes: what it adds up to.
+        others: of what is in no other part, the names.
     """
 
-    path: TreePath | tuple[TreePath, ...]
+    path: TreePath
     kind: str
     tensors: int
     nbytes: int
+    others: tuple[str, ...] = ()
 
     def name(self) -> str:
         """The path as it is shown, or ""."""
         if not self.kind:
-            return ", ".join(plain(str(path[-1]), 40) for path in self.path[:_MOST_NAMED])
+            return ", ".join(plain(name, 40) for name in self.others)
         return plain("/".join(map(str, self.path)), _LONGEST_NAME)
 
 
@@ -64,7 +65,8 @@ class SectionList(QWidget):
         self.parts = list(parts)
         self.boxes = []
         for row, part in enumerate(parts):
-            what = section_words(part.kind) if part.kind else self.tr("Other values")
+            alone = self.tr("Everything") if len(parts) == 1 else self.tr("Other values")
+            what = section_words(part.kind) if part.kind else alone
             box = Box(what)
             box.setChecked(part.path in ticked)
             size = size_text(part.nbytes) if part.tensors else ""
@@ -78,6 +80,12 @@ class SectionList(QWidget):
             self._grid.addWidget(box, row, 0)
             self._grid.addWidget(ElidedLabel(part.name(), muted=True), row, 1)
             self._grid.addWidget(MutedLabel(size), row, 2)
+
+    def set_values_usable(self, usable: bool) -> None:
+        """Values that are no tensors fit into the file that is written, or do not."""
+        for part, box in zip(self.parts, self.boxes, strict=True):
+            if not part.kind and len(self.parts) > 1:
+                box.setEnabled(usable)
 
     def ticked(self) -> list[Part]:
         """The parts to write."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, Signal
+from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFileDialog,
@@ -68,7 +68,7 @@ class SaveTarget(QWidget):
         self._sources = [source]
         self._base = source
         self._suffix = suffix
-        self._suggested = self._named = ""
+        self._suggested = self._named = self._written = ""
         self._group = QButtonGroup(self)
         self.buttons: dict[str, Choice] = {}
         row = QHBoxLayout()
@@ -164,9 +164,11 @@ class SaveTarget(QWidget):
         return self.replace.isChecked()
 
     def written(self) -> None:
-        """It was written: the next time there is something to replace."""
-        self.replace.setChecked(False)
-        self._edited()
+        """It was written: the next time there is something to replace, which is no news now."""
+        self._written = self.path()
+        with QSignalBlocker(self):
+            self.replace.setChecked(False)
+            self._edited()
 
     def ask(self) -> QFileDialog:
         """Choose the file in a dialog, which asks before something is replaced."""
@@ -199,9 +201,11 @@ class SaveTarget(QWidget):
         if path != self._named:
             # Consent is for one file, not for whatever is named next.
             self._named = path
+            self._written = ""
             self.replace.setChecked(False)
         self.replace.setVisible(there)
-        self.hint.say(self.problem(), BAD)
+        known = bool(path) and path == self._written
+        self.hint.say("" if known else self.problem(), BAD)
         self.changed.emit()
 
 

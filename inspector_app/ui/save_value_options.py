@@ -18,15 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector_app.analysis.save_options import DtypeRule, Form, SaveOptions, Ties
+from inspector_app.analysis.save_options import CASTS, DtypeRule, Form, SaveOptions, Ties
 from inspector_app.ui import icons
 from inspector_app.ui.wizard_widgets import BAD, Box, Hint, field_label
 
-# What people cast weights to, and for the rest what torch can store.
-DTYPES = (
-    *("bfloat16", "float16", "float32", "float64"),
-    *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
-)
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kMGT]?)i?B?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(:\d{1,4})?")
@@ -61,7 +56,7 @@ class DtypeRows(QWidget):
         field, combo = QLineEdit(pattern), QComboBox()
         field.setPlaceholderText("*norm*")
         field.setAccessibleName(self.tr("Keys to cast"))
-        combo.addItems(list(DTYPES))
+        combo.addItems(list(CASTS))
         combo.setCurrentText(dtype)
         combo.setAccessibleName(self.tr("Dtype of these keys"))
         remove = QToolButton()
@@ -112,9 +107,10 @@ class ValueOptions(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._form = Form.SAFETENSORS
+        self._tied = 0
         self.dtype = QComboBox()
         self.dtype.addItem(self.tr("as they are"), "")
-        for name in DTYPES:
+        for name in CASTS:
             self.dtype.addItem(name, name)
         self.dtype.setToolTip(self.tr("What all floating-point tensors are cast to"))
         self.patterns = DtypeRows()
@@ -169,10 +165,12 @@ class ValueOptions(QWidget):
         self._show(self.device, form == Form.TORCH)
         self._show(self.shard, form == Form.SAFETENSORS)
         self.contiguous.setVisible(form == Form.TORCH)
+        self._show_ties()
 
     def set_ties(self, tied: int) -> None:
         """There are so many tensors that share their bytes with others."""
-        self.clone.setVisible(tied > 0)
+        self._tied = tied
+        self._show_ties()
 
     def apply_to(self, options: SaveOptions) -> SaveOptions:
         """`options` with what is chosen here, once there is no `problem`."""
@@ -216,8 +214,12 @@ class ValueOptions(QWidget):
         """Show what casting does."""
         self.cast_hint.say(cast)
 
+    def _show_ties(self) -> None:
+        self.clone.setVisible(self._tied > 0 and self._form != Form.NPZ)
+
     def _clones(self) -> bool:
-        return not self.clone.isHidden() and self.clone.isChecked()
+        # An .npz has no place to say that two names are one tensor.
+        return self._tied > 0 and (self._form == Form.NPZ or self.clone.isChecked())
 
     def _shard_bytes(self) -> int | None:
         found = _SIZE.fullmatch(self.shard.text())
