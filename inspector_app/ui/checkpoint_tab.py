@@ -33,11 +33,11 @@ class CheckpointTab(DocumentTab):
     """A file, from the moment it is asked for.
 
     Signals: those of `DocumentTab`, and
-        export_requested, quantize_requested, save_requested, transfer_requested: from a
-            button of the summary.
+        export_requested: of the model, or the weights, at this path; None for any.
+        quantize_requested, save_requested, transfer_requested: from a button of the summary.
     """
 
-    export_requested = Signal()
+    export_requested = Signal(object)
     quantize_requested = Signal()
     save_requested = Signal()
     transfer_requested = Signal()

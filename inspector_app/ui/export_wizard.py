@@ -83,6 +83,10 @@ class ExportWizard(Wizard):
     def has_result(self) -> bool:
         return self.result_page.outcome is not None
 
+    def has_failed(self) -> bool:
+        outcome = self.result_page.outcome
+        return outcome is not None and not outcome.files
+
     def remember(self) -> None:
         # Up to the first page that is not filled in.
         if self.model_page.source.problem():

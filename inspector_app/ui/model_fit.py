@@ -83,7 +83,7 @@ class FitView(QWidget):
         )
         if strict:
             return title, self.tr(
-                "Check the arguments, the section and the prefixes, or turn strict off."
+                "Check the arguments, the section, the prefixes and renames, or turn strict off."
             )
         text = self.tr("{n} keys are loaded; what is missing keeps what the class gave it.")
         return title, text.format(n=count)

@@ -102,9 +102,10 @@ class ModelPage(WizardPage):
         self._quiet.timeout.connect(self._build)
         self.add_part(self.tr("Where the model comes from"), self.source)
         self._weights_part = self.add_part(self.tr("Its weights"), self.weights)
-        self._placement_part = self.add_part(self.tr("How it runs"), self.placement)
         if interpreters is None:
-            self.add_part(self.tr("Python interpreter"), self.interpreters)
+            self.add_part(self.tr("Python interpreter"), self.interpreters, self.placement)
+        else:
+            self.add_part("", self.placement)
         self.add_part("", self.consent, self._waiting, self.failure, self.fit)
         self.column.addStretch(1)
         self._show()
@@ -249,7 +250,7 @@ class ModelPage(WizardPage):
     def _built(self, described: Described) -> None:
         self.described = described
         self._show()
-        self.show_soon(self.fit.banner)
+        self.show_soon(self.fit)
         self.changed.emit()
 
     def _not_built(self, failed: Failed) -> None:
@@ -261,7 +262,7 @@ class ModelPage(WizardPage):
     def _show(self) -> None:
         own = self._own_weights()
         self._weights_part.setVisible(not own)
-        self._placement_part.setVisible(self._is_placed())
+        self.placement.setVisible(self._is_placed())
         consent = self.needs_consent()
         self.consent.setVisible(consent)
         if consent:

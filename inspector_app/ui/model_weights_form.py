@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
+    QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
     QSizePolicy,
@@ -20,7 +21,7 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.section_words import section_words
 from inspector_app.ui.text_blocks import fixed_font
-from inspector_app.ui.wizard_widgets import BAD, Box, Hint, field_label, label_width, row_of
+from inspector_app.ui.wizard_widgets import BAD, Box, Hint, field_label, label_width
 from inspector_app.worker.protocol import FLOAT_DTYPES, WRAPPERS, Weights
 
 _MOST_LINES = 5
@@ -57,8 +58,7 @@ class WeightsForm(QWidget):
         hint = Hint()
         hint.say(
             self.tr(
-                "Dropped, or added, where more keys match that way: DataParallel and "
-                "torch.compile put them before each key."
+                "Dropped, or added, where more keys match: DataParallel and torch.compile add them."
             )
         )
         grid = QGridLayout(self)
@@ -147,18 +147,17 @@ class PlacementForm(QWidget):
         self._dtype = QComboBox()
         self._dtype.addItems([self.tr("as the model has it"), *FLOAT_DTYPES])
         self._dtype.currentIndexChanged.connect(self.changed)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(10)
-        grid.setColumnMinimumWidth(0, label_width(self))
-        grid.setColumnStretch(1, 1)
-        wide = self.fontMetrics().averageCharWidth() * 24
-        for row, (text, field) in enumerate(
-            ((self.tr("&Device"), self._device), (self.tr("Floating point &type"), self._dtype))
-        ):
-            field.setMinimumWidth(wide)
-            grid.addWidget(field_label(text, field), row, 0)
-            grid.addWidget(row_of(field, stretch=-1), row, 1)
+        label = field_label(self.tr("&Device"), self._device)
+        label.setMinimumWidth(label_width(self))
+        self._device.setMinimumWidth(self.fontMetrics().averageCharWidth() * 14)
+        cast = field_label(self.tr("Floating point &type"), self._dtype)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        for widget in (label, self._device, cast, self._dtype):
+            row.addWidget(widget)
+        row.insertSpacing(2, 12)
+        row.addStretch(1)
 
     def device(self) -> str:
         """As torch names it."""

@@ -118,7 +118,6 @@ class TreeMenu:
         self._add(menu, rows, self.copy_rows, bool(lines))
         has_tensor = self._tensor() is not None
         self._add(menu, tr("Copy the Python line that loads this"), self.copy_code, has_tensor)
-        self._add_export(menu)
         menu.addSeparator()
         row = self._view.current_row()
         inner = row >= 0 and self._model.view.can_expand(row)
@@ -141,6 +140,7 @@ class TreeMenu:
         self._add(menu, tr("Collapse all"), lambda: self._arranger.expand_levels(0), True)
         if self.offered:
             menu.addSeparator()
+            self._add_export(menu)
             menu.addActions(list(self.offered))
         return menu
 
@@ -160,6 +160,7 @@ class TreeMenu:
         return menu
 
     def _add_export(self, menu: QMenu) -> None:
+        """Beside the export of the file that of the part in which the current row lies."""
         if self._export is None or self.checkpoint is None:
             return
         from inspector_app.ui.model_subject import part_at
@@ -169,13 +170,10 @@ class TreeMenu:
             row = rows.parents[row]  # a group has no node of its own
         node = rows.nodes[row] if row >= 0 else None
         part = part_at(self.checkpoint, node) if node is not None else None
-        menu.addSeparator()
-        text = _tr("Export…")
         if part:
             name = plain("/".join(map(str, part)), LONGEST_IN_MENU).replace("&", "&&")
-            text = _tr("Export {name}…").format(name=name)
-        export = self._export
-        self._add(menu, text, lambda: export(part or ()), part is not None)
+            export = self._export
+            self._add(menu, _tr("Export {name}…").format(name=name), lambda: export(part), True)
 
     def _tensor(self) -> TensorInfo | None:
         row = self._view.current_row()

@@ -108,6 +108,10 @@ class Wizard(QDialog):
     def remember(self) -> None:
         """Keep what was chosen, as far as it went."""
 
+    def has_failed(self) -> bool:
+        """What the last page shows is that it could not be done."""
+        return False
+
     def has_result(self) -> bool:
         """The last page has something to show."""
         raise NotImplementedError
@@ -145,8 +149,10 @@ class Wizard(QDialog):
             self.show_page(self._neighbour(min(number, self._run), -1))
 
     def go_on(self) -> None:
-        """The next page; from the last choice on it runs."""
+        """The next page; from the last choice on it runs, and again where it was not done."""
         number = self.page_number()
+        if self._can_run_again():
+            self.start()
         if number > self._last_choice or self.runner.running:
             return
         if self.pages[number].problem():
@@ -185,6 +191,14 @@ class Wizard(QDialog):
         before = (page for page in self.pages[:number] if not page.skipped())
         return not self.pages[number].skipped() and not any(page.problem() for page in before)
 
+    def _can_run_again(self) -> bool:
+        """It was cancelled or has failed, and could be tried once more as it is."""
+        number = self.page_number()
+        ended = number == self._run or (number == self._result and self.has_failed())
+        if not ended or self.runner.running or self.runner.plan is None:
+            return False
+        return not any(page.problem() for page in self.pages[: self._run] if not page.skipped())
+
     def _update(self) -> None:
         number = self.page_number()
         running = self.runner.running
@@ -200,10 +214,12 @@ class Wizard(QDialog):
         problem = self.pages[number].problem() if number < self._run else ""
         self.status.setText(problem)
         self.back.setEnabled(number > 0 and not running)
-        self.next.setVisible(number <= self._last_choice)
+        again = self._can_run_again()
+        self.next.setVisible(number <= self._last_choice or again)
         self.next.setEnabled(not problem)
         last = number <= self._last_choice and self._neighbour(number, 1) == self._run
-        self.next.setText(self.doing_text() if last else self.tr("&Next >"))
+        text = self.doing_text() if last else self.tr("&Next >")
+        self.next.setText(self.tr("Run &again") if again else text)
 
     # --- the window
 

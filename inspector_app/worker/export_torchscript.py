@@ -6,6 +6,7 @@ here, on values that are mirrored and random anew and on other sizes of dynamic 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -154,8 +155,16 @@ def _check(prepared: Prepared, script: Any, tensors: dict[str, Any], name: str) 
         try:
             torch.testing.assert_close(actual, expected, rtol=1e-3, atol=1e-4, equal_nan=True)
         except AssertionError as error:
-            first = " ".join(str(error).split())
-            raise Failure("trace-departs", reason=f"{name}, {output}: {first}") from None
+            raise Failure("trace-departs", reason=f"{name}, {output} {_departs(error)}") from None
+
+
+def _departs(error: AssertionError) -> str:
+    """What `torch.testing.assert_close` has to say, in half a sentence."""
+    text = " ".join(str(error).split())
+    most = re.search(r"Greatest absolute difference: (\S+) .*?\(up to (\S+) allowed\)", text)
+    if most is None:
+        return f"differs: {text}"
+    return f"departs by {float(most[1]):.3g} where {most[2]} is allowed"
 
 
 def _operators(script: Any) -> dict[str, int]:

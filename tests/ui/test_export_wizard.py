@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import shutil
 import sys
@@ -45,6 +46,7 @@ def begin(qtbot, window, opened, monkeypatch):
         qtbot.waitExposed(wizard)
         return Hands(qtbot, wizard)
 
+    begin_with.qtbot = qtbot
     return begin_with
 
 
@@ -149,7 +151,16 @@ def test_cancelling_kills_the_worker_and_leaves_nothing(begin, weights, qtbot, w
     wait.unlink()
     shutil.rmtree(weights.parent / "__pycache__", ignore_errors=True)
     hands.wait(lambda: sorted(os.listdir(weights.parent)) == files)
-    if way != "close":
+    if way == "button":
+        # Nothing stands in its way any more.
+        assert "again" in wizard.next.text()
+        hands.press(wizard.next)
+        assert wizard.run_page.running
+        hands.wait(lambda: wizard.page_number() == RESULT)
+        assert wizard.result_page.outcome.files == (str(weights.with_suffix(".pt")),)
+        assert not wizard.next.isVisible()
+        wizard.close()
+    elif way == "escape":
         assert wizard.isVisible()
         hands.press(wizard.back)
         assert wizard.page_number() == FORMAT
@@ -292,6 +303,49 @@ def test_a_pickled_model_is_not_loaded_before_the_user_agrees(begin, tmp_path, m
     third.parent().reload()
     hands.wait(lambda: not third.model_page.consent.isVisible())
     third.close()
+
+
+def test_models_in_one_file_and_keys_of_other_names(begin, tmp_path, monkeypatch, window, opened):
+    save_net(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    net = importlib.import_module("net")
+    state = net.Net().state_dict()
+    other = {f"module.{key.replace('first', 'block_0')}": each for key, each in state.items()}
+    path = tmp_path / "several.pth"
+    torch.save({"student": net.Net(), "teacher": net.Net(5), "older": other}, path)
+    tab = opened(path)
+    tab.tree.select_path(["teacher"])
+    offered = {each.text(): each for each in tab.tree._menu.menu().actions()}
+    offered["Export teacher…"].trigger()
+    tab.side.summary.export_button.click()
+    (wizard,) = [each for each in window.findChildren(ExportWizard) if each.isVisible()]
+    hurry(monkeypatch)
+    model = wizard.model_page
+    assert model.source.module.currentText().startswith("teacher")
+    assert model.choice().weights.section == ("teacher",)
+    # The same wizard, another part of the file.
+    tab.tree.select_path(["older", "module.last.bias"])
+    offered = {each.text(): each for each in tab.tree._menu.menu().actions()}
+    offered["Export older…"].trigger()
+    assert model.choice().source.source == "code"
+    assert model.weights.section.currentText().startswith("older")
+    hands = Hands(begin.qtbot, wizard)
+    hands.choose_code("net.py", "Net")
+    hands.type(model.weights.rules, "^block_(")
+    assert "block_(" in wizard.status.text()
+    hands.type(model.weights.rules, r"^block_\d+=>first")
+    model.placement._dtype.setCurrentText("float64")
+    hands.wait_for_model()
+    assert not model.problem()
+    assert model.described.report.stripped == "module."
+    assert {key.dtype for key in model.described.keys} == {"float64"}
+    assert [guess.dtype for guess in model.described.guesses] == ["float64"]
+    chosen = model.choice()
+    wizard.close()
+    again = begin(path).wizard
+    assert again.model_page.choice() == chosen
+    again.close()
 
 
 def test_one_wizard_for_each_file_which_ends_with_the_window(begin, weights, window):
