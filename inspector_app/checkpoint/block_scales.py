@@ -63,10 +63,15 @@ class BlockScales:
             taken: of each axis of `values` the indices in the tensor.
         """
         scales = self._spread(self.scales, order, taken)
-        values = values.astype("float32")  # exact: they have 16 bits at most
+        whole = values.dtype.kind in "iu"
+        values = values.astype("int64" if whole else "float32")
         if self.zero_points is not None:
-            values = values - self._spread(self.zero_points, order, taken).astype("float32")
-        product = (values * scales).astype("float32")
+            zero_points = self._spread(self.zero_points, order, taken)
+            if whole and zero_points.dtype.kind in "iu":
+                values = values - zero_points.astype("int64")
+            else:
+                values = values.astype("float32") - zero_points.astype("float32")
+        product = (values.astype("float32") * scales).astype("float32")
         if self._dtype == "float16":
             return product.astype("float16").astype("float32")
         return _as_bfloat16(product) if self._dtype == "bfloat16" else product

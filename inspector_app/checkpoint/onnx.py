@@ -31,6 +31,7 @@ from inspector_app.checkpoint.model import (
     TensorInfo,
 )
 from inspector_app.checkpoint.onnx_facts import ModelFacts, TypeReader
+from inspector_app.checkpoint.onnx_quantization import DEQUANTIZE, INTEGER_OPERATORS, Use, link
 from inspector_app.checkpoint.onnx_recognition import MODEL_FIELDS, TEXT_FIELDS, recognise
 from inspector_app.checkpoint.onnx_scopes import Scope
 from inspector_app.checkpoint.onnx_tensors import TensorReader
@@ -52,6 +53,7 @@ _FEW = 10_000
 _SMALLEST_TENSOR = 48
 _STEP = 500
 _SMALL_ATTRIBUTE = 64
+_MOST_INPUTS = 8
 
 
 __all__ = ["read", "recognise"]
@@ -99,6 +101,7 @@ class _Reader:
         self.waiting: deque[_Graph] = deque()
         self.cut: set[str] = set()
         self.dull_attributes: set[bytes] = set()
+        self.uses: list[Use] = []
 
     def model(self) -> Generator[Progress, None, None]:
         size = self.source.size
@@ -127,6 +130,7 @@ class _Reader:
                 yield Progress("model", at, size)
         while self.waiting:
             yield from self.graph(self.waiting.popleft(), False)
+        link(self.uses, {str(tensor.key): tensor for tensor in self.initializers})
         for offset, reason in self.wire.faults:
             self.broken(offset, reason)
         if not self.initializers and self.facts.empty:
@@ -180,6 +184,9 @@ class _Reader:
                 output = self.read_tensor.text(at, length)
             elif number == 7:
                 domain = self.read_tensor.text(at, length)
+        reads_integers = operator == DEQUANTIZE or operator in INTEGER_OPERATORS
+        if reads_integers and scope is self.root and self.has_room("nodes", len(self.uses)):
+            self.uses.append(self.use(start, end, operator))
         if domain not in ("", "ai.onnx"):
             operator = f"{domain}.{operator}"
         operators = self.facts.operators
@@ -191,6 +198,25 @@ class _Reader:
             inner = Scope(name or output or operator, scope.nodes)
             for place in attributes:
                 self.attribute(*place, inner)
+
+    def use(self, start: int, end: int, operator: str) -> Use:
+        """A NodeProto that reads integers: its inputs, and its attribute ``axis``."""
+        inputs = []
+        axis = None
+        for number, kind, at, length in self.wire.fields(start, end):
+            if kind == BYTES and number == 1:
+                inputs.append(self.read_tensor.text(at, length))
+            elif kind == BYTES and number == 5:
+                name = ""
+                value = None
+                for field, wire_kind, place, size in self.wire.fields(at, at + length):
+                    if wire_kind == BYTES and field == 1:
+                        name = self.read_tensor.text(place, size)
+                    elif wire_kind == VARINT and field == 3:
+                        value = signed(place)
+                if name == "axis":
+                    axis = value
+        return Use(operator, tuple(inputs[:_MOST_INPUTS]), axis)
 
     def attribute(self, start: int, end: int, scope: Scope) -> None:
         """An AttributeProto: only tensors and graphs are looked at."""

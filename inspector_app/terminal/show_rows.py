@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TypeAlias
 
 from inspector_app.analysis.quantities import count_text, size_text
+from inspector_app.analysis.quantized_storage import quantized_storage
+from inspector_app.checkpoint.block_scales import BLOCKS
 from inspector_app.checkpoint.model import (
     ArrayInfo,
     Checkpoint,
@@ -196,10 +198,12 @@ def _notes(tensor: TensorInfo, shared: bool, name_device: bool) -> Iterable[str]
         yield plain(tensor.device, 20)
     if details.quantizer is not None:
         quantizer = details.quantizer
-        if quantizer.scale is None:
-            yield f"{plain(quantizer.scheme, 40)}, axis {quantizer.axis}"
-        else:
+        if quantizer.scale is not None:
             yield f"scale {quantizer.scale:.6g}, zero_point {quantizer.zero_point}"
+        elif quantizer.scheme != BLOCKS:
+            yield f"{plain(quantizer.scheme, 40)}, axis {quantizer.axis}"
+    if details.quantizer is not None or details.python_type:
+        yield from _quantized(tensor)
     if tensor.stride is not None and not _is_contiguous(tensor.shape, tensor.stride):
         yield f"stride {sizes_text(tensor.stride)}"
     if details.conj:
@@ -210,6 +214,14 @@ def _notes(tensor: TensorInfo, shared: bool, name_device: bool) -> Iterable[str]
         yield f"shares storage {plain(tensor.storage.key, 40)}"
     if details.note:
         yield plain(details.note)
+
+
+def _quantized(tensor: TensorInfo) -> Iterable[str]:
+    found = quantized_storage(tensor)
+    if found is not None:
+        if found.scales > 1 and found.block:
+            yield f"{count_text(found.scales)} scales, one for {sizes_text(found.block)}"
+        yield f"{found.bits:.4g} bits a value"
 
 
 def _is_contiguous(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:

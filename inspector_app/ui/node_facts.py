@@ -5,6 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QCoreApplication
 
 from inspector_app.analysis.quantities import count_text, size_text
+from inspector_app.analysis.quantized_storage import quantized_storage
+from inspector_app.checkpoint.block_scales import BLOCKS
 from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import ArrayInfo, Kind, Node, Quantizer, StorageRef, TensorInfo
 from inspector_app.checkpoint.storage_forms import FieldStorage
@@ -167,6 +169,7 @@ def _tensor(tensor: TensorInfo, sharing: dict[int, list[TensorInfo]]) -> Rows:
         rows.append((_translate("NodeFacts", "Shares with"), "\n".join(lines)))
     if details.quantizer is not None:
         rows.append((_translate("NodeFacts", "Quantizer"), _quantizer(details.quantizer)))
+    rows += _quantized(tensor)
     if details.python_type:
         rows.append((_translate("NodeFacts", "Subclass"), plain(details.python_type)))
     elif tensor.type_name not in ("", "torch.Tensor"):
@@ -296,7 +299,27 @@ def _bytes(nbytes: int) -> str:
     )
 
 
+def _quantized(tensor: TensorInfo) -> Rows:
+    found = quantized_storage(tensor)
+    if found is None:
+        return []
+    rows = []
+    if found.scales > 1:
+        scales = count_text(found.scales)
+        if found.block:
+            scales = _translate("NodeFacts", "{n}, each for {block} values").format(
+                n=scales, block=" × ".join(map(count_text, found.block))
+            )
+        rows.append((_translate("NodeFacts", "Scales"), scales))
+    bits = _translate("NodeFacts", "{bits} a value, with scales and zero points").format(
+        bits=f"{found.bits:.4g}"
+    )
+    return [*rows, (_translate("NodeFacts", "Effective bits"), bits)]
+
+
 def _quantizer(quantizer: Quantizer) -> str:
+    if quantizer.scheme == BLOCKS:
+        return ""
     parts = [quantizer.scheme]
     if quantizer.scale is not None:
         parts.append(_translate("NodeFacts", "scale {scale!r}").format(scale=quantizer.scale))
