@@ -141,9 +141,10 @@ def _reason(name: str, module: Any, options: QuantizeOptions, left: LeftInFloat)
             return f"its rows of {width} are no multiple of {options.group_size}"
         if rows % _INT4_ROWS:
             return f"its {rows} rows are no multiple of {_INT4_ROWS}"
-    eager = isinstance(options, DynamicOptions) and options.engine == "eager"
-    if eager and type(module).__name__ == "NonDynamicallyQuantizableLinear":
-        return "it is part of nn.MultiheadAttention, which quantize_dynamic leaves alone"
+    part = type(module).__name__ == "NonDynamicallyQuantizableLinear"
+    if part and isinstance(options, (DynamicOptions, WeightOnlyOptions)):
+        # Attention reads its weight by itself, as a float tensor.
+        return "it is part of nn.MultiheadAttention, which takes float weights alone"
     return ""
 
 
