@@ -2,6 +2,7 @@
 # make test    set up what is missing, then run every test, headless
 # make bench   the benchmarks, side by side with torch.load and a bare window
 # make exports export and prove a matrix of models, formats and checkpoints (EXPORTS_ARGS=Cnn)
+# make quantizations quantize and measure a matrix of trained models and methods (QUANTIZATIONS_ARGS=Cnn)
 # make lint    ruff, mypy and the import rule
 # make samples train the bundled sample checkpoints anew
 # make screenshots paint the README's pictures anew
@@ -15,6 +16,7 @@ SCREENSHOT ?= build/screenshot.png
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 EXPORTS_ARGS ?=
+QUANTIZATIONS_ARGS ?=
 
 bin := $(VENV)/bin
 recipe := pyproject.toml constraints.txt packaging/environment.sh
@@ -22,7 +24,7 @@ libraries := packaging/linux/system-libraries.sh
 # What the window needs of the system depends on whether there is a display to open it on.
 mode := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window,offscreen)
 
-.PHONY: run test bench exports lint samples screenshots clean
+.PHONY: run test bench exports quantizations lint samples screenshots clean
 
 run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
@@ -36,6 +38,9 @@ bench: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
 
 exports: $(VENV)/.installed-exports
 	$(bin)/python -m tests.exports $(EXPORTS_ARGS)
+
+quantizations: $(VENV)/.installed-dev
+	$(bin)/python -m tests.quantizations $(QUANTIZATIONS_ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(bin)/ruff check .
