@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from inspector_app.analysis.node_values import entries, items
 from inspector_app.analysis.optimizer_kind import Recognised, recognise, variant
-from inspector_app.analysis.parameter_names import Named, Parameter, Shape, Wanted, name_parameters
+from inspector_app.analysis.parameter_names import Named, Names, Shape, Wanted, naming
+from inspector_app.analysis.training_model import Model, parameters_of
 from inspector_app.analysis.training_words import Scalar
-from inspector_app.checkpoint.dtypes import DTYPES
 from inspector_app.checkpoint.model import (
-    Checkpoint,
     Kind,
     Node,
     PathElement,
@@ -35,8 +35,6 @@ _OTHER_SHAPES = frozenset(
 # An optimizer over one flat vector of all parameters keeps everything with the first.
 _FLAT = frozenset("prev_flat_grad old_dirs old_stps".split())
 _COUNTERS = ("step", "n_iter")
-_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-_TRAINABLE = ("float", "complex")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +59,26 @@ class Entry:
         group: which param group it belongs to; -1 where none lists it.
         named: what it is called in the model.
         shape: its shape as far as what is kept tells, or None.
-        slots: what is kept for it; () where nothing is.
+        node: the entry in the state, or None where nothing is kept for it.
     """
 
     id: PathElement
     group: int
     named: Named
     shape: Shape | None
-    slots: tuple[Slot, ...]
+    node: Node | None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """What is kept for it; () where nothing is."""
+        if self.node is None:
+            return ()
+        return tuple(Slot(str(child.key), child) for child in self.node.children)
+
+    @property
+    def slot_names(self) -> list[str]:
+        """The names of what is kept for it."""
+        return [] if self.node is None else [str(child.key) for child in self.node.children]
 
     @property
     def nbytes(self) -> int:
@@ -144,40 +154,6 @@ class OptimizerState:
         return not _FLAT.isdisjoint(self.slots)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A model of the file, for the optimizers to find their parameters in.
-
-    Attributes:
-        path: of its state_dict.
-        tensors: by key, in the file's order.
-        file: the file that it lies in; "" for the checkpoint's own.
-    """
-
-    path: TreePath
-    tensors: Mapping[str, TensorInfo]
-    file: str = ""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its tensors, tied ones once."""
-        return sum(
-            tensor.nbytes
-            for tensor in {_identity(tensor): tensor for tensor in self.tensors.values()}.values()
-        )
-
-
-def model_at(checkpoint: Checkpoint, path: TreePath, file: str = "") -> Model:
-    """The model whose state_dict lies at `path`."""
-    node = checkpoint.find(path)
-    found: dict[str, TensorInfo] = {}
-    if node is not None:
-        for child in node.children:
-            if isinstance(child, TensorInfo):
-                found[str(child.key)] = child
-    return Model(path, found, file)
-
-
 def reading_optimizer(
     node: Node, models: Sequence[Model], hints: Sequence[str] = (), file: str = ""
 ) -> Generator[Progress, None, OptimizerState]:
@@ -189,28 +165,34 @@ def reading_optimizer(
             written it the one that is named counts.
     """
     parts = entries(node)
-    kept: dict[PathElement, tuple[Slot, ...]] = {}
+    kept: dict[PathElement, _Kept] = {}
+    slots: dict[str, None] = {}
+    nbytes = 0
     state = parts.get("state")
     for number, child in enumerate(state.children if state is not None else ()):
         if number % _SLICE == _SLICE - 1:
             yield Progress("optimizer", number, len(state.children) if state else 0)
-        kept[child.key] = _slots(child)
-    groups, members = [], []
+        for each in child.children:
+            slots[str(each.key)] = None
+            if isinstance(each, TensorInfo):
+                nbytes += each.nbytes
+        kept[child.key] = _Kept(child if child.children else None, shape_of(child.children))
+    groups, rows = [], []
     group_nodes = parts["param_groups"].children if "param_groups" in parts else ()
     for number, child in enumerate(group_nodes):
         group, given = _group(number, child)
         groups.append(group)
-        members.append(given)
-    rows = [(key, number, name) for number, given in enumerate(members) for key, name in given]
-    listed = {key for key, _, _ in rows}
-    rows += [(key, -1, "") for key in kept if key not in listed]
-    named, in_order = _names(rows, kept, groups, models)
-    yield Progress("optimizer", len(rows), len(rows))
-    found = [
-        Entry(key, group, name, shape_of(kept.get(key, ())), kept.get(key, ()))
-        for (key, group, _), name in zip(rows, named, strict=True)
-    ]
-    slots = dict.fromkeys(slot.name for entry in found for slot in entry.slots)
+        rows += given
+    listed = {row.key for row in rows}
+    rows += [_Row(key, -1, "") for key in kept if key not in listed]
+    yield Progress("optimizer", 0, len(rows))
+    named = yield from _naming(rows, kept, groups, models)
+    found = []
+    for number, (row, name) in enumerate(zip(rows, named.names, strict=True)):
+        if number % _SLICE == _SLICE - 1:
+            yield Progress("optimizer", number, len(rows))
+        entry_node, shape = kept.get(row.key, _NOTHING)
+        found.append(Entry(row.key, row.group, name, shape, entry_node))
     return OptimizerState(
         node.path,
         _recognised(node, groups, found, tuple(slots), hints),
@@ -218,19 +200,33 @@ def reading_optimizer(
         tuple(groups),
         tuple(found),
         tuple(slots),
-        sum(entry.nbytes for entry in found),
-        _left_out(found, models),
-        in_order,
+        nbytes,
+        named.left_out,
+        named.in_order,
         file,
     )
 
 
-def _slots(node: Node) -> tuple[Slot, ...]:
-    return tuple(Slot(str(child.key), child) for child in node.children)
+class _Kept(NamedTuple):
+    """What is kept for a parameter, and the shape that it tells."""
+
+    node: Node | None
+    shape: Shape | None
 
 
-def _group(number: int, node: Node) -> tuple[ParamGroup, list[tuple[PathElement, str]]]:
-    """A param group, and each of its parameters' number and name."""
+_NOTHING = _Kept(None, None)
+
+
+class _Row(NamedTuple):
+    """A parameter as a param group lists it: its number, the group, and its name or ""."""
+
+    key: PathElement
+    group: int
+    name: str
+
+
+def _group(number: int, node: Node) -> tuple[ParamGroup, list[_Row]]:
+    """A param group, and its parameters."""
     options: dict[str, Scalar | tuple[Scalar, ...]] = {}
     keys: Sequence[object] = ()
     names: Sequence[object] = ()
@@ -241,12 +237,12 @@ def _group(number: int, node: Node) -> tuple[ParamGroup, list[tuple[PathElement,
             names = items(child)
         else:
             options[key] = _option(child)
-    given: list[tuple[PathElement, str]] = []
+    given = []
     for place, value in enumerate(keys):
         name = names[place] if len(names) == len(keys) else ""
         # A pickled optimizer has the parameters themselves.
         known = value if isinstance(value, str) or type(value) is int else place
-        given.append((known, name if isinstance(name, str) else ""))
+        given.append(_Row(known, number, name if isinstance(name, str) else ""))
     return ParamGroup(number, options, len(given), node.path), given
 
 
@@ -265,69 +261,63 @@ def _scalar(value: object) -> Scalar:
     return value.type_name if isinstance(value, Node) else type(value).__name__
 
 
-def shape_of(slots: Sequence[Slot]) -> Shape | None:
+def shape_of(slots: Sequence[Node]) -> Shape | None:
     """The shape of the parameter that `slots` are kept for, or None where they do not tell."""
-    tensors = {slot.name: slot.node for slot in slots if isinstance(slot.node, TensorInfo)}
-    if not _FLAT.isdisjoint(slot.name for slot in slots):
-        return None
-    shapes = {tensor.shape for name, tensor in tensors.items() if name not in _OTHER_SHAPES}
-    if len(shapes) == 1:
-        return next(iter(shapes))
-    if shapes:
-        return None
-    if "row_var" in tensors and "col_var" in tensors:
-        return (*tensors["row_var"].shape[:-1], *tensors["col_var"].shape[-1:])
-    if "exp_avg_sq_row" in tensors and "exp_avg_sq_col" in tensors:
-        return (*tensors["exp_avg_sq_row"].shape, *tensors["exp_avg_sq_col"].shape[-1:])
+    shape: Shape | None = None
+    others: dict[PathElement, Shape] = {}
+    for slot in slots:
+        if slot.key in _FLAT:
+            return None
+        if not isinstance(slot, TensorInfo):
+            continue
+        if slot.key in _OTHER_SHAPES:
+            others[slot.key] = slot.shape
+        elif shape is None:
+            shape = slot.shape
+        elif shape != slot.shape:
+            return None
+    if shape is not None:
+        return shape
+    if "row_var" in others and "col_var" in others:
+        return (*others["row_var"][:-1], *others["col_var"][-1:])
+    if "exp_avg_sq_row" in others and "exp_avg_sq_col" in others:
+        return (*others["exp_avg_sq_row"], *others["exp_avg_sq_col"][-1:])
     return None
 
 
-def _identity(tensor: TensorInfo) -> object:
-    """Equal for tensors that are the same view of the same bytes."""
-    if tensor.storage is None:
-        return id(tensor)
-    return (id(tensor.storage), tensor.storage_offset, tensor.shape, tensor.stride)
+class _Found(NamedTuple):
+    """The names of all rows, whether the order fits, and what of the model is not among them."""
+
+    names: list[Named]
+    in_order: bool
+    left_out: tuple[str, ...]
 
 
-def parameters_of(model: Model, prefix: str = "") -> list[Parameter]:
-    """The tensors of a model that an optimizer may have, in order: buffers are left out as far
-    as that is certain."""
-    saved = any(tensor.details.parameter for tensor in model.tensors.values())
-    found = []
-    for key, tensor in model.tensors.items():
-        dtype = DTYPES.get(tensor.dtype)
-        if dtype is None or dtype.kind not in _TRAINABLE or key.endswith(_BUFFERS):
-            continue
-        # A pickled model says which of its tensors are parameters.
-        if saved and not tensor.details.parameter:
-            continue
-        found.append(Parameter(prefix + key, tensor.shape, _identity(tensor)))
-    return found
-
-
-def _names(
-    rows: Sequence[tuple[PathElement, int, str]],
-    kept: Mapping[PathElement, tuple[Slot, ...]],
+def _naming(
+    rows: Sequence[_Row],
+    kept: Mapping[PathElement, _Kept],
     groups: Sequence[ParamGroup],
     models: Sequence[Model],
-) -> tuple[list[Named], bool]:
-    """What the parameters are called, in the order of `rows`, and whether the order fits."""
+) -> Generator[Progress, None, _Found]:
+    """What the parameters are called."""
     wanted: list[list[Wanted]] = [[] for _ in groups]
-    for key, group, name in rows:
-        if group >= 0:
-            known = name or (key if isinstance(key, str) else "")
-            wanted[group].append(Wanted(shape_of(kept.get(key, ())), known))
-    several = len(models) > 1
-    places = [parameters_of(model, f"{model_name(model)}/" if several else "") for model in models]
-    names = name_parameters(wanted, places)
+    for row in rows:
+        if row.group >= 0:
+            known = row.name or (row.key if isinstance(row.key, str) else "")
+            wanted[row.group].append(Wanted(kept.get(row.key, _NOTHING).shape, known))
+    steps = naming(wanted, parameters_of(models))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            names: Names = end.value
+            break
+        yield Progress("optimizer", 0, len(rows))
     found = [named for group in names.groups for named in group]
-    stray = [Named(key if isinstance(key, str) else "", "") for key, group, _ in rows if group < 0]
-    return found + stray, names.in_order
-
-
-def model_name(model: Model) -> str:
-    """The path of a model as text."""
-    return "/".join(map(str, model.path)) or model.file
+    yield Progress("optimizer", len(rows), len(rows))
+    left_out = _left_out(found, models)
+    found += [Named(row.key if isinstance(row.key, str) else "", "") for row in rows[len(found) :]]
+    return _Found(found, names.in_order, left_out)
 
 
 def _recognised(
@@ -357,13 +347,13 @@ def _recognised(
     return recognised._replace(names=chosen) if len(chosen) == 1 else recognised
 
 
-def _left_out(found: Sequence[Entry], models: Sequence[Model]) -> tuple[str, ...]:
+def _left_out(found: Sequence[Named], models: Sequence[Model]) -> tuple[str, ...]:
     """Parameters that no entry is or may be."""
-    if len(models) != 1 or any(not entry.named.name for entry in found):
+    if len(models) != 1 or any(not named.name for named in found):
         return ()
-    names = {entry.named.name for entry in found}
-    parameters = parameters_of(models[0])
+    names = {named.name for named in found}
+    parameters = models[0].parameters
     had = {parameter.identity for parameter in parameters if parameter.name in names}
-    if not had:
+    if not had or len(had) == len(parameters):
         return ()
     return tuple(parameter.name for parameter in parameters if parameter.identity not in had)

@@ -17,7 +17,7 @@ else it is ambiguous and has its candidates. Where no order fits the shapes alon
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 Shape = tuple[int, ...]
@@ -25,6 +25,7 @@ Shape = tuple[int, ...]
 # Of more candidates only how many there are is said.
 NAMED_CANDIDATES = 16
 _ROUNDS = 4
+_SLICE = 1_000
 
 
 class How:
@@ -93,7 +94,20 @@ class Names(NamedTuple):
 def name_parameters(
     groups: Sequence[Sequence[Wanted]], models: Sequence[Sequence[Parameter]]
 ) -> Names:
-    """The names of the parameters of each param group.
+    """`naming` without the steps."""
+    steps = naming(groups, models)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            names: Names = end.value
+            return names
+
+
+def naming(
+    groups: Sequence[Sequence[Wanted]], models: Sequence[Sequence[Parameter]]
+) -> Generator[None, None, Names]:
+    """The names of the parameters of each param group, in short steps.
 
     Args:
         groups: the param groups, each in its order.
@@ -105,30 +119,31 @@ def name_parameters(
     for model in models:
         merged = _merged(model)
         if len(merged) == wanted:
-            found = _Placing(groups, merged).candidates()
+            found = yield from _Placing(groups, merged).candidates()
             if found is not None:
                 whole.append(found)
                 continue
-        found = _Placing(groups, list(model)).candidates()
+        found = yield from _Placing(groups, model).candidates()
         if found is not None:
             fitting.append(found)
     # An optimizer that has exactly the parameters of one model is that model's.
     ways = whole or fitting
     everything = [parameter for model in models for parameter in model]
     if not ways and len(models) > 1:
-        found = _Placing(groups, everything).candidates()
+        found = yield from _Placing(groups, everything).candidates()
         ways = [] if found is None else [found]
     shapes = _Shapes(everything)
     if not ways:
         return Names([shapes.alone(group, groups) for group in groups], False)
-    found_names = [
-        [
-            _named(entry, [way[at][place] for way in ways], shapes)
-            for place, entry in enumerate(group)
-        ]
-        for at, group in enumerate(groups)
-    ]
-    return Names(found_names, True)
+    names: list[list[Named]] = []
+    for at, group in enumerate(groups):
+        named: list[Named] = []
+        for place, entry in enumerate(group):
+            if place % _SLICE == _SLICE - 1:
+                yield
+            named.append(_named(entry, [way[at][place] for way in ways], shapes))
+        names.append(named)
+    return Names(names, True)
 
 
 def _named(wanted: Wanted, ways: Sequence[_Candidates], shapes: _Shapes) -> Named:
@@ -224,13 +239,13 @@ class _Placing:
                 if wanted.name in by_name:
                     self._taken[identity_of(by_name[wanted.name])] = (number, at)
 
-    def candidates(self) -> list[list[_Candidates]] | None:
+    def candidates(self) -> Generator[None, None, list[list[_Candidates]] | None]:
         """The candidates of each number of each group; None where some group fits nowhere."""
         found: list[list[_Candidates]] = []
         for _ in range(_ROUNDS):
             found = []
             for number in range(len(self._groups)):
-                placed = self._group(number)
+                placed = yield from self._group(number)
                 if placed is None:
                     return None
                 found.append(placed)
@@ -256,14 +271,16 @@ class _Placing:
         owner = self._taken.get(self._identities[place])
         return owner is None or owner == (number, at)
 
-    def _group(self, number: int) -> list[_Candidates] | None:
+    def _group(self, number: int) -> Generator[None, None, list[_Candidates] | None]:
         group = self._groups[number]
         # Names that the file gives need no place.
         asked = [at for at, wanted in enumerate(group) if not wanted.name]
         ends = len(self._parameters)
         left: list[int] = []
         place = -1
-        for at in asked:
+        for turn, at in enumerate(asked):
+            if turn % _SLICE == _SLICE - 1:
+                yield
             place += 1
             while place < ends and not self._fits(number, at, place):
                 place += 1
@@ -273,12 +290,16 @@ class _Placing:
         right = [0] * len(asked)
         place = ends
         for turn in range(len(asked) - 1, -1, -1):
+            if turn % _SLICE == _SLICE - 1:
+                yield
             place -= 1
             while not self._fits(number, asked[turn], place):
                 place -= 1
             right[turn] = place
         found = [_Candidates((), 0)] * len(group)
         for turn, at in enumerate(asked):
+            if turn % _SLICE == _SLICE - 1:
+                yield
             low = left[turn - 1] + 1 if turn else 0
             high = right[turn + 1] if turn + 1 < len(asked) else ends
             found[at] = self._between(number, at, low, high, left[turn] == right[turn])

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from inspector_app.analysis.node_values import Number, SingleValues
-from inspector_app.analysis.optimizer_checks import optimizer_checks
+from inspector_app.analysis.optimizer_checks import checking_optimizers
 from inspector_app.analysis.optimizer_state import Entry
 from inspector_app.analysis.resume_check import Check, CheckStatus, Subject, named_places
 from inspector_app.analysis.scheduler_checks import scheduler_checks
@@ -25,7 +25,8 @@ __all__ = ["Check", "CheckStatus", "Checklist", "Subject", "checking", "checklis
 
 # Evenly taken of more parameters, where their counters are tensors that must be read.
 _MOST_COUNTERS = 2_048
-_SLICE = 64
+_SLICE = 5_000
+_COUNTERS_A_STEP = 16
 _THREADS = 2
 _NOT_WHOLE = frozenset(
     "truncated bad-directory entry-bounds record-size missing-record broken-record broken-pickle "
@@ -69,39 +70,39 @@ def checking(state: TrainingState, values: bool = False) -> Generator[Progress, 
     Args:
         values: also read all weights, whether they are finite.
     """
-    checks = list(_model_checks(state))
+    checks = [(yield from _model(state))]
     if values and state.models:
         checks.append((yield from _finite(state)))
     counters = yield from _counters(state)
-    checks += optimizer_checks(state, counters)
+    checks += yield from checking_optimizers(state, counters)
     checks += scheduler_checks(state, counters)
     checks += _others(state)
     return Checklist(tuple(checks), values)
 
 
-def _model_checks(state: TrainingState) -> Iterator[Check]:
+def _model(state: TrainingState) -> Generator[Progress, None, Check]:
+    """The weights are there, all of them."""
     if not state.models:
-        yield Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-no-model"))
-        return
+        return Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-no-model"))
     places = [
         problem.where or problem.message
         for source in state.sources.values()
         for problem in source.problems
         if problem.code in _NOT_WHOLE
     ]
-    meta = [
-        key
-        for model in state.models
-        for key, tensor in model.tensors.items()
-        if tensor.device == "meta"
-    ]
+    meta = []
+    for model in state.models:
+        for number, (key, tensor) in enumerate(model.tensors.items()):
+            if number % _SLICE == _SLICE - 1:
+                yield Progress("weights", number, len(model.tensors))
+            if tensor.device == "meta":
+                meta.append(key)
     lost = [*places, *meta]
     if lost:
         details = {"count": len(lost), "names": named_places(lost)}
-        yield Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-model-torn", details))
-        return
+        return Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-model-torn", details))
     count = sum(len(model.tensors) for model in state.models)
-    yield Check(Subject.MODEL, CheckStatus.OK, Words("resume-model", {"count": count}))
+    return Check(Subject.MODEL, CheckStatus.OK, Words("resume-model", {"count": count}))
 
 
 def _finite(state: TrainingState) -> Generator[Progress, None, Check]:
@@ -146,14 +147,13 @@ def _counters(
     found = []
     for optimizer in state.optimizers:
         counters: list[tuple[str, Number]] = []
-        entries = [entry for entry in optimizer.entries if entry.counter is not None]
-        taken: Sequence[Entry] = entries
-        if len(entries) > _MOST_COUNTERS:
-            step = len(entries) / _MOST_COUNTERS
-            taken = [entries[int(place * step)] for place in range(_MOST_COUNTERS)]
+        taken: Sequence[Entry] = optimizer.entries
+        if len(taken) > _MOST_COUNTERS:
+            step = len(taken) / _MOST_COUNTERS
+            taken = [taken[int(place * step)] for place in range(_MOST_COUNTERS)]
         with SingleValues(state.sources[optimizer.file]) as values:
             for number, entry in enumerate(taken):
-                if number % _SLICE == _SLICE - 1:
+                if number % _COUNTERS_A_STEP == 0:
                     yield Progress("steps", number, len(taken))
                 value = values.number(entry.counter)
                 if value is not None:

@@ -35,6 +35,7 @@ _TORN = frozenset(
     "truncated bad-directory entry-bounds record-size missing-record broken-record broken-pickle "
     "missing-shard broken-shard missing-key bad-header storage-size view-bounds".split()
 )
+_CUT_OFF = ("empty", "broken", "truncated", "unrecognised")
 _RATE = "lr"
 
 
@@ -137,7 +138,7 @@ def reading_checkpoint(
         checkpoint = yield from reading(path)
     except CheckpointError as error:
         # Of an empty file nobody knows what it was to become.
-        broken = error.code in ("empty", "broken", "unrecognised") and looks_torn(path)
+        broken = error.code in _CUT_OFF and looks_torn(path)
         state = FileState.INCOMPLETE if broken else FileState.UNREADABLE
         place = place_of(os.path.basename(name), None, None)
         return RunCheckpoint(path, name, state, nbytes, modified, place, reason=error.message)

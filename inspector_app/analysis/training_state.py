@@ -7,21 +7,19 @@ Face's Trainer wrote a folder, what lies beside the opened file belongs to the s
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from inspector_app.analysis.companions import Companions, reading_companions
 from inspector_app.analysis.node_values import SingleValues
-from inspector_app.analysis.optimizer_state import (
-    Model,
-    OptimizerState,
-    model_at,
-    reading_optimizer,
-)
+from inspector_app.analysis.optimizer_state import OptimizerState, reading_optimizer
 from inspector_app.analysis.scheduler_state import SchedulerState, scheduler_state
 from inspector_app.analysis.training_figures import Figure, Figures, History, reading_figures
+from inspector_app.analysis.training_model import Model, reading_model
 from inspector_app.analysis.training_parts import PartState, parts_of
+from inspector_app.checkpoint import count_as_old
 from inspector_app.checkpoint.model import Checkpoint, Kind, Node, Progress, SectionKind
 
 _MOST_HINTS = 64
@@ -112,10 +110,27 @@ def reading_training(
     Args:
         beside: look also at what Hugging Face's Trainer wrote beside the file.
     """
+    # The collector would walk the file's tree again and again, and finds nothing.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return (yield from _reading(checkpoint, beside))
+    finally:
+        if collecting:
+            count_as_old()
+            gc.enable()
+
+
+def _reading(checkpoint: Checkpoint, beside: bool) -> Generator[Progress, None, TrainingState]:
     companions = Companions()
     if beside:
         companions = yield from reading_companions(checkpoint)
     sources = [("", checkpoint), *companions.checkpoints.items()]
+    trained = any(
+        section.kind == SectionKind.OPTIMIZER
+        for _, source in sources
+        for section in source.sections
+    )
     figures = Figures()
     models: list[Model] = []
     averages: list[Model] = []
@@ -126,12 +141,11 @@ def reading_training(
             _add(figures, found)
             parts += parts_of(source, values, file)
         for section in source.sections:
-            if section.kind in (SectionKind.MODEL, SectionKind.EMA):
-                kept = models if section.kind == SectionKind.MODEL else averages
-                model = model_at(source, section.path, file)
+            node = source.find(section.path)
+            if node is not None and section.kind in (SectionKind.MODEL, SectionKind.EMA):
+                model = yield from reading_model(node, file, SectionKind.OPTIMIZER in kinds)
                 if model.tensors:
-                    kept.append(model)
-        yield Progress("models", len(models))
+                    (models if section.kind == SectionKind.MODEL else averages).append(model)
     if not models:
         models, averages = averages, []
     companions.add_to(figures)
