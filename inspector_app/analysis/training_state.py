@@ -126,11 +126,7 @@ def _reading(checkpoint: Checkpoint, beside: bool) -> Generator[Progress, None, 
     if beside:
         companions = yield from reading_companions(checkpoint)
     sources = [("", checkpoint), *companions.checkpoints.items()]
-    trained = any(
-        section.kind == SectionKind.OPTIMIZER
-        for _, source in sources
-        for section in source.sections
-    )
+    kinds = {section.kind for _, source in sources for section in source.sections}
     figures = Figures()
     models: list[Model] = []
     averages: list[Model] = []
