@@ -252,6 +252,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "{method} needs calibration data, and there are none",
         "Give a file of samples, a folder of images or a data loader; random data only to try.",
     ),
+    "model-needed": (
+        "There are data, and no model to run on them: a cast needs none, measuring it does",
+        "Name the class or factory that builds the model, or leave the data away.",
+    ),
     "calibration-data": (
         "{path} is no calibration data: {reason}",
         "Give one array per input by its name, with samples along the first axis.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from inspector_app.worker.quantize_forms import Written, write_form
 from inspector_app.worker.quantize_layers import Candidate, as_stored, candidates
 from inspector_app.worker.quantize_methods import method_of
 from inspector_app.worker.quantize_protocol import (
+    CastOptions,
     DynamicOptions,
     Quantize,
     Quantized,
@@ -100,6 +101,10 @@ def quantizing(request: Quantize) -> Quantizing:
         from inspector_app.worker.quantize_onnx import quantizing_onnx
 
         return (yield from quantizing_onnx(request))
+    if isinstance(request.options, CastOptions):
+        from inspector_app.worker.quantize_cast import quantizing_cast
+
+        return (yield from quantizing_cast(request))
     if not isinstance(request.options, (DynamicOptions, StaticOptions, WeightOnlyOptions)):
         raise Failure("protocol", reason=f"no worker does {request.options.kind}")
     torch = import_torch()
@@ -109,7 +114,7 @@ def quantizing(request: Quantize) -> Quantizing:
     ready = yield from making_ready(request, model)
     found = candidates(model.module, request.options, request.left)
     backend = _backend(request, torch)
-    original = _saved_size(model.module)
+    original = saved_size(model.module.state_dict())
     start = time.perf_counter()
     steps = _steps(request, ready, found, backend)
     yield Progress("prepare the model")
@@ -361,11 +366,10 @@ class _Counter:
         """Nothing is kept."""
 
 
-def _saved_size(module: Any) -> int:
-    """Bytes of its float state_dict as torch.save writes it."""
+def saved_size(state: Mapping[str, Any]) -> int:
+    """Bytes of the tensors of a state_dict as torch.save writes them."""
     import torch
 
     counter = _Counter()
-    state = {key: each for key, each in module.state_dict().items() if torch.is_tensor(each)}
-    torch.save(state, counter)
+    torch.save({key: each for key, each in state.items() if torch.is_tensor(each)}, counter)
     return counter.size

@@ -120,8 +120,8 @@ class CastOptions:
 
     Attributes:
         dtype: ``float16``, ``bfloat16``, ``float8_e4m3fn`` or ``float8_e5m2``.
-        overflow: write values that exceed the dtype as infinities (fp16) or its largest
-            (fp8) instead of refusing.
+        overflow: write values that exceed the dtype as infinite, or NaN where it has no
+            infinity, instead of refusing.
     """
 
     kind: ClassVar[str] = "cast"

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from inspector_app.worker.client import events
 from inspector_app.worker.failures import Failed, Failure
-from inspector_app.worker.model_choice import Inputs, ModelChoice
+from inspector_app.worker.model_choice import Inputs, ModelChoice, SourceKind
 from inspector_app.worker.protocol import Event, Finished, Request
 from inspector_app.worker.quantize_methods import method_of
 from inspector_app.worker.quantize_protocol import (
     CalibrationData,
+    CastOptions,
     DataKind,
     DynamicOptions,
     LeftInFloat,
@@ -166,6 +167,9 @@ def check_plan(plan: QuantizePlan) -> None:
         )
     if method.calibration and plan.data is None:
         raise Failure("calibration-needed", method=method.title)
+    bare = isinstance(plan.options, CastOptions) and plan.model.source.source == SourceKind.FILE
+    if bare and plan.data is not None:
+        raise Failure("model-needed")
     read = [plan.model.checkpoint, *(spec.file for spec in plan.inputs.specs if spec.file)]
     if plan.data is not None and plan.data.source == DataKind.FILE:
         read.append(plan.data.path)

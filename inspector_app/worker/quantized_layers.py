@@ -105,6 +105,27 @@ def compared(
     return damages(sums, layers)
 
 
+def modules_of(tensors: Iterable[QuantizedLayer]) -> tuple[QuantizedLayer, ...]:
+    """The layers that cast tensors are of, each with the bytes of all of them."""
+    found: dict[str, QuantizedLayer] = {}
+    for each in tensors:
+        name = each.name.rpartition(".")[0]
+        before = found.get(name)
+        size = before.float_bytes if before else 0
+        now = before.nbytes if before else 0
+        reason = each.reason and (before is None or before.reason)
+        found[name] = QuantizedLayer(
+            name,
+            "module",
+            each.stored,
+            each.bits,
+            size + each.float_bytes,
+            now + each.nbytes,
+            reason or "",
+        )
+    return tuple(found.values())
+
+
 def damages(
     sums: Mapping[str, tuple[Distance, Distance]], layers: Iterable[QuantizedLayer]
 ) -> list[LayerDamage]:

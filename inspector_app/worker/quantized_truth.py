@@ -16,12 +16,13 @@ from inspector_app.worker.calibration import Samples
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.protocol import Progress
 from inspector_app.worker.quantize_protocol import (
+    CastOptions,
     Latency,
     LayerDamage,
     Measure,
     Measured,
 )
-from inspector_app.worker.quantized_layers import compared, to_leave
+from inspector_app.worker.quantized_layers import compared, modules_of, to_leave
 from inspector_app.worker.quantized_loading import Side, loaded
 from inspector_app.worker.quantized_outputs import OutputSums
 from inspector_app.worker.quantized_sides import original_side, session_dtypes
@@ -178,13 +179,10 @@ def _layers(both: _Both) -> list[LayerDamage]:
         side = both.quantized
         if request.quantized.beside:
             side = loaded(request.quantized, request.staging, both.original.call, beside=True)
-        return compared(
-            both.original.module,
-            side.module,
-            both.original.call,
-            batches,
-            request.quantized.layers,
-        )
+        layers = request.quantized.layers
+        if isinstance(request.options, CastOptions):
+            layers = modules_of(layers)
+        return compared(both.original.module, side.module, both.original.call, batches, layers)
     except Exception as error:
         # What it costs is known; this would only have said where.
         both.notes.append(f"The layers could not be compared: {one_line(error)}")

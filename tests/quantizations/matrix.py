@@ -13,6 +13,7 @@ from typing import Any
 from inspector_app.worker.protocol import Inputs, ModelChoice, ModelSource, SourceKind
 from inspector_app.worker.quantize_protocol import (
     CalibrationData,
+    CastOptions,
     DynamicOptions,
     MeasureSettings,
     OnnxDynamicOptions,
@@ -45,6 +46,9 @@ WAYS: dict[str, tuple[str, QuantizeOptions]] = {
     "weight-only int8": (".pth", WeightOnlyOptions()),
     "weight-only int8, .pt2": (".pt2", WeightOnlyOptions()),
     "weight-only int4": (".pth", WeightOnlyOptions(4, 32)),
+    "cast fp16": (".pth", CastOptions("float16")),
+    "cast bf16": (".pth", CastOptions("bfloat16")),
+    "cast fp8 e4m3": (".safetensors", CastOptions("float8_e4m3fn")),
     "ONNX Runtime dynamic": (".onnx", OnnxDynamicOptions()),
     "ONNX Runtime static": (".onnx", OnnxStaticOptions()),
     "ONNX Runtime static, entropy": (".onnx", OnnxStaticOptions("entropy")),
