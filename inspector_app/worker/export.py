@@ -37,6 +37,8 @@ FORMATS = {
 }
 # Weights alone: no forward, so no inputs.
 WITHOUT_GRAPH = ("safetensors", "state-dict")
+# A forward of a second is a tenth of an export: these need no other one than their own.
+RUN_THE_MODEL = ("torchscript",)
 
 
 @dataclass(slots=True)
@@ -48,7 +50,8 @@ class Prepared:
         example: makes its inputs.
         call: how they are passed.
         tensors: the example, dynamic axes at least 2 where their bounds allow it.
-        outputs: what the model gave for it.
+        outputs: what the model gave for it; () until the module of a format that runs the model
+            itself has set it, and where nothing ran it, as with a script that is not checked.
     """
 
     model: Model
@@ -89,11 +92,10 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
     writer = _writer(request.options)
     model = yield from building(request.model)
     prepared: Any = model
-    outputs: tuple[OutputInfo, ...] = ()
     notes: list[str] = []
     if request.options.kind not in WITHOUT_GRAPH:
         prepared = yield from preparing(model, request)
-        outputs, notes = prepared.outputs, prepared.example.notes()
+        notes = prepared.example.notes()
     _demand_room(model, request)
     start = time.perf_counter()
     try:
@@ -101,6 +103,7 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
     except Exception as error:
         raise _writing_failure(error, request) from error
     seconds = time.perf_counter() - start
+    outputs = () if prepared is model else prepared.outputs
     files = _files(request.staging, request.name)
     return Exported(
         files=tuple(name for name, _ in files),
@@ -114,12 +117,14 @@ def exporting(request: Export) -> Generator[Progress, None, Exported]:
 
 
 def preparing(model: Model, request: Export) -> Generator[Progress, None, Prepared]:
-    """Make the example inputs and run the model on them once."""
+    """Make the example inputs, and run the model on them once unless exporting it does."""
     example = ExampleInputs(request.inputs, request.model.device)
     call = call_of(model.module, [spec.name for spec in request.inputs.specs])
-    yield Progress("run the model")
     tensors = example.tensors(sizes=example.traced_sizes())
-    outputs = infos(forward(model.module, call, tensors, request.inputs.specs))
+    outputs: tuple[OutputInfo, ...] = ()
+    if request.options.kind not in RUN_THE_MODEL:
+        yield Progress("run the model")
+        outputs = infos(forward(model.module, call, tensors, request.inputs.specs))
     return Prepared(model, example, call, tensors, outputs)
 
 

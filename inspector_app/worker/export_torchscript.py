@@ -13,7 +13,7 @@ from typing import Any
 
 from inspector_app.worker.export import Prepared, Writing, Written
 from inspector_app.worker.failures import Failure
-from inspector_app.worker.outputs import flat
+from inspector_app.worker.outputs import flat, info, infos
 from inspector_app.worker.protocol import OutputInfo, Progress, TorchScriptOptions
 from inspector_app.worker.trial import REFUSALS, forward
 from inspector_app.worker.user_errors import failure_of
@@ -54,6 +54,7 @@ def writing(prepared: Prepared, options: TorchScriptOptions, path: str) -> Writi
 
 
 def _traced(prepared: Prepared) -> Any:
+    """The trace; what the model gave in the course of it becomes `prepared.outputs`."""
     import torch
 
     positional = prepared.call.args(prepared.tensors)
@@ -62,29 +63,45 @@ def _traced(prepared: Prepared) -> Any:
     if keywords:
         # torch takes either positions or names.
         inputs = {"example_kwarg_inputs": {**_by_name(prepared), **keywords}}
-    hook = None
-    if not _plain(prepared.outputs):
-        # TorchScript knows dictionaries of one kind of values only, and strict not even these.
-        hook = prepared.module.register_forward_hook(
-            lambda _module, _inputs, output: dict(flat(output))
-        )
+    given: list[list[tuple[str, Any]]] = []
+
+    def look(_module: Any, _inputs: Any, output: Any) -> Any:
+        found = flat(output)
+        given.append(found)
+        # TorchScript knows dictionaries of one kind of values only.
+        return None if _plain([name for name, _ in found]) else dict(found)
+
+    hook = prepared.module.register_forward_hook(look)
     try:
         with torch.no_grad():
-            # Its own check is for non-determinism on the same input; ours is on others.
-            return torch.jit.trace(
-                prepared.module, **inputs, check_trace=False, strict=hook is None
-            )
+            # Its own check is for non-determinism on the same input; ours is on others. Strict
+            # would refuse dictionaries and lists.
+            script = torch.jit.trace(prepared.module, **inputs, check_trace=False, strict=False)
     except Exception as error:
+        hook.remove()
+        _outputs_of(prepared)  # where the model itself fails, that is what is wrong
         raise failure_of("trace-fails", error) from error
     finally:
-        if hook is not None:
-            hook.remove()
+        hook.remove()
+    # Not in the hook: sizes are no numbers while they are traced.
+    prepared.outputs = tuple(info(name, tensor) for name, tensor in given[0])
+    return script
 
 
-def _plain(outputs: Sequence[OutputInfo]) -> bool:
+def _plain(names: Sequence[str]) -> bool:
     """A tensor, or a tuple or list of tensors."""
-    names = [each.name for each in outputs]
-    return names == ["output"] or all(name.isdecimal() for name in names)
+    return list(names) == ["output"] or all(name.isdecimal() for name in names)
+
+
+def _outputs_of(prepared: Prepared) -> tuple[OutputInfo, ...]:
+    """What the model gives for the example.
+
+    Raises:
+        Failure: its forward fails.
+    """
+    tensors = prepared.example.tensors(sizes=prepared.example.traced_sizes())
+    specs = prepared.example.inputs.specs
+    return infos(forward(prepared.module, prepared.call, tensors, specs))
 
 
 def _by_name(prepared: Prepared) -> dict[str, Any]:
@@ -141,7 +158,10 @@ def _check(prepared: Prepared, script: Any, tensors: dict[str, Any], name: str) 
     import torch
 
     torch.manual_seed(0)
-    wanted = flat(forward(prepared.module, prepared.call, tensors))
+    specs = prepared.example.inputs.specs
+    wanted = flat(forward(prepared.module, prepared.call, tensors, specs))
+    # Of a script, for which nothing runs but this: the first inputs have the example's sizes.
+    prepared.outputs = prepared.outputs or tuple(info(*each) for each in wanted)
     torch.manual_seed(0)
     try:
         with torch.no_grad():

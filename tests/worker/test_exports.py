@@ -239,6 +239,35 @@ def test_what_cannot_be_exported_says_why(
     assert failed.next_step
 
 
+@pytest.mark.parametrize(("way", "calls"), [("trace", 1), ("script", 0)])
+def test_no_forward_runs_but_the_exporters_own(
+    checkpoint: Path, net: Path, way: str, calls: int
+) -> None:
+    """One of a second would be a tenth of the export."""
+    seen: list[str] = []
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda module, _inputs: seen.append(type(module).__name__)
+    )
+    options = TorchScriptOptions(way, check_inputs=0)
+    try:
+        result_of(exporting(request_of(choice_of(checkpoint, net), options, net.parent)))
+    finally:
+        hook.remove()
+    assert seen.count("Net") == calls
+    assert seen.count("Block") == calls
+
+
+@pytest.mark.parametrize("way", ["trace", "script"])
+def test_a_forward_that_fails_is_not_the_exporters_fault(
+    checkpoint: Path, net: Path, way: str
+) -> None:
+    inputs = Inputs((parse_input("x:2,5"),))
+    request = request_of(choice_of(checkpoint, net), TorchScriptOptions(way), net.parent, inputs)
+    failed = failed_of(exporting(request))
+    assert failed.code == "forward"
+    assert "x [2, 5] float32" in failed.next_step
+
+
 def test_scripting_keeps_control_flow(net: Path) -> None:
     source = write_source(net.parent, CONTROL_FLOW, "flow.py")
     path = save_state(source, "Net")
