@@ -38,8 +38,9 @@ from inspector_app.checkpoint.model import (
     StorageRef,
     TensorInfo,
 )
-from inspector_app.checkpoint.pickle_nodes import BytesPlace
-from inspector_app.checkpoint.pickle_tree import MODULES
+from inspector_app.checkpoint.pickle_nodes import BytesPlace, Call
+from inspector_app.checkpoint.pickle_tree import MODULES, OddKeys
+from inspector_app.checkpoint.plain_objects import raw_bytes
 from inspector_app.checkpoint.value_arrays import array_tensor
 
 _SLICE = 1_000
@@ -59,6 +60,7 @@ _SPARSE_PARTS = {
 # What only other formats hold.
 _FOREIGN = re.compile(r"packed_|float4$|float6_|string$")
 _ABSENT = object()
+_HASHABLE = (str, int, float, bytes, type(None))
 
 
 class Replacement(NamedTuple):
@@ -133,13 +135,18 @@ def _matcher(patterns: Iterable[str]) -> Callable[[str], object] | None:
 
 
 class _Level(NamedTuple):
-    """A container whose children are being made."""
+    """A container whose children are being made.
+
+    Attributes:
+        odd: keys that are neither text nor integer, by their child.
+    """
 
     children: Iterator[Node]
     into: OutMapping | OutSequence
     prefix: str
     renames: dict[str, str] | None
     taken: set[str | int]
+    odd: dict[Node, Any]
 
 
 class OutBuilder:
@@ -205,7 +212,8 @@ class OutBuilder:
                     if level.renames is not None:
                         self._take(child, key, level.taken)
                     if isinstance(level.into, OutMapping):
-                        level.into.pairs.append((key, made))
+                        written = self._odd_key(child, level.odd) if level.odd else None
+                        level.into.pairs.append((key if written is None else written[0], made))
                     else:
                         level.into.items.append(made)
                     if below is not None:
@@ -220,12 +228,29 @@ class OutBuilder:
         return root  # type: ignore[no-any-return]
 
     def _level(self, node: Node, made: Any, below: Iterable[Node], prefix: str) -> _Level:
-        return _Level(iter(below), made, prefix, self._renames.get(node), set())
+        odd: dict[Node, Any] = {}
+        if isinstance(node.value, OddKeys):
+            odd = {node.children[number]: key for number, key in node.value.keys.items()}
+        return _Level(iter(below), made, prefix, self._renames.get(node), set(), odd)
 
     def _take(self, node: Node, key: str | int, taken: set[str | int]) -> None:
         if key in taken:
             raise CannotSave("save-key-collision", self._checkpoint.path, node.name, key=str(key))
         taken.add(key)
+
+    def _odd_key(self, child: Node, odd: dict[Node, Any]) -> tuple[Out] | None:
+        """A key that is neither text nor integer, or None where its text has to do."""
+        if child not in odd:
+            return None
+        key = odd[child]
+        if type(key) is Call:
+            key = raw_bytes(key)  # as protocol 2 writes bytes
+        if isinstance(key, (bool, float, bytes)) or child.key == "None":
+            return (key,)
+        if type(key) is tuple and all(isinstance(part, _HASHABLE) for part in key):
+            return (OutSequence("tuple", list(key)),)
+        self._note(child, "key-to-text", type=str(child.key))
+        return None
 
     def one_tensor(self, node: TensorInfo, name: str) -> None:
         """Write a tensor that can be written, without what is around it."""
@@ -279,6 +304,9 @@ class OutBuilder:
             children = [child for child in node.children if child.key != MODULES]
             return OutMapping("collections.OrderedDict", []), children
         if kind == Kind.OBJECT:
+            encoded = _encoded_text(node)
+            if encoded is not None:
+                return encoded, None
             attributes = [child for child in node.children if not _is_inner(child.key)]
             if attributes:
                 self._note(node, "object-to-dict")
@@ -526,6 +554,16 @@ def _held(tensor: TensorInfo) -> TensorInfo:
     if tensor.storage is None and tensor.layout == "strided" and tensor.children:
         return array_tensor(tensor) or tensor
     return tensor
+
+
+def _encoded_text(node: Node) -> BytesPlace | None:
+    """Bytes that are too long to be kept, as protocol 2 writes them: a text that is encoded."""
+    if node.type_name != "_codecs.encode" or not node.children or not node.children[0].children:
+        return None
+    place = node.children[0].children[0].value
+    if not isinstance(place, BytesPlace) or place.kind != "str" or place.place is None:
+        return None
+    return BytesPlace("encoded", place.offset, place.nbytes, place.place)
 
 
 def _is_inner(key: object) -> bool:

@@ -49,7 +49,7 @@ class Changed(NamedTuple):
         what: a code: ``object-to-dict``, ``array-to-tensor``, ``to-number``, ``to-text``,
             ``to-list``, ``to-set``, ``to-dict``, ``module-to-state-dict``,
             ``subclass-to-tensor``, ``storage-to-tensor``, ``attribute-dropped``, ``untied``,
-            ``not-cast``, ``not-averaged``.
+            ``not-cast``, ``not-averaged``, ``key-to-text``.
         details: ``type``: what it was.
     """
 
@@ -96,6 +96,7 @@ _WHAT = {
     "module-to-state-dict": "the module {type} becomes its state_dict",
     "subclass-to-tensor": "{type} becomes a plain tensor",
     "attribute-dropped": "the tensor loses its attribute {type}",
+    "key-to-text": "its key becomes the text {type}",
     "untied": "it shared bytes with other tensors and has its own now",
     "not-cast": "{type} tensors are not cast",
     "not-averaged": "it is that of the last file ({type})",

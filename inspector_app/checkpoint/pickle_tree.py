@@ -61,6 +61,22 @@ Entries = Iterator[tuple[Any, Any]]
 Below = Pairs | Entries  # a mapping's pairs, or the entries of anything else
 
 
+class OddKeys:
+    """The value of a mapping that has keys which are neither text nor integer.
+
+    Attributes:
+        keys: such keys, still inert, by the index of the child that has its text.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self) -> None:
+        self.keys: dict[int, Any] = {}
+
+    def __str__(self) -> str:
+        return "dict"
+
+
 class _ModuleView:
     """A module of a whole model, shown with its class and configuration."""
 
@@ -165,7 +181,12 @@ class PickleTree:
                     self._limit_reached("entries", self._limits.nodes, node)
                     levels.clear()
                     break
-                element = item_key if type(item_key) in _KEYS else key_text(item_key)
+                element = item_key
+                if type(item_key) not in _KEYS:
+                    element = key_text(item_key)
+                    if node.kind == Kind.MAPPING:
+                        node.value = node.value or OddKeys()
+                        node.value.keys[len(children)] = item_key
                 kind = type(item)
                 if kind is TensorInfo and item.parent is None and listed:
                     item.key = element

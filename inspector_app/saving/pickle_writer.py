@@ -203,9 +203,14 @@ class PickleWriter:
             self._text(value, shared=len(value) < _SHARED_TEXT)
         elif isinstance(value, BytesPlace):
             data = self._long_text(value)
-            if value.kind == "str":
+            if value.kind in ("str", "encoded"):
+                if value.kind == "encoded":
+                    self._global("_codecs", "encode")
                 self._made += b"X" + len(data).to_bytes(4, "little") + data
                 self._put()
+                if value.kind == "encoded":
+                    self._text("latin1")
+                    self._end(b"\x86")
             else:
                 self._bytes(data, value.kind == "bytearray")
         elif isinstance(value, (bytes, bytearray)):
@@ -387,7 +392,7 @@ class PickleWriter:
         self._end(b"\x86")
 
     def _end(self, code: bytes) -> None:
-        """Close the arguments and call."""
+        """Close the arguments with `code` and call."""
         self._made += code
         self._put()
         self._made += b"R"
