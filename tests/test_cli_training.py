@@ -155,6 +155,19 @@ def test_values_that_are_not_finite(tmp_path: Path, checkpoint: str, capsys: Cap
     assert "model/0.bias" in capsys.readouterr().out
 
 
+def test_a_trainers_folder(tmp_path: Path, checkpoint: str, capsys: Capture) -> None:
+    saved = torch.load(checkpoint, weights_only=True)
+    torch.save(saved["model"], tmp_path / "pytorch_model.bin")
+    torch.save(saved["optimizer"], tmp_path / "optimizer.pt")
+    (tmp_path / "trainer_state.json").write_text('{"epoch": 1.5, "global_step": 3}')
+    status, found = as_json(capsys, str(tmp_path))
+    assert status == 0
+    assert found["path"] == str(tmp_path / "pytorch_model.bin")
+    assert found["epoch"]["file"] == "trainer_state.json"
+    assert found["optimizers"][0]["file"] == "optimizer.pt"
+    assert found["optimizers"][0]["parameters"][0]["name"] == "0.weight"
+
+
 def test_trouble(tmp_path: Path, capsys: Capture) -> None:
     assert run(["training", str(tmp_path / "none.pth")]) == 2
     (tmp_path / "text.pth").write_text("hello")

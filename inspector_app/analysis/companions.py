@@ -145,6 +145,14 @@ def reading_companions(
     return Companions(True, found, document, (TRAINER_STATE, *found))
 
 
+def model_in(folder: str) -> str:
+    """The model's file, or its index, in a folder that the Trainer wrote; else ""."""
+    if not os.path.exists(os.path.join(folder, TRAINER_STATE)):
+        return ""
+    paths = [os.path.join(folder, name) for name in _MODELS]
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
 def _document(path: str) -> Mapping[str, Any] | None:
     """The object in a JSON file; None where there is none that can be read."""
     try:

@@ -18,6 +18,8 @@ from inspector_app.checkpoint.model import Progress
 
 Counters = Sequence[tuple[str, Number]]
 _SLICE = 500
+# Evenly taken of more parameters, as their counters are tensors that must be read.
+MOST_COUNTERS = 2_048
 
 
 def checking_optimizers(
@@ -132,7 +134,7 @@ def _of_one(
         yield _fit(optimizer, facts, parameters)
     if state.models and facts.listed:
         yield _named(optimizer, facts)
-    counted = _counted(state, steps)
+    counted = _counted(state, optimizer, steps)
     if counted is not None:
         yield counted
 
@@ -202,7 +204,7 @@ def _named(optimizer: OptimizerState, facts: _Facts) -> Check:
     return Check(Subject.NAMES, CheckStatus.OK, Words(code, details))
 
 
-def _counted(state: TrainingState, steps: Counters) -> Check | None:
+def _counted(state: TrainingState, optimizer: OptimizerState, steps: Counters) -> Check | None:
     """All parameters have made as many steps, and the file says the same number."""
     if not steps:
         return None
@@ -220,6 +222,9 @@ def _counted(state: TrainingState, steps: Counters) -> Check | None:
         status = CheckStatus.NOTE if whole or told == common - 1 else CheckStatus.WARNING
         code = "resume-steps-multiple" if whole else "resume-steps-other"
         return Check(Subject.COUNTERS, status, Words(code, details))
+    if len(steps) == MOST_COUNTERS < len(optimizer.entries):
+        details |= {"count": len(steps), "of": len(optimizer.entries)}
+        return Check(Subject.COUNTERS, CheckStatus.OK, Words("resume-steps-sampled", details))
     return Check(Subject.COUNTERS, CheckStatus.OK, Words("resume-steps", details))
 
 

@@ -301,7 +301,9 @@ def _naming(
 ) -> Generator[Progress, None, _Found]:
     """What the parameters are called."""
     wanted: list[list[Wanted]] = [[] for _ in groups]
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number % _SLICE == _SLICE - 1:
+            yield Progress("optimizer", number, len(rows))
         if row.group >= 0:
             known = row.name or (row.key if isinstance(row.key, str) else "")
             wanted[row.group].append(Wanted(kept.get(row.key, _NOTHING).shape, known))

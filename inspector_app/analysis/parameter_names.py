@@ -117,7 +117,7 @@ def naming(
     whole = []
     fitting = []
     for model in models:
-        merged = _merged(model)
+        merged = yield from _merging(model)
         if len(merged) == wanted:
             found = yield from _Placing(groups, merged).candidates()
             if found is not None:
@@ -132,7 +132,10 @@ def naming(
     if not ways and len(models) > 1:
         found = yield from _Placing(groups, everything).candidates()
         ways = [] if found is None else [found]
-    shapes = _Shapes(everything)
+    shapes = _Shapes()
+    for start in range(0, len(everything), _SLICE):
+        shapes.add(everything[start : start + _SLICE])
+        yield
     if not ways:
         return Names([shapes.alone(group, groups) for group in groups], False)
     names: list[list[Named]] = []
@@ -169,11 +172,13 @@ def identity_of(parameter: Parameter) -> object:
     return parameter.identity if parameter.identity is not None else (parameter.name,)
 
 
-def _merged(model: Sequence[Parameter]) -> list[Parameter]:
+def _merging(model: Sequence[Parameter]) -> Generator[None, None, list[Parameter]]:
     """Each parameter once, as ``parameters()`` gives it: a tied one where it comes first."""
     first: dict[object, Parameter] = {}
-    for parameter in model:
-        first.setdefault(identity_of(parameter), parameter)
+    for start in range(0, len(model), _SLICE):
+        for parameter in model[start : start + _SLICE]:
+            first.setdefault(identity_of(parameter), parameter)
+        yield
     return list(first.values())
 
 
@@ -187,8 +192,11 @@ class _Candidates(NamedTuple):
 class _Shapes:
     """The parameters of the models by shape."""
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(self) -> None:
         self._by_shape: dict[Shape, dict[object, Parameter]] = {}
+
+    def add(self, parameters: Sequence[Parameter]) -> None:
+        """Add some of them."""
         for parameter in parameters:
             same = self._by_shape.setdefault(parameter.shape, {})
             same.setdefault(identity_of(parameter), parameter)
@@ -227,20 +235,31 @@ class _Placing:
     def __init__(self, groups: Sequence[Sequence[Wanted]], parameters: Sequence[Parameter]) -> None:
         self._groups = groups
         self._parameters = parameters
-        self._identities = [identity_of(parameter) for parameter in parameters]
+        self._identities: list[object] = []
         self._places: dict[Shape, list[int]] = {}
-        for place, parameter in enumerate(parameters):
-            self._places.setdefault(parameter.shape, []).append(place)
         # What is decided already: by whom.
         self._taken: dict[object, tuple[int, int]] = {}
-        by_name = {parameter.name: parameter for parameter in parameters}
-        for number, group in enumerate(groups):
+
+    def _preparing(self) -> Generator[None, None, None]:
+        """Look at the model's parameters."""
+        given = {wanted.name for group in self._groups for wanted in group if wanted.name}
+        by_name: dict[str, object] = {}
+        for place, parameter in enumerate(self._parameters):
+            if place % _SLICE == _SLICE - 1:
+                yield
+            identity = identity_of(parameter)
+            self._identities.append(identity)
+            self._places.setdefault(parameter.shape, []).append(place)
+            if parameter.name in given:
+                by_name[parameter.name] = identity
+        for number, group in enumerate(self._groups) if given else ():
             for at, wanted in enumerate(group):
                 if wanted.name in by_name:
-                    self._taken[identity_of(by_name[wanted.name])] = (number, at)
+                    self._taken[by_name[wanted.name]] = (number, at)
 
     def candidates(self) -> Generator[None, None, list[list[_Candidates]] | None]:
         """The candidates of each number of each group; None where some group fits nowhere."""
+        yield from self._preparing()
         found: list[list[_Candidates]] = []
         for _ in range(_ROUNDS):
             found = []

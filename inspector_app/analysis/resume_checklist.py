@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from inspector_app.analysis.node_values import Number, SingleValues
-from inspector_app.analysis.optimizer_checks import checking_optimizers
+from inspector_app.analysis.optimizer_checks import MOST_COUNTERS, checking_optimizers
 from inspector_app.analysis.optimizer_state import Entry
 from inspector_app.analysis.resume_check import Check, CheckStatus, Subject, named_places
 from inspector_app.analysis.scheduler_checks import scheduler_checks
@@ -23,8 +23,6 @@ from inspector_app.checkpoint.values import open_values
 
 __all__ = ["Check", "CheckStatus", "Checklist", "Subject", "checking", "checklist"]
 
-# Evenly taken of more parameters, where their counters are tensors that must be read.
-_MOST_COUNTERS = 2_048
 _SLICE = 5_000
 _COUNTERS_A_STEP = 16
 _THREADS = 2
@@ -148,9 +146,9 @@ def _counters(
     for optimizer in state.optimizers:
         counters: list[tuple[str, Number]] = []
         taken: Sequence[Entry] = optimizer.entries
-        if len(taken) > _MOST_COUNTERS:
-            step = len(taken) / _MOST_COUNTERS
-            taken = [taken[int(place * step)] for place in range(_MOST_COUNTERS)]
+        if len(taken) > MOST_COUNTERS:
+            step = len(taken) / MOST_COUNTERS
+            taken = [taken[int(place * step)] for place in range(MOST_COUNTERS)]
         with SingleValues(state.sources[optimizer.file]) as values:
             for number, entry in enumerate(taken):
                 if number % _COUNTERS_A_STEP == 0:

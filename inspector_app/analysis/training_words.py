@@ -242,6 +242,9 @@ _RESUMING = {
         "before."
     ),
     "resume-steps": "All parameters have made {step} steps.",
+    "resume-steps-sampled": (
+        "{count} of {of} parameters were looked at; all of them have made {step} steps."
+    ),
     "resume-steps-differ": (
         "Most parameters have made {step} steps, {count} have not ({names}). If these were thawed "
         "later that is right; else their bias correction is that of another step."

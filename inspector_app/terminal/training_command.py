@@ -15,7 +15,7 @@ from inspector_app.terminal.style import Style
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index or its folder")
+    parser.add_argument("file", metavar="FILE", help="a checkpoint, a shard index, or its folder")
     parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
     parser.add_argument(
         "--values",
@@ -42,11 +42,12 @@ def training(arguments: argparse.Namespace, write: Callable[[Iterable[str]], Non
         CheckpointError: the file cannot be read.
         Trouble: a rehearsal cannot be made; the sentence has a next step.
     """
+    from inspector_app.analysis.companions import model_in
     from inspector_app.analysis.resume_checklist import checking
     from inspector_app.analysis.training_state import reading_training
 
     visible = not (arguments.no_progress or arguments.quiet)
-    checkpoint = drive(arguments.file, visible)
+    checkpoint = drive(model_in(arguments.file) or arguments.file, visible)
     line = ProgressLine(visible)
     state = driven(reading_training(checkpoint), line)
     found = driven(checking(state, arguments.values), line)

@@ -250,6 +250,16 @@ def test_step_counters(saved: dict[str, Any], tmp_path: Path) -> None:
     assert found.resumable
 
 
+def test_of_many_counters_some_are_read(tmp_path: Path) -> None:
+    count = 2_100
+    weights = {f"w{number}": torch.ones(1) for number in range(count)}
+    state = {number: {"step": 4, "exp_avg": torch.ones(1)} for number in range(count)}
+    groups = [{"lr": 0.1, "betas": (0.9, 0.99), "weight_decay": 0.0, "params": list(range(count))}]
+    saved = {"model": weights, "optimizer": {"state": state, "param_groups": groups}}
+    message = with_code(checked(tmp_path, saved), "resume-steps-sampled").words.message
+    assert message == "2048 of 2100 parameters were looked at; all of them have made 4 steps."
+
+
 def test_a_scheduler_of_another_time(saved: dict[str, Any], tmp_path: Path) -> None:
     saved["scheduler"]["last_epoch"] = 7
     found = checked(tmp_path, saved)
