@@ -46,7 +46,7 @@ def test_it_begins_once_somebody_turns_to_the_tree(qtbot, imports, tree, turn, m
     imports.ready.connect(lambda: said.append(imports.is_ready))
     imports.watch(tree)
     turn(qtbot, tree)
-    assert not imports._work.running  # there is nothing to picture yet
+    assert not imports.running  # there is nothing to picture yet
     imports.expect()
     qtbot.mouseMove(tree.viewport(), QPoint(1, 1))
     with qtbot.waitSignal(imports.ready):
@@ -54,7 +54,7 @@ def test_it_begins_once_somebody_turns_to_the_tree(qtbot, imports, tree, turn, m
     imports.expect()
     turn(qtbot, tree)
     imports.begin()
-    assert not imports._work.running
+    assert not imports.running
     assert said == [True]
 
 
@@ -64,7 +64,7 @@ def test_a_window_that_is_not_in_use_begins_nothing(qtbot, imports, tree):
     tree.hide()
     qtbot.waitUntil(lambda: not tree.isActiveWindow())
     qtbot.mouseMove(tree.viewport(), QPoint(20, 30))
-    assert not imports._work.running
+    assert not imports.running
 
 
 def test_who_needs_it_does_not_wait(qtbot, imports, monkeypatch):
@@ -79,6 +79,30 @@ def test_what_is_missing_is_told_by_who_needs_it(qtbot, imports, monkeypatch):
     with qtbot.waitSignal(imports.ready):
         imports.begin()
     assert imports.is_ready
+
+
+def test_a_thread_makes_no_class_of_qt_while_the_window_may():
+    """PySide makes classes when they are asked for, and dies of two threads that ask at once."""
+    script = """
+from PySide6 import QtCore, QtGui, QtWidgets
+from inspector_app.ui import early_imports
+modules = (QtCore, QtGui, QtWidgets)
+def waiting():
+    return {name for module in modules for name in set(dir(module)) - set(vars(module))}
+assert "QGraphicsPixmapItem" in waiting()
+application = QtCore.QCoreApplication([])
+found = []
+def importing():
+    found.append(waiting())
+    yield
+early_imports._importing = importing
+imports = early_imports.EarlyImports()
+imports.ready.connect(application.quit)
+imports.begin()
+application.exec()
+assert found == [set()], found
+"""
+    run(script)
 
 
 def test_a_window_at_rest_imports_nothing_and_one_in_use_what_pictures_need(tmp_path):
@@ -99,15 +123,19 @@ QTest.qWait(1_200)
 assert not {"numpy", "pyqtgraph", "numba"} & set(sys.modules)
 QTest.mouseMove(tab.tree.view.viewport(), QPoint(20, 20))
 QTest.mouseMove(tab.tree.view.viewport(), QPoint(30, 30))
-assert tab.side.tensor._imports._work.running
+assert tab.side.tensor._imports.running
 while not tab.side.tensor._imports.is_ready:
     QTest.qWait(20)
 heavy = {"numpy", "pyqtgraph", "numba", "torch", "onnx"} & set(sys.modules)
 assert heavy == {"numpy", "pyqtgraph"}, heavy
 window.close()
 """
+    run(script, str(tmp_path / "x.pth"))
+
+
+def run(script: str, *arguments: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "x.pth")],
+        [sys.executable, "-c", script, *arguments],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
