@@ -116,7 +116,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     "constructor": (
         "{name} cannot be built with these arguments: {error}",
-        "Its signature is {signature}.",
+        "Give it what its signature asks for: {signature}.",
     ),
     "no-module": (
         "{name} gave {found}, not a torch.nn.Module",
@@ -320,10 +320,6 @@ FAILURES: dict[str, tuple[str, str]] = {
     "not-deterministic": (
         "The model gives another {output} each time for the same input, so nothing can be proven",
         "Let it draw nothing at random in eval mode, or pass training=False to its dropout.",
-    ),
-    "proof-failed": (
-        "The result computes something else: {reason}",
-        "It was not written. {advice}",
     ),
 }
 
