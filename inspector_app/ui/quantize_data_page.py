@@ -33,7 +33,7 @@ from inspector_app.ui.wizard_widgets import (
     label_width,
     row_of,
 )
-from inspector_app.worker.quantize_protocol import CalibrationData, DataKind
+from inspector_app.worker.quantize_protocol import CalibrationData, DataKind, MeasureSettings
 
 NOTHING = "nothing"
 ENDINGS = (".npy", ".npz", ".pt", ".pth", ".safetensors")
@@ -93,6 +93,9 @@ class DataPage(WizardPage):
         grid.addWidget(field_label(self.tr("Ba&tch"), self.batch), 2, 0)
         grid.addWidget(self.batch, 2, 1)
         grid.addWidget(MutedLabel(self.tr("samples that run at once")), 2, 2)
+        self.memory = Box(self.tr("Measure peak &memory of both, each in a process of its own"))
+        self.memory.setChecked(True)
+        grid.addWidget(self.memory, 3, 0, 1, 3)
         self.add_part("", rows, self._hint)
         self.add_part("", self.random, self._warning)
         self._numbers = self.add_part(self.tr("How many"), grid_of)
@@ -126,6 +129,10 @@ class DataPage(WizardPage):
             labels=self.labels.text().strip(),
         )
         return self.images.filled(data) if kind == DataKind.IMAGES else data
+
+    def settings(self) -> MeasureSettings:
+        """How both are compared."""
+        return MeasureSettings(memory=self.memory.isChecked())
 
     def restore(self, data: CalibrationData | None) -> None:
         """Show what was chosen before."""

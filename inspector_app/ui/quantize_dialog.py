@@ -94,6 +94,7 @@ class QuantizeDialog(Wizard):
             left=self.layers_page.left(),
             data=None if self.data_page.skipped() else self.data_page.data(),
             interpreter=self.method_page.interpreter(),
+            settings=self.data_page.settings(),
             folder=self.subject.folder,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -18,9 +18,10 @@ from PySide6.QtCore import (
 
 from inspector_app.analysis.quantities import size_text
 from inspector_app.analysis.quantization_figures import SchemeError, TensorPreview
+from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.model_subject import Subject
-from inspector_app.ui.quantize_table import DB, SHARE
+from inspector_app.ui.quantize_table_model import DB, SHARE
 from inspector_app.ui.quantize_words import damage_share, db_text
 from inspector_app.ui.text_widgets import tooltip
 from inspector_app.worker.protocol import WRAPPERS
@@ -28,6 +29,7 @@ from inspector_app.worker.protocol import WRAPPERS
 NAME, DAMAGE, BEFORE, AFTER = range(4)
 _Index = QModelIndex | QPersistentModelIndex
 _Role = Qt.ItemDataRole
+_A_STEP = 500
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -62,24 +64,30 @@ class Layer:
         return sum(error.nbytes for error in self.errors)
 
 
-def layer_name(subject: Subject, path: tuple[str | int, ...]) -> str:
-    """The layer that a tensor of the checkpoint is a weight of, as the model calls it; "" if
-    it is none of the model's.
+def namer(subject: Subject) -> Callable[[TreePath], str]:
+    """A function that gives the layer which the tensor at a path is a weight of, as the model
+    calls it; "" where it is none of the model's.
 
     Args:
         subject: whose first model section counts.
-        path: of the tensor.
     """
     sections = [section for section, _ in subject.sections[:1]]
     sections += [module for module, _ in subject.modules[:1] if not sections]
     section = sections[0] if sections else ()
-    if path[: len(section)] != section:
-        return ""
-    key = ".".join(map(str, path[len(section) :]))
-    for _ in WRAPPERS:
-        for prefix in WRAPPERS:
-            key = key.removeprefix(prefix)
-    return key.rpartition(".")[0] or key
+
+    def name_of(path: TreePath) -> str:
+        if path[: len(section)] != section:
+            return ""
+        key = ".".join(map(str, path[len(section) :]))
+        stripped = True
+        while stripped:
+            stripped = False
+            for prefix in WRAPPERS:
+                if key.startswith(prefix):
+                    key, stripped = key[len(prefix) :], True
+        return key.rpartition(".")[0] or key
+
+    return name_of
 
 
 class LayerModel(QAbstractItemModel):
@@ -99,25 +107,33 @@ class LayerModel(QAbstractItemModel):
 
     # --- what is in it
 
-    def show(self, subject: Subject, found: Iterable[TensorPreview], scheme: str) -> None:
-        """Show the layers whose weights `scheme` takes; who was unchecked stays so."""
+    def showing(
+        self, subject: Subject, found: Sequence[TensorPreview], scheme: str
+    ) -> Generator[None, None, None]:
+        """Show the layers whose weights `scheme` takes, in steps; who is unchecked when they
+        are shown stays so."""
+        root = Layer("", "", None)
+        layers: dict[str, Layer] = {}
+        inner: dict[str, Layer] = {"": root}
+        name_of = namer(subject)
+        for count, each in enumerate(sorted(found, key=lambda each: each.number), 1):
+            error = each.schemes.get(scheme)
+            name = name_of(each.tensor.path) if not each.kept and error is not None else ""
+            if name and error is not None:
+                layer = layers.get(name)
+                if layer is None:
+                    layer = layers[name] = self._node_of(name, inner)
+                layer.errors.append(error)
+                layer.before += each.nbytes
+            if count % _A_STEP == 0:
+                yield
         unchecked = set(self.left_out())
+        for name in unchecked & layers.keys():
+            layers[name].checked = False
         self.beginResetModel()
         # Until the view has forgotten its indexes their nodes must not go.
-        before, self._root = self._root, Layer("", "", None)
-        self.layers = {}
-        inner: dict[str, Layer] = {"": self._root}
-        for each in sorted(found, key=lambda each: each.number):
-            error = each.schemes.get(scheme)
-            name = layer_name(subject, each.tensor.path) if not each.kept and error else ""
-            if not name or error is None:
-                continue
-            layer = self.layers.get(name)
-            if layer is None:
-                layer = self.layers[name] = self._node_of(name, inner)
-                layer.checked = name not in unchecked
-            layer.errors.append(error)
-            layer.before += each.nbytes
+        before, self._root = self._root, root
+        self.layers = layers
         self.endResetModel()
         del before
 

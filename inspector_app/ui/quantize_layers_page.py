@@ -21,6 +21,7 @@ from inspector_app.ui.quantize_method_page import MethodPage
 from inspector_app.ui.quantize_preview_run import PreviewRun
 from inspector_app.ui.quantize_table import BAR_WIDTH, DamageDelegate
 from inspector_app.ui.quantize_words import sizes_text
+from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import BAD, Hint, WizardPage, field_label, row_of
 from inspector_app.worker.quantize_protocol import LeftInFloat
@@ -49,6 +50,7 @@ class LayersPage(WizardPage):
         self._subject, self._method, self._run = subject, method, run
         self._shown: tuple[str, int] | None = None
         self._active = False
+        self._steps: Steps | None = None
         # What was left out before, until the layers are known.
         self._waiting: tuple[str, ...] = ()
         self._by_damage: set[str] = set()
@@ -141,6 +143,9 @@ class LayersPage(WizardPage):
     def first_field(self) -> QWidget | None:
         return self.tree
 
+    def stop(self) -> None:
+        self._end_steps()
+
     # --- what becomes of it
 
     def _scheme(self) -> str:
@@ -157,25 +162,40 @@ class LayersPage(WizardPage):
         if not self._active:
             return
         scheme = self._scheme()
-        found = self._run.found(scheme)
-        complete = self._run.is_complete(scheme)
-        self._waiting_label.setText("" if complete else self.tr("Finding what each would lose…"))
+        gathered = self._run.gathered(scheme)
+        found = gathered.tensors
+        self._waiting_label.setText(
+            "" if gathered.complete else self.tr("Finding what each would lose…")
+        )
         # Not while figures come: whoever checks a layer must find it where it was.
-        if not complete and found and self._run.running:
+        if not gathered.complete and found and self._run.running:
             return
         if self._shown == (scheme, len(found)):
             return
         self._shown = (scheme, len(found))
-        self.layers.show(self._subject, found.values(), scheme)
+        self._end_steps()
+        self._steps = Steps(self.layers.showing(self._subject, found, scheme), self)
+        self._steps.finished.connect(self._layers_known)
+        self._steps.start()
+
+    def _layers_known(self) -> None:
+        self._end_steps()
         layers = self.layers.layers
         if self._waiting:
             self.layers.leave_out([*self.layers.left_out(), *self._waiting])
             self._waiting = tuple(each for each in self._waiting if each not in layers)
         self.worst.setMaximum(max(len(layers) - 1, 0))
-        self.tree.expandToDepth(0)
         if len(layers) <= _MOST_OPEN:
             self.tree.expandAll()
+        else:
+            self.tree.expandToDepth(0)
         self._edited()
+
+    def _end_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None
 
     def _skip_worst(self, count: int) -> None:
         wanted = set(self.layers.most_damaged(count))

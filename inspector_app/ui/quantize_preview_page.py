@@ -104,6 +104,7 @@ class PreviewPage(WizardPage):
 
     def stop(self) -> None:
         self.run.stop()
+        self.table.tensors.stop()
         self.values.stop()
 
     def _chosen(self) -> None:
@@ -119,11 +120,8 @@ class PreviewPage(WizardPage):
 
     def _show(self) -> None:
         scheme = self.scheme()
-        found = self.run.found(scheme)
-        self.table.show_found(found.values(), scheme)
-        current = self.table.current()
-        if current is not None:
-            self._show_values(current)
+        found = self.run.gathered(scheme).tensors
+        self.table.show_found(found, scheme)
         running = self.run.running
         self.bar.setVisible(running)
         if self.run.total:
@@ -145,12 +143,11 @@ class PreviewPage(WizardPage):
         self.figures_changed.emit()
 
     def _show_totals(self, scheme: str) -> None:
-        total = self.run.summed(scheme)
+        gathered = self.run.gathered(scheme)
+        total, worst = gathered.total, gathered.worst
         if total is None:
             self.totals.show_figures("—", "—", "—", "—")
             return
-        taken = [each for each in self.run.found(scheme).values() if scheme in each.schemes]
-        worst = max(taken, key=lambda each: each.schemes[scheme].damage, default=None)
         named = "—"
         if worst is not None:
             named = f"{plain(worst.tensor.name, 120)}  {db_text(worst.schemes[scheme].sqnr_db)}"
@@ -172,9 +169,8 @@ class PreviewPage(WizardPage):
                 self.tr("Reload the file if it has changed, and open this window again."),
             )
             return
-        found = self.run.found(ALWAYS).values()
-        over = [each for each in found if ALWAYS in each.schemes and each.schemes[ALWAYS].overflows]
-        broken = [each for each in found if each.nans or each.infinities]
+        always = self.run.gathered(ALWAYS)
+        over, broken = always.overflowing, always.broken
         if over:
             title = self.tr("Casting to fp16 would overflow in one tensor")
             if len(over) > 1:
@@ -199,8 +195,7 @@ class PreviewPage(WizardPage):
             )
         else:
             self.banner.hide()
-        taken = [each for each in self.run.found(scheme).values() if scheme in each.schemes]
-        padded = sum(each.schemes[scheme].padded for each in taken)
+        padded = self.run.gathered(scheme).padded
         text = self.tr(
             "Tensors whose rows are no multiple of the group: {n}. torchao refuses them."
         )

@@ -6,6 +6,7 @@ It can be cancelled, and figures that have come stay.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from time import perf_counter
 
@@ -30,6 +31,45 @@ _IDLE_SHARE = 12
 ALWAYS = "fp16"  # whether something overflows is worth knowing whatever is chosen
 
 
+class Gathered:
+    """What is known under one scheme.
+
+    Attributes:
+        tensors: in the order in which their figures came.
+        worst: the one that the scheme damages most, or None.
+        overflowing: those in which values become infinite or NaN.
+        broken: those that hold such values already.
+        padded: how many have groups that do not divide their rows.
+        total: what it comes to so far.
+        complete: every tensor is among them.
+    """
+
+    def __init__(self, scheme: str) -> None:
+        self._scheme = scheme
+        self.tensors: list[TensorPreview] = []
+        self.worst: TensorPreview | None = None
+        self.overflowing: list[TensorPreview] = []
+        self.broken: list[TensorPreview] = []
+        self.padded = 0
+        self.total: SchemeTotal | None = None
+        self.complete = False
+        self._most = -math.inf
+
+    def take(self, found: TensorPreview) -> None:
+        """Add a tensor."""
+        self.tensors.append(found)
+        if found.nans or found.infinities:
+            self.broken.append(found)
+        error = found.schemes.get(self._scheme)
+        if error is None:
+            return
+        self.padded += error.padded
+        if error.overflows:
+            self.overflowing.append(found)
+        if self.worst is None or error.damage > self._most:
+            self.worst, self._most = found, error.damage
+
+
 class PreviewRun(QObject):
     """The figures of one file under one scheme after the other.
 
@@ -52,9 +92,7 @@ class PreviewRun(QObject):
         self.done = self.total = 0
         self.error = ""
         self._tensors = list(checkpoint.tensors)
-        self._found: dict[str, dict[int, TensorPreview]] = {}
-        self._totals: dict[str, SchemeTotal] = {}
-        self._complete: set[str] = set()
+        self._gathered: dict[str, Gathered] = {}
         self._schemes: tuple[str, ...] = ()
         self._processes: list[OtherProcess] = []  # one at most
         self._work = LatestWork(self)
@@ -80,29 +118,24 @@ class PreviewRun(QObject):
         """Number of tensors."""
         return len(self._tensors)
 
-    def found(self, scheme: str) -> dict[int, TensorPreview]:
-        """What is known under a scheme, by the tensor's number."""
-        return self._found.get(scheme, {})
-
-    def summed(self, scheme: str) -> SchemeTotal | None:
-        """What it comes to so far."""
-        return self._totals.get(scheme)
+    def gathered(self, scheme: str) -> Gathered:
+        """What is known under a scheme."""
+        return self._gathered.get(scheme) or Gathered(scheme)
 
     def is_complete(self, scheme: str) -> bool:
         """Every tensor's figures under it are known."""
-        return scheme in self._complete
+        return self.gathered(scheme).complete
 
     def start(self, scheme: str) -> None:
         """Compute the figures of `scheme`, unless they are known or being computed."""
-        if scheme in self._complete or (self.running and scheme in self._schemes):
+        if self.is_complete(scheme) or (self.running and scheme in self._schemes):
             return
         self._end()
         self._schemes = tuple(
-            each for each in dict.fromkeys((scheme, ALWAYS)) if each not in self._complete
+            each for each in dict.fromkeys((scheme, ALWAYS)) if not self.is_complete(each)
         )
         for each in self._schemes:
-            self._found[each] = {}
-            self._totals.pop(each, None)
+            self._gathered[each] = Gathered(each)
         self.error = ""
         self.done = self.total = 0
         if not self._processes:
@@ -134,11 +167,11 @@ class PreviewRun(QObject):
     def _further(self, progress: PreviewProgress) -> None:
         self.done, self.total = progress.done, progress.total
         for scheme in self._schemes:
-            known = self._found[scheme]
+            gathered = self._gathered[scheme]
             for found in progress.finished:
-                known[found.number] = found
+                gathered.take(found)
         for total in progress.totals:
-            self._totals[total.scheme] = total
+            self._gathered[total.scheme].total = total
         if not self._paint.isActive():
             self._paint.start(self._pause)
 
@@ -150,7 +183,8 @@ class PreviewRun(QObject):
         self._pause = max(PAINT_MS, _IDLE_SHARE * took)
 
     def _finished(self) -> None:
-        self._complete.update(self._schemes)
+        for scheme in self._schemes:
+            self._gathered[scheme].complete = True
         self._end()
         self._show()
         self.ended.emit()

@@ -24,10 +24,11 @@ from inspector_app.ui.model_subject import subject_of
 from inspector_app.ui.quantize_advice import Advice, LayersChart
 from inspector_app.ui.quantize_forms import form_of, scheme_of, tag_of
 from inspector_app.ui.quantize_images import ImagesForm
-from inspector_app.ui.quantize_layers import LayerModel, layer_name, patterns_of
+from inspector_app.ui.quantize_layers import LayerModel, namer, patterns_of
 from inspector_app.ui.quantize_memory import CHOICES, Choices
 from inspector_app.ui.quantize_result_page import ResultPage
-from inspector_app.ui.quantize_table import AFTER, DAMAGE, NAME, PreviewTable
+from inspector_app.ui.quantize_table import PreviewTable
+from inspector_app.ui.quantize_table_model import AFTER, DAMAGE, NAME
 from inspector_app.ui.quantize_truth import output_rows, truth_rows, verdict
 from inspector_app.ui.quantize_words import (
     cosine_text,
@@ -134,12 +135,29 @@ def test_the_tensor_that_was_chosen_stays_current_while_figures_come(qtbot):
     qtbot.addWidget(table)
     chosen = []
     table.chosen.connect(chosen.append)
-    table.show_found(FOUND[2:3], SCHEME)
+    found = FOUND[2:3]
+    table.show_found(found, SCHEME)
     assert [each.number for each in chosen] == [2]
-    table.show_found(FOUND[:3], SCHEME)
+    found += FOUND[:2]
+    table.show_found(found, SCHEME)
+    assert names_of(table) == ["bad", "good", "bias"]
     table.select(0)
-    table.show_found(FOUND, SCHEME)
+    found += FOUND[3:]
+    table.show_found(found, SCHEME)
+    assert names_of(table) == ["bad", "doubtful", "good", "bias"]
     assert table.current().number == 0
+
+
+def test_many_tensors_are_ranked_in_steps(qtbot):
+    table = PreviewTable()
+    qtbot.addWidget(table)
+    found = [preview(number, f"t{number}", 1 / (number + 2)) for number in range(5_000)]
+    table.show_found(found, SCHEME)
+    assert table.tensors.rowCount() == 0
+    qtbot.waitUntil(lambda: table.tensors.rowCount() == len(found))
+    assert names_of(table)[:2] == ["t0", "t1"]
+    table.sortByColumn(DAMAGE, Qt.SortOrder.AscendingOrder)
+    qtbot.waitUntil(lambda: names_of(table)[0] == "t4999")
 
 
 @pytest.fixture
@@ -148,9 +166,10 @@ def subject(sample):
 
 
 def test_layers_are_called_as_the_model_calls_them(subject):
-    assert layer_name(subject, ("model_state_dict", "features.0.weight")) == "features.0"
-    assert layer_name(subject, ("model_state_dict", "module.features.0.weight")) == "features.0"
-    assert layer_name(subject, ("optimizer_state_dict", "state", 0, "exp_avg")) == ""
+    name_of = namer(subject)
+    assert name_of(("model_state_dict", "features.0.weight")) == "features.0"
+    assert name_of(("model_state_dict", "module._orig_mod.features.0.weight")) == "features.0"
+    assert name_of(("optimizer_state_dict", "state", 0, "exp_avg")) == ""
     assert patterns_of("a.*, b  c") == ("a.*", "b", "c")
 
 
@@ -160,7 +179,8 @@ def layers_of(subject, *names: tuple[str, float]) -> LayerModel:
     for number, (name, noise) in enumerate(names):
         found.append(preview(number, name, noise))
         found[-1].tensor.parent = SECTION
-    model.show(subject, found, SCHEME)
+    for _ in model.showing(subject, found, SCHEME):
+        pass
     return model
 
 
@@ -191,7 +211,8 @@ def test_who_is_unchecked_stays_so_under_another_scheme(subject):
     model = layers_of(subject, ("a.weight", 1e-4), ("b.weight", 1e-1))
     model.leave_out(["b"])
     found = [each for each in FOUND if each.schemes]
-    model.show(subject, found, SCHEME)
+    for _ in model.showing(subject, found, SCHEME):
+        pass
     assert model.layers == {}
     model = layers_of(subject, ("b.weight", 1e-4))
     model.leave_out(["b"])
