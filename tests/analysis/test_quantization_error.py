@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -280,3 +282,26 @@ def test_closing_ends_the_threads(folder: Path) -> None:
         next(steps)
         steps.close()
         assert threading.active_count() == before
+
+
+def test_after_warming_up_nothing_is_compiled(folder: Path) -> None:
+    """Every kernel has been called with the very types that previewing uses."""
+    made = {f"{dtype} {n}": torch.randn(n, 70_000).to(dtype) for dtype in FLOATS for n in (1, 9)}
+    torch.save({**made, "turned": torch.randn(40, 30).T}, folder / "x.pth")
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from inspector_app.analysis import quantization_kernels as kernels\n"
+        "from inspector_app.analysis.quantization_warm_up import warm_up_quantization\n"
+        "from tests.analysis.test_quantization_error import previews\n"
+        "def forms():\n"
+        "    return {name: len(kernel.signatures) for name, kernel in vars(kernels).items()\n"
+        "            if hasattr(kernel, 'signatures')}\n"
+        "warm_up_quantization()\n"
+        "before = forms()\n"
+        "assert all(each.schemes for each in previews(Path(sys.argv[1])))\n"
+        "assert before == forms(), (before, forms())\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", script, str(folder / "x.pth")]
+    subprocess.run(command, check=True, cwd=root)
