@@ -66,7 +66,9 @@ class Averaging:
     """How several checkpoints become one, in float64, rounded once to the dtype of the first.
 
     Floating-point and complex tensors of the model are averaged; all others, such as
-    ``num_batches_tracked``, are those of the last source.
+    ``num_batches_tracked``, are those of the last source. Of complex numbers the real and the
+    imaginary parts are averaged alike. "Once" is as torch rounds: float64 becomes bfloat16,
+    float16 or fp8 by way of float32.
 
     Attributes:
         kind: ``mean`` is ``(x0 + x1 + …) / n``; ``weighted`` is

@@ -51,7 +51,7 @@ class Sources:
     """The files that are read, opened on use and checked at the end.
 
     Attributes:
-        overflows: how many finite values a cast made infinite or NaN, of the content that is
+        overflows: how many finite values were too large for a cast, of the content that is
             being read.
     """
 

@@ -32,7 +32,11 @@ class SaveProgress:
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """Finite values that became infinite, or NaN where the dtype has no infinity, by a cast."""
+    """Finite values that were too large for the dtype that they were cast to.
+
+    They are infinite now; NaN where the dtype has no infinity; of ``float8_e4m3fn`` the largest
+    number.
+    """
 
     name: str
     dtype: str

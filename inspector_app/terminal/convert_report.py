@@ -40,7 +40,7 @@ def text_parts(
     if saved is not None:
         lines = [
             f"{plain(each.name)}: {count_text(each.count)} finite values are too large for "
-            f"{each.dtype} and are not finite any more"
+            f"{each.dtype}"
             for each in saved.overflows
         ]
         yield from _some(lines, style.warning("too large:"))

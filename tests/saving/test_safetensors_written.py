@@ -54,10 +54,12 @@ def test_e8m0_is_written_as_the_library_names_it(tmp_path: Path) -> None:
 
 
 def test_what_it_has_no_room_for_is_lost_and_told(tmp_path: Path) -> None:
+    with torch_files.prototypes():
+        quantized = torch_files.quantized()["qint8 per tensor"]
     value = {
         "plain.weight": torch.ones(2),
         "double complex": torch.ones(2, dtype=torch.complex128),
-        "quantized": torch_files.quantized()["qint8 per tensor"],
+        "quantized": quantized,
         "sparse": torch_files.sparse()["coo"],
         "meta": torch.empty(3, device="meta"),
         "epoch": 3,

@@ -40,7 +40,7 @@ def tensors(draw: st.DrawFn) -> dict[str, torch.Tensor]:
     for number in range(draw(st.integers(1, 6))):
         tensor = draw(st.sampled_from(bases))
         how = draw(st.sampled_from(["same", "t", "part", "step", "expand"]))
-        if how == "t":
+        if how == "t" and tensor.dim():
             tensor = tensor.permute(*reversed(range(tensor.dim())))
         elif how == "part" and tensor.dim() and tensor.shape[0]:
             tensor = tensor[1:]
@@ -78,10 +78,8 @@ def by_hand(state: dict[str, torch.Tensor], options: SaveOptions) -> dict[str, t
         for rule in options.dtypes:
             floating = tensor.is_floating_point()
             if fnmatch.fnmatchcase(key, rule.pattern) if rule.pattern else floating:
-                wanted = rule.dtype
-                made_dtype = getattr(torch, wanted)
-                break_tensor = state[key].to(made_dtype)
-                tensor = break_tensor
+                # One rounding from the source's own: a later rule wins.
+                tensor = state[key].to(getattr(torch, rule.dtype))
         for prefix in options.strip_prefix:
             key = key.removeprefix(prefix)
         for rule in options.rules:
@@ -151,7 +149,11 @@ def test_casts_round_as_torch_does(source: str, target: str, tmp_path: Path) -> 
     assert torch.equal(torch.isnan(as_float), torch.isnan(wanted_float))
     finite = ~torch.isnan(wanted_float)
     assert bits(after[finite]) == bits(wanted[finite])
-    lost = int((torch.isfinite(value.double()) & ~torch.isfinite(wanted_float)).sum())
+    before = value.double()
+    lost = int((torch.isfinite(before) & ~torch.isfinite(wanted_float)).sum())
+    if target == "float8_e4m3fn":
+        # It has no infinity, and torch gives the largest number.
+        lost = int((torch.isfinite(before) & (before.float().abs() > 464)).sum())
     assert sum(each.count for each in saved.overflows) == lost
 
 
@@ -244,9 +246,14 @@ def test_averages_are_those_of_torch_in_float64(dtype: str, kind: str, tmp_path:
         paths, tmp_path / "b.pth", SaveOptions(averaging=Averaging(kind, weights, decay))
     )
     after = load(tmp_path / "b.pth")
-    wide = torch.complex128 if dtype == "complex64" else torch.float64
+    number = getattr(torch, dtype)
+
+    def wide(tensor: torch.Tensor) -> torch.Tensor:
+        """In float64; of complex numbers both parts alike."""
+        return torch.view_as_real(tensor).double() if tensor.is_complex() else tensor.double()
+
     for key in ("a.weight", "a.t"):
-        values = [state[key].to(wide) for state in states]
+        values = [wide(state[key]) for state in states]
         if kind == "mean":
             total = (values[0] + values[1] + values[2]) / 3
         elif kind == "weighted":
@@ -256,7 +263,7 @@ def test_averages_are_those_of_torch_in_float64(dtype: str, kind: str, tmp_path:
             total = values[0]
             for value in values[1:]:
                 total = decay * total + (1 - decay) * value
-        wanted = total.to(getattr(torch, dtype))
+        wanted = torch.view_as_complex(total.float()) if number.is_complex else total.to(number)
         assert bits(after[key]) == bits(wanted), key
     # Counters are those of the last.
     assert after["n"].item() == 2
