@@ -35,7 +35,9 @@ WRITING_SECONDS = 10.0
 POLL_SECONDS = 0.5
 MOST_FILES = 20_000
 
-_ENDINGS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".pth.tar", ".pkl", ".pickle", ".pt2")
+_ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors", ".pth.tar")
+# Other files end so, too.
+_NAMED_BIN = re.compile(r"(pytorch_model|adapter_model|diffusion_pytorch_model|model)[^/]*\.bin$")
 # What belongs to a checkpoint and is none.
 _PARTS = re.compile(
     r"(optimizer|scheduler|scaler|training_args|rng_state(_\d+)?|random_states_\d+)\.(pt|bin|pth|pkl)$"
@@ -112,8 +114,14 @@ def _in_folder(folder: str, before: str, depth: int) -> Iterator[tuple[str, str]
         if entry.is_dir():
             if depth == 0:
                 yield from _sub_folder(entry.path, entry.name)
-        elif entry.name.endswith(_ENDINGS) and not _PARTS.match(entry.name):
+        elif _is_checkpoint(entry.name):
             yield entry.path, before + entry.name
+
+
+def _is_checkpoint(name: str) -> bool:
+    if _PARTS.match(name):
+        return False
+    return name.endswith(_ENDINGS) or _NAMED_BIN.match(name) is not None
 
 
 def _sub_folder(path: str, name: str) -> Iterator[tuple[str, str]]:

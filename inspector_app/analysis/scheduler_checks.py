@@ -52,11 +52,13 @@ def _at(state: TrainingState, scheduler: SchedulerState, steps: Sequence[Number]
         if value is not None
     ]
     details: dict[str, object] = {
-        "kind": scheduler.kind or "?",
+        "kind": scheduler.kind or "scheduler",
         "count": number_text(last),
         "told": ", ".join(told),
     }
-    if last is None or not told:
+    if last is None:
+        return _check(CheckStatus.NOTE, "resume-scheduler-uncounted", details)
+    if not told:
         return _check(CheckStatus.NOTE, "resume-scheduler-alone", details)
     if epoch is not None and last in (epoch, epoch + 1):
         return _check(CheckStatus.OK, "resume-scheduler-epochs", details)

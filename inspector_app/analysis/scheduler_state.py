@@ -174,6 +174,8 @@ class _Reading:
         if self.last is None:
             self.last = self._integer("last_step")
         self.rates = numbers(found.get("_last_lr")) or numbers(found.get("_last_value"))
+        if self.last is not None and self.last < 0:
+            self.last = None  # it was never stepped, or counts elsewhere
         if self.last is None and parts:
             counts = [part.last_epoch for part in parts if part.last_epoch is not None]
             self.last = max(counts, default=None)
@@ -194,7 +196,7 @@ class _Reading:
     def words(self) -> tuple[Words, ...]:
         """What it is and where it stands."""
         sentences = [*self._rule()]
-        if self.last is not None and self.last >= 0:
+        if self.last is not None:
             if self.rates:
                 rates = numbers_text(self.rates)
                 sentences.append(Words("scheduler-stands", {"count": self.last, "rates": rates}))

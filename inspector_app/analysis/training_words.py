@@ -269,6 +269,10 @@ _RESUMING = {
     "resume-scheduler-alone": (
         "{kind}: it has made {count} steps; nothing in the file says how many it should be."
     ),
+    "resume-scheduler-uncounted": (
+        "{kind}: it does not count its steps as torch's schedulers do, so nothing tells whether it "
+        "belongs to this epoch."
+    ),
     "resume-scheduler-epochs": "{kind}: it has made {count} steps, one for each epoch.",
     "resume-scheduler-steps": (
         "{kind}: it has made {count} steps, one for each of the optimizer's."

@@ -217,6 +217,8 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
         "training_args.bin",
         "model-00001-of-00002.safetensors",
         "events.out.tfevents",
+        "vocab.bin",
+        "vocab.pkl",
         "config.json",
     ):
         (tmp_path / name).write_bytes(b"x")

@@ -267,6 +267,8 @@ def test_a_scheduler_of_another_time(saved: dict[str, Any], tmp_path: Path) -> N
     assert message.startswith("CosineAnnealingLR: it has made 7 steps, which fits neither (epoch 2")
     del saved["epoch"], saved["global_step"], saved["optimizer"]
     assert "resume-scheduler-alone" in codes(checked(tmp_path, saved))
+    saved["scheduler"]["last_epoch"] = -1
+    assert "resume-scheduler-uncounted" in codes(checked(tmp_path, saved))
 
 
 def test_a_scheduler_that_counts_batches(saved: dict[str, Any], tmp_path: Path) -> None:
