@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,5 +19,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _import_from_here_last() -> None:
+    """`python -m` imports from the folder that it is started in before all others: a ``json.py``
+    that lies beside a downloaded checkpoint would run."""
+    if sys.path and sys.path[0] in ("", os.getcwd()):
+        sys.path.append(sys.path.pop(0))
+
+
 if __name__ == "__main__":
+    _import_from_here_last()
     sys.exit(main())
