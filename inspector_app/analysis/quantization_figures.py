@@ -226,7 +226,8 @@ class RunningTotal:
             self.kept += 1
         else:
             self.tensors += 1
-        if repeated or found.kept == Kept.STATE:
+        part = isinstance(found.tensor.parent, TensorInfo)  # of one that is counted
+        if repeated or part or found.kept == Kept.STATE:
             return
         self.nbytes_before += found.nbytes
         self.nbytes += found.nbytes if here is None else here.nbytes

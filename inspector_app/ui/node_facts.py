@@ -203,7 +203,7 @@ def _dtype(tensor: TensorInfo) -> str:
     dtype = DTYPES.get(tensor.dtype)
     if dtype is None:
         return plain(tensor.dtype)
-    if dtype.bits % 8 or not dtype.bits:
+    if dtype.bits % 8 or not dtype.bits or tensor.is_wrapper:
         return tensor.dtype
     count = dtype.bits // 8
     if count == 1:
