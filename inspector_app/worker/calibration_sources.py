@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.worker.code_source import build
 from inspector_app.worker.example_inputs import ExampleInputs
 from inspector_app.worker.failures import Failure
+from inspector_app.worker.interpreters import pip_line
 from inspector_app.worker.model_choice import Inputs
 from inspector_app.worker.quantize_protocol import CalibrationData
 from inspector_app.worker.state_dict import read_state_dict
@@ -74,7 +76,7 @@ class Images:
         import torch
 
         self._data = data
-        self._pillow = import_package("PIL.Image", "a folder of images").open
+        self._pillow = _pillow().open
         folder = Path(data.path)
         if not folder.is_dir():
             raise _no_data(data.path, "there is no such folder")
@@ -133,6 +135,24 @@ class Images:
                 column = torch.tensor(figures).view(-1, 1, 1)
                 values = values - column if shift else values / column
         return values
+
+
+def _pillow() -> Any:
+    """Its module of images."""
+    try:
+        return import_package("PIL.Image", "a folder of images")
+    except Failure as failure:
+        if failure.failed.code != "package-missing":
+            raise
+        # pip knows it by another name.
+        pip = pip_line(sys.executable, ["pillow"])
+        raise Failure(
+            "package-missing",
+            interpreter=sys.executable,
+            package="pillow",
+            purpose="a folder of images",
+            pip=pip,
+        ) from None
 
 
 def opened(data: CalibrationData, inputs: Inputs) -> Source:

@@ -158,6 +158,7 @@ def _write(state: Mapping[str, Any], path: str) -> None:
     import torch
 
     if path.lower().endswith(".safetensors"):
+        import_package("safetensors", "writing .safetensors")
         library = import_package("safetensors.torch", "writing .safetensors")
         tensors = {key: each for key, each in state.items() if torch.is_tensor(each)}
         # It refuses tensors that share bytes.

@@ -12,8 +12,9 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -263,8 +264,6 @@ def _quantized(
     """Quantize in a thread, so that progress is heard; the number of samples calibrated with."""
     from onnxruntime import quantization as ort
 
-    # What it warns of on each call (a graph that was not pre-processed) is done.
-    logging.getLogger().setLevel(logging.ERROR)
     options = request.options
     beside = _graph_bytes(float_path) > _MOST_INSIDE
     kinds = {"int8": ort.QuantType.QInt8, "uint8": ort.QuantType.QUInt8}
@@ -298,7 +297,7 @@ def _quantized(
     work = ort.quantize_static if reader is not None else ort.quantize_dynamic
     total = len(source.samples.calibrate) if reader is not None and source.samples else None
     stage = "calibrate" if reader is not None else "quantize"
-    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings(), quiet_log():
         warnings.simplefilter("ignore")
         task = pool.submit(work, float_path, target, **common)
         while not task.done():
@@ -318,6 +317,18 @@ def _quantized(
                 advice=ADVICE[""],
             ) from error
     return reader.done if reader is not None else 0
+
+
+@contextmanager
+def quiet_log() -> Iterator[None]:
+    """Without what onnxruntime logs on each call: to pre-process the graph, which was done."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def _reader(samples: Samples, ort: Any) -> Any:

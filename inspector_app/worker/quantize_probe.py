@@ -6,7 +6,6 @@ prototype runs on a CPU (torchao 0.18), and torch is built with other backends e
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import warnings
@@ -195,7 +194,8 @@ def _onnx(method: Method) -> _Choices:
     from onnxruntime import InferenceSession
     from onnxruntime import quantization as ort
 
-    logging.getLogger().setLevel(logging.ERROR)
+    from inspector_app.worker.quantize_onnx import quiet_log
+
     weight = numpy.random.default_rng(0).standard_normal((8, 4)).astype("float32")
     value = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
@@ -211,10 +211,11 @@ def _onnx(method: Method) -> _Choices:
     with tempfile.TemporaryDirectory() as folder:
         source, target = str(Path(folder, "a.onnx")), str(Path(folder, "b.onnx"))
         onnx.save_model(model, source)
-        if method.calibration:
-            ort.quantize_static(source, target, _reader(ort, x))
-        else:
-            ort.quantize_dynamic(source, target)
+        with quiet_log():
+            if method.calibration:
+                ort.quantize_static(source, target, _reader(ort, x))
+            else:
+                ort.quantize_dynamic(source, target)
         InferenceSession(target, providers=["CPUExecutionProvider"]).run(None, x)
     return {"calibrate": ("minmax", "entropy", "percentile")} if method.calibration else {}
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,9 +314,10 @@ def test_weights_are_stored_in_the_bits_of_the_method(
         sizes = {each.storage.key: each.storage.nbytes for each in file.tensors if each.storage}
         assert sum(sizes.values()) < limit
     elif cell.path.suffix == ".pt2":
-        program = torch.export.load(cell.path)
-        tensors = [*program.state_dict.values(), *program.constants.values()]
-        assert sum(each.nbytes for each in tensors if torch.is_tensor(each)) < limit
+        with zipfile.ZipFile(cell.path) as archive:
+            found = [each.file_size for each in archive.infolist() if "/weight_" in each.filename]
+        # A tensor of torchao's is a pickle of 3 kB with the bytes in it.
+        assert sum(found) < limit + 3_000 * len(done)
     else:
         assert cell.quantized.nbytes < limit + 60_000  # the graph, and the form's own
 
