@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from inspector_app.worker.client import events
@@ -27,7 +27,7 @@ from inspector_app.worker.protocol import (
     Proved,
 )
 from inspector_app.worker.staging import Staging
-from inspector_app.worker.target_check import demand_other_files
+from inspector_app.worker.target_check import belongings, demand_other_files
 
 # What an ending says; ``.pth`` is a state_dict.
 ENDINGS = {
@@ -111,7 +111,13 @@ def exporting(
             if not proved.passed:
                 return ExportOutcome(exported=exported, proved=proved)
         try:
+            # Weights beside a model that is replaced go with it.
+            stale = belongings(plan.target, beside_of(plan.options))
             files = staging.place(exported.files)
+            for path in stale:
+                if os.path.basename(path) not in exported.files:
+                    with suppress(OSError):  # what stays behind does no harm
+                        os.remove(path)
         except Failure as failure:
             yield failure.failed
             return ExportOutcome(exported=exported, proved=proved, failed=failure.failed)

@@ -37,6 +37,16 @@ def demand_other_files(
                 raise _refusal(path, f"it is a part of {checkpoint}")
 
 
+def belongings(target: str, beside: Iterable[str]) -> list[str]:
+    """What belongs to the file that stands at `target`, and would belong to nothing once that
+    is replaced: an old ONNX model's ``.data``."""
+    files = [path for path in (target + each for each in beside) if _exists(path)]
+    if not files or not _exists(target):
+        return []
+    owned = _files_of(target)
+    return [path for path in files if any(_same(path, each) for each in owned)]
+
+
 def _refusal(path: str, reason: str) -> Failure:
     return Failure("not-writable", file=path, reason=reason)
 

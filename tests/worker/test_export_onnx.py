@@ -265,3 +265,23 @@ def test_a_failed_proof_writes_nothing_and_leaves_what_was_there(tmp_path: Path)
     assert "Branching" in outcome.proved.departs
     assert target.read_bytes() == b"what was there"
     assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_weights_beside_a_model_that_is_replaced_go_with_it(tmp_path: Path, owned: bool) -> None:
+    """But for a file of that name which is none of its own."""
+    place = OnnxOptions(external_data="beside" if owned else "inside")
+    old = request_of(tmp_path, "Mlp", place, "x:1,8")
+    result_of(exporting(old))
+    for each in Path(old.staging).iterdir():
+        each.rename(tmp_path / each.name)
+    data = tmp_path / "m.onnx.data"
+    if not owned:
+        data.write_bytes(b"somebody's")
+    assert data.exists()
+    target = str(tmp_path / "m.onnx")
+    plan = ExportPlan(old.model, old.inputs, OnnxOptions("torchscript"), target, proof=None)
+    outcome = result_of(running(plan))
+    assert outcome.files == (target,)
+    assert data.exists() is not owned
+    assert not onnx.load(target, load_external_data=False).graph.initializer[0].external_data
