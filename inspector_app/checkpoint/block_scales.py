@@ -80,11 +80,15 @@ class BlockScales:
         """The parameter of each of some elements, or what broadcasts to that."""
         found = parameters.transpose(tuple(order))
         for axis, (of, indices) in enumerate(zip(order, taken, strict=True)):
-            if found.shape[axis] == 1 or not len(indices):
+            if found.shape[axis] == 1:
+                continue
+            chosen = [slice(None)] * found.ndim
+            if not len(indices):
+                chosen[axis] = slice(0, 0)
+                found = found[tuple(chosen)]
                 continue
             block = self.block[of]
             first = indices[0] // block
-            chosen = [slice(None)] * found.ndim
             chosen[axis] = slice(first, indices[-1] // block + 1)
             found = found[tuple(chosen)].repeat(block, axis)
             start = indices[0] - first * block

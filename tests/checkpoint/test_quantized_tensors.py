@@ -34,6 +34,8 @@ def check_values(checkpoint: Checkpoint, tensor: TensorInfo, wanted: np.ndarray)
         blocks = np.concatenate([block.copy() for block in reader.blocks(tensor)])
         slices = (slice(3, 20, 3), slice(60, 10, -7))
         part = reader.read(tensor, slices)
+        nothing = reader.read(tensor, (slice(0, 0), slice(0, 0)))
+    assert nothing.shape == (0, 0)
     assert whole.dtype == np.float32
     np.testing.assert_array_equal(whole, wanted)
     np.testing.assert_array_equal(blocks.reshape(tensor.shape), wanted)
