@@ -76,7 +76,7 @@ def candidates(module: Any, options: QuantizeOptions, left: LeftInFloat) -> list
             numel = sum(weight.numel() for weight in weights)
             size = sum(weight.nbytes for weight in weights)
             found.append(Candidate(name, kind, numel, size, _reason(name, each, options, left)))
-    _demand_known(found, left)
+    _demand_known(module, found, left)
     if all(each.reason for each in found):
         raise Failure(
             "nothing-to-quantize",
@@ -148,15 +148,17 @@ def _reason(name: str, module: Any, options: QuantizeOptions, left: LeftInFloat)
     return ""
 
 
-def _demand_known(found: list[Candidate], left: LeftInFloat) -> None:
+def _demand_known(module: Any, found: list[Candidate], left: LeftInFloat) -> None:
+    # A layer that the method passes over stays in float anyway: who leaves it out is right.
+    every = [name for name, _ in module.named_modules()]
     names = [each.name for each in found]
     for pattern in left.patterns:
         if not any(
-            fnmatchcase(name, pattern) or fnmatchcase(f"{name}.weight", pattern) for name in names
+            fnmatchcase(name, pattern) or fnmatchcase(f"{name}.weight", pattern) for name in every
         ):
             _no_such(pattern, names)
     for name in left.names:
-        if name not in names:
+        if name not in every:
             _no_such(name, names)
 
 
