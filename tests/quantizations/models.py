@@ -129,9 +129,7 @@ class Encoder(nn.Module):
 
 
 class Outlier(nn.Module):
-    """Three Linear. `with_outlier` gives one row of the second a weight that is a thousand times
-    the others', and takes it back behind: the same function, but a scale for the whole tensor
-    leaves the other rows no steps."""
+    """Three Linear, of which `with_outlier` gives the second a weight that ruins its scale."""
 
     def __init__(self, features: int = 16, hidden: int = 64, classes: int = 4) -> None:
         super().__init__()
@@ -144,9 +142,9 @@ class Outlier(nn.Module):
         return self.last(functional.relu(self.second(x)))
 
 
-def with_outlier(model: Outlier, factor: float = 1000.0) -> None:
-    """Build the outlier into the second layer, in place."""
+def with_outlier(model: Outlier, size: float = 1000.0) -> None:
+    """Build an outlier into the second layer, in place: one weight of a channel that is never
+    active. With one scale for the tensor the other weights get no steps."""
     with torch.no_grad():
-        model.second.weight[0] *= factor
-        model.second.bias[0] *= factor
-        model.last.weight[:, 0] /= factor
+        model.first.bias[5] = -100.0  # before a ReLU
+        model.second.weight[0, 5] = size

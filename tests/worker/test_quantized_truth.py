@@ -78,7 +78,7 @@ def test_the_preview_ranks_the_layer_first(outlier: Path) -> None:
     with open_values(checkpoint) as reader:
         for progress in previewing(reader, weights, schemes=[scheme_named("int8-per-tensor")]):
             found += progress.finished
-    damage = {each.name: each.schemes["int8-per-tensor"].damage for each in found}
+    damage = {each.tensor.name: each.schemes["int8-per-tensor"].damage for each in found}
     assert max(damage, key=lambda name: damage[name]) == "second.weight"
 
 
