@@ -19,7 +19,7 @@ from inspector_app.checkpoint.values import BLOCK_BYTES, BlockBuffer, Elements, 
 Array: TypeAlias = Any
 
 # Of other views: enough that a transposed matrix is not read over and over again.
-_GATHERED_BYTES = 1 << 25
+_GATHERED_BYTES = 1 << 23
 _DENSE = ("float32", "float16", "bfloat16", "float64")
 
 
