@@ -90,7 +90,7 @@ def weight_nodes(
                 name, node.name, node.op_type, tuple(weights), given, node.output[0], size, reason
             )
         )
-    _demand_known(found, left)
+    _demand_known(found, left, modules)
     if all(each.reason for each in found):
         method = method_of(options)
         kinds = sorted({node.op_type for node in graph.node})
@@ -174,11 +174,16 @@ def _is_left(name: str, node: str, weight: str, left: LeftInFloat) -> bool:
     )
 
 
-def _demand_known(found: Sequence[WeightNode], left: LeftInFloat) -> None:
+def _demand_known(
+    found: Sequence[WeightNode], left: LeftInFloat, modules: Mapping[str, Any]
+) -> None:
     names = [each.name for each in found]
     for pattern in (*left.patterns, *left.names):
         exactly = LeftInFloat(names=(pattern,)) if pattern in left.names else None
         chosen = exactly or LeftInFloat(patterns=(pattern,))
+        # A module that the method passes over stays in float anyway.
+        if any(_is_left(each, each, each, chosen) for each in modules):
+            continue
         if not any(_is_left(each.name, each.node, each.weights[0], chosen) for each in found):
             more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
             known = ", ".join(names[:_NAMED]) + more
