@@ -37,7 +37,7 @@ OUTPUT = Path(__file__).resolve().parent.parent / "resources" / "screenshots"
 SIZE = (1280, 800)
 PANE_WIDTH = 560
 WIDE, TALL = 1560, 840  # for all columns, and all charts
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
 # Which page of the tensor pane is painted, of which tensor of the sample.
 PANES = {
     "values": (tensor_pane.VALUES, "classifier.1.weight"),

@@ -307,7 +307,7 @@ class DataPage(WizardPage):
         if random:
             self._warning.show_message(
                 WARNING,
-                self.tr("What random data say means little"),
+                self.tr("Results with random data mean little"),
                 self.tr(
                     "Ranges that calibration finds in noise are not those of real samples, and "
                     "neither is what the quantization costs."

@@ -104,10 +104,6 @@ class QuantizeDialog(Wizard):
     def run_again(self, names: tuple[str, ...]) -> None:
         """Quantize anew, with these layers left in float as well."""
         self.layers_page.leave_out(names)
-        outcome = self.result_page.outcome
-        if outcome is not None and self.method_page.path() in outcome.files:
-            # The file that would be replaced is the one that this dialog wrote.
-            self.method_page.target.replace.setChecked(True)
         for number in range(RUN):
             page = self.pages[number]
             if not page.skipped() and page.problem():
@@ -149,6 +145,9 @@ class QuantizeDialog(Wizard):
         if isinstance(outcome, Failed):
             outcome = QuantizeOutcome(failed=outcome)
         self.result_page.show_outcome(self.run_page.plan, outcome)
+        if self.method_page.path() in outcome.files:
+            # What would be replaced from now on is what this dialog wrote.
+            self.method_page.target.replace.setChecked(True)
         self.show_result()
 
     def _restore(self, before: Choices) -> None:

@@ -19,7 +19,7 @@ from inspector_app.ui.quantize_forms import scheme_of
 from inspector_app.ui.quantize_layers import AFTER, BEFORE, DAMAGE, NAME, LayerModel, patterns_of
 from inspector_app.ui.quantize_method_page import MethodPage
 from inspector_app.ui.quantize_preview_run import PreviewRun
-from inspector_app.ui.quantize_table import BAR_WIDTH, DamageDelegate
+from inspector_app.ui.quantize_table import BAR_WIDTH, CheckDelegate, DamageDelegate
 from inspector_app.ui.quantize_words import sizes_text
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
@@ -63,6 +63,7 @@ class LayersPage(WizardPage):
         self.tree.setAlternatingRowColors(True)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setMinimumHeight(TREE_HEIGHT)
+        self.tree.setItemDelegateForColumn(NAME, CheckDelegate(self.tree))
         self.tree.setItemDelegateForColumn(DAMAGE, DamageDelegate(self.tree))
         header = self.tree.header()
         header.setStretchLastSection(False)

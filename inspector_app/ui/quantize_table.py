@@ -79,6 +79,26 @@ class DamageDelegate(QStyledItemDelegate):
         painter.restore()
 
 
+class CheckDelegate(QStyledItemDelegate):
+    """Check boxes that are seen on dark, too: the Fusion style outlines them in next to
+    nothing there."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
+        super().paint(painter, option, index)
+        if index.data(Qt.ItemDataRole.CheckStateRole) is None or not theme.is_dark(QPalette()):
+            return
+        own = QStyleOptionViewItem(option)
+        self.initStyleOption(own, index)
+        part = QStyle.SubElement.SE_ItemViewItemCheckIndicator
+        place = QRectF(option.widget.style().subElementRect(part, own, option.widget))
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QColor(theme.tones(QPalette()).muted))
+        painter.drawRoundedRect(place.adjusted(0.5, 0.5, -0.5, -0.5), 2, 2)
+        painter.restore()
+
+
 def damage_colour(sqnr_db: float) -> QColor:
     """The colour of a bar."""
     series = theme.tones(QPalette()).series

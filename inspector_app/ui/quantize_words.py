@@ -18,7 +18,7 @@ DOUBTFUL_DB, BAD_DB = 30.0, 14.0
 
 _KEPT = {
     Kept.NO_WEIGHT: _NOOP("Quantize", "bias or norm"),
-    Kept.NOT_FLOATING: _NOOP("Quantize", "not floating point"),
+    Kept.NOT_FLOATING: _NOOP("Quantize", "not float"),
     Kept.STATE: _NOOP("Quantize", "training state"),
     Kept.QUANTIZED: _NOOP("Quantize", "quantized already"),
     Kept.LAYOUT: _NOOP("Quantize", "sparse, nested or wrapped"),

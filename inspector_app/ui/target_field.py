@@ -43,7 +43,7 @@ class TargetField(QWidget):
         layout.addWidget(row_of(self.text, self.choose))
         layout.addWidget(self._hint)
         layout.addWidget(self.replace)
-        self.text.textChanged.connect(self._edited)
+        self.text.textChanged.connect(self._renamed)
         self.replace.toggled.connect(self._edited)
 
     def suggest(self, tag: str, ending: str, kind: str) -> None:
@@ -106,6 +106,11 @@ class TargetField(QWidget):
 
     def _is_source(self, path: str) -> bool:
         return os.path.exists(self._source) and os.path.samefile(path, self._source)
+
+    def _renamed(self) -> None:
+        # Whoever lets one file be replaced has not said so of another.
+        self.replace.setChecked(False)
+        self._edited()
 
     def _edited(self) -> None:
         path = self.path()
