@@ -24,6 +24,7 @@ def document(plan: ExportPlan, outcome: ExportOutcome) -> dict[str, Any]:
         outcome: what became of it.
     """
     exported, proved = outcome.exported, outcome.proved
+    section = plan.model.weights.section
     return {
         "schema": SCHEMA,
         "src": plan.model.checkpoint,
@@ -32,6 +33,9 @@ def document(plan: ExportPlan, outcome: ExportOutcome) -> dict[str, Any]:
             "source": plan.model.source.source,
             "spec": plan.model.source.spec or None,
             "arguments": dict(plan.model.source.arguments),
+            "section": None if section is None else list(section),
+            "device": plan.model.device,
+            "dtype": plan.model.dtype or None,
         },
         "inputs": [text_of(each) for each in plan.inputs.specs],
         "dynamic": [axis_text(each) for each in plan.inputs.dynamic],

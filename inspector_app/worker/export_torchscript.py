@@ -57,6 +57,8 @@ def _traced(prepared: Prepared) -> Any:
     """The trace; what the model gave in the course of it becomes `prepared.outputs`."""
     import torch
 
+    if isinstance(prepared.module, torch.jit.ScriptModule):
+        return prepared.module
     positional = prepared.call.args(prepared.tensors)
     keywords = prepared.call.kwargs(prepared.tensors)
     inputs: dict[str, Any] = {"example_inputs": positional}

@@ -258,6 +258,17 @@ def test_no_forward_runs_but_the_exporters_own(
 
 
 @pytest.mark.parametrize("way", ["trace", "script"])
+def test_what_is_torchscript_already(tmp_path: Path, way: str) -> None:
+    path = tmp_path / "net.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(4, 3)), path)
+    inputs = Inputs((parse_input("input:2,4"),))
+    request = request_of(ModelChoice(str(path)), TorchScriptOptions(way), tmp_path, inputs)
+    exported = result_of(exporting(request))
+    assert exported.outputs[0].shape == (2, 3)
+    assert torch.jit.load(Path(request.staging, "out"))(torch.ones(5, 4)).shape == (5, 3)
+
+
+@pytest.mark.parametrize("way", ["trace", "script"])
 def test_a_forward_that_fails_is_not_the_exporters_fault(
     checkpoint: Path, net: Path, way: str
 ) -> None:
