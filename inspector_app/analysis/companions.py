@@ -1,9 +1,11 @@
-"""What Hugging Face's Trainer writes beside a model: the rest of its checkpoint.
+"""What Hugging Face's Trainer and Accelerate write beside a model: the rest of a checkpoint.
 
 A checkpoint of the Trainer is a folder: ``model.safetensors`` (or ``pytorch_model.bin``, or
 shards with an index), ``optimizer.pt``, ``scheduler.pt``, ``scaler.pt``, ``rng_state*.pth``,
 ``trainer_state.json`` and ``training_args.bin`` (transformers ``trainer.py``,
-``trainer_callback.py``: ``TrainerState``). Whichever of them is opened, the others are read.
+``trainer_callback.py``: ``TrainerState``). ``Accelerator.save_state`` writes ``optimizer.bin``,
+``scheduler.bin``, ``sampler.bin``, ``scaler.pt`` and ``random_states_0.pkl`` instead
+(accelerate ``checkpointing.py``). Whichever of them is opened, the others are read.
 """
 
 from __future__ import annotations
@@ -38,8 +40,11 @@ _MODELS = (
     "pytorch_model.bin.index.json",
 )
 _OTHERS = re.compile(
-    r"(optimizer|scheduler|scaler)\.(pt|bin)$|rng_state(_\d+)?\.pth$|training_args\.bin$"
+    r"(optimizer|scheduler|scaler|sampler)(_\d+)?\.(pt|bin)$|rng_state(_\d+)?\.pth$"
+    r"|training_args\.bin$|random_states_\d+\.pkl$"
 )
+# What Accelerate always writes.
+_ACCELERATE = "random_states_0.pkl"
 _MOST_FILES = 16
 _MOST_BYTES = 64 << 20
 
@@ -49,13 +54,13 @@ class Companions:
     """The files beside a checkpoint.
 
     Attributes:
-        trainer: ``trainer_state.json`` is one of them.
+        framework: who wrote them, or "".
         checkpoints: those that hold tensors or objects, by name.
         document: what ``trainer_state.json`` says.
         files: the names of all that were read.
     """
 
-    trainer: bool = False
+    framework: str = ""
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
@@ -124,15 +129,17 @@ def reading_companions(
     name = "" if folder == opened else os.path.basename(opened)
     if name and name not in _MODELS and not _OTHERS.match(name):
         return Companions()
-    document = _document(os.path.join(folder, TRAINER_STATE))
-    if document is None:
-        return Companions()
-    if documents_only:
-        return Companions(True, {}, document, (TRAINER_STATE,))
     try:
         names = sorted(os.listdir(folder))
     except OSError:
-        return Companions(True, {}, document, (TRAINER_STATE,))
+        return Companions()
+    document = _document(os.path.join(folder, TRAINER_STATE)) if TRAINER_STATE in names else None
+    if document is None and _ACCELERATE not in names:
+        return Companions()
+    framework = "Hugging Face Accelerate" if document is None else "Hugging Face Trainer"
+    read = () if document is None else (TRAINER_STATE,)
+    if documents_only:
+        return Companions(framework, {}, document or {}, read)
     wanted = [each for each in names if _OTHERS.match(each) and each != name]
     if name and name not in _MODELS:
         wanted = [each for each in _MODELS if each in names][:1] + wanted
@@ -142,12 +149,17 @@ def reading_companions(
             found[each] = yield from reading(os.path.join(folder, each))
         except CheckpointError:
             continue  # whoever opens that file is told why
-    return Companions(True, found, document, (TRAINER_STATE, *found))
+    return Companions(framework, found, document or {}, (*read, *found))
+
+
+def is_one_checkpoint(folder: str) -> bool:
+    """Whether the files in `folder` are those of one checkpoint of the Trainer or Accelerate."""
+    return any(os.path.exists(os.path.join(folder, name)) for name in (TRAINER_STATE, _ACCELERATE))
 
 
 def model_in(folder: str) -> str:
-    """The model's file, or its index, in a folder that the Trainer wrote; else ""."""
-    if not os.path.exists(os.path.join(folder, TRAINER_STATE)):
+    """The model's file, or its index, in a folder that one of the two wrote; else ""."""
+    if not is_one_checkpoint(folder):
         return ""
     paths = [os.path.join(folder, name) for name in _MODELS]
     return next((path for path in paths if os.path.exists(path)), "")

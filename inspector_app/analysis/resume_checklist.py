@@ -82,10 +82,11 @@ def _model(state: TrainingState) -> Generator[Progress, None, Check]:
     """The weights are there, all of them."""
     if not state.models:
         return Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-no-model"))
+    files = {model.file for model in state.models} | {each.file for each in state.optimizers}
     places = [
         problem.where or problem.message
-        for source in state.sources.values()
-        for problem in source.problems
+        for file in files
+        for problem in state.sources[file].problems
         if problem.code in _NOT_WHOLE
     ]
     meta = []
@@ -173,7 +174,7 @@ def _others(state: TrainingState) -> Iterator[Check]:
     if rng is not None:
         yield Check(Subject.RNG, CheckStatus.OK, rng.words)
     else:
-        yield Check(Subject.RNG, CheckStatus.WARNING, Words("resume-no-rng"))
+        yield Check(Subject.RNG, CheckStatus.NOTE, Words("resume-no-rng"))
     reached = [figure for figure in (state.epoch, state.step) if figure is not None]
     if reached:
         shown = ", ".join(f"{figure.name} {number_text(figure.value)}" for figure in reached)

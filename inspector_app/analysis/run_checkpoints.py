@@ -174,7 +174,7 @@ def reading_checkpoint(
         dict(list(metrics.items())[:_MOST_METRICS]),
         len(checkpoint.tensors),
         any(section.kind == SectionKind.OPTIMIZER for section in checkpoint.sections)
-        or (companions.trainer and has_optimizer(path)),
+        or (bool(companions.framework) and has_optimizer(path)),
         "" if torn is None else torn.message,
     )
 

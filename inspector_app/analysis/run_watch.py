@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from inspector_app.analysis.companions import TRAINER_STATE
+from inspector_app.analysis.companions import TRAINER_STATE, is_one_checkpoint
 from inspector_app.analysis.run_checkpoints import (
     FileState,
     Run,
@@ -40,7 +40,7 @@ _ENDINGS = (".pth", ".pt", ".ckpt", ".safetensors", ".pth.tar")
 _NAMED_BIN = re.compile(r"(pytorch_model|adapter_model|diffusion_pytorch_model|model)[^/]*\.bin$")
 # What belongs to a checkpoint and is none.
 _PARTS = re.compile(
-    r"(optimizer|scheduler|scaler|training_args|rng_state(_\d+)?|random_states_\d+)\.(pt|bin|pth|pkl)$"
+    r"(optimizer|scheduler|scaler|sampler|training_args|rng_state|random_states)(_\d+)?\.(pt|bin|pth|pkl)$"
     r"|.*-\d{5}-of-\d{5}\.(safetensors|bin)$"
 )
 _WHOLE_FOLDER = (
@@ -105,7 +105,7 @@ def _in_folder(folder: str, before: str, depth: int) -> Iterator[tuple[str, str]
             return  # a folder that is just being made or taken away
         raise UnreadableFile("os-error", folder, reason=str(error.strerror)) from None
     names = {entry.name for entry in found}
-    if depth == 0 and TRAINER_STATE in names:
+    if depth == 0 and is_one_checkpoint(folder):
         model = _model_in(folder, names)
         if model:
             yield model, os.path.basename(os.path.abspath(folder))
@@ -255,9 +255,5 @@ def _stamp(path: str) -> tuple[int, int] | None:
     if not os.path.exists(path):
         return None
     folder = os.path.dirname(path)
-    whole = os.path.basename(path) in _MODEL_FILES
-    return size_and_time(folder if whole and _is_one(folder) else path)
-
-
-def _is_one(folder: str) -> bool:
-    return os.path.exists(os.path.join(folder, TRAINER_STATE))
+    whole = os.path.basename(path) in _MODEL_FILES and is_one_checkpoint(folder)
+    return size_and_time(folder if whole else path)

@@ -179,7 +179,13 @@ def reading_figures(
         if node is not None:
             sections[id(node)] = section.kind
     looking = _Looking(found, values, file)
-    if sections.get(id(checkpoint.root)) in _STATES:
+    whole = sections.get(id(checkpoint.root))
+    if whole == SectionKind.RNG:
+        # Accelerate notes the step beside the states.
+        for child in checkpoint.root.children[:_LONGEST_LIST]:
+            if child.kind == Kind.SCALAR:
+                looking.leaf(child, 0, False, False)
+    if whole in _STATES:
         return found
     # Each with its depth and whether it is a hyper-parameter, or lies in a mapping of metrics.
     todo = [(checkpoint.root, 0, False, False)]

@@ -20,7 +20,7 @@ from inspector_app.analysis.training_figures import Figure, Figures, History, re
 from inspector_app.analysis.training_model import Model, reading_model
 from inspector_app.analysis.training_parts import PartState, parts_of
 from inspector_app.checkpoint import count_as_old
-from inspector_app.checkpoint.model import Checkpoint, Kind, Node, Progress, SectionKind
+from inspector_app.checkpoint.model import Checkpoint, Progress, SectionKind
 
 _MOST_HINTS = 64
 
@@ -108,7 +108,7 @@ def reading_training(
     """Read the state of the training in short steps; it is the return value.
 
     Args:
-        beside: look also at what Hugging Face's Trainer wrote beside the file.
+        beside: look also at what Hugging Face's Trainer or Accelerate wrote beside the file.
     """
     # The collector would walk the file's tree again and again, and finds nothing.
     collecting = gc.isenabled()
@@ -204,23 +204,16 @@ def _framework(checkpoint: Checkpoint, companions: Companions, figures: Figures)
     lightning = versions.get("pytorch-lightning_version")
     if lightning is not None:
         return f"PyTorch Lightning {lightning}"
-    if companions.trainer:
-        return "Hugging Face Trainer"
+    if companions.framework:
+        return companions.framework
     meta = versions.get("meta/mmengine_version")
     if meta is not None:
         return f"MMEngine {meta}"
     keys = {child.key for child in checkpoint.root.children[:64]}
     if {"extra_state", "optimizer_history"} <= keys:
         return "fairseq"
+    if {"train_args", "best_fitness", "updates"} <= keys:
+        return f"Ultralytics {versions.get('version', '')}".rstrip()
+    if {"epochs_run", "total_epochs"} <= keys:
+        return "torchtune"
     return ""
-
-
-def trains(checkpoint: Checkpoint) -> bool:
-    """Whether the file has a state of a training, as its sections tell: at once."""
-    kinds = (SectionKind.OPTIMIZER, SectionKind.SCHEDULER, SectionKind.SCALER)
-    if any(section.kind in kinds for section in checkpoint.sections):
-        return True
-    root: Node = checkpoint.root
-    return root.kind == Kind.MAPPING and any(
-        child.key in ("epoch", "global_step", "step", "iteration") for child in root.children[:64]
-    )

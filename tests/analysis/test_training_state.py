@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from trainings import network, state_of, trained
 
 from inspector_app.analysis.resume_checklist import checklist
 from inspector_app.analysis.training_figures import Figure, is_metric
-from inspector_app.analysis.training_state import TrainingState, training_state, trains
+from inspector_app.analysis.training_signs import trains
+from inspector_app.analysis.training_state import TrainingState, training_state
 from inspector_app.checkpoint import open_checkpoint
 
 
@@ -149,8 +151,6 @@ def test_lightning(tmp_path: Path) -> None:
 
 
 def test_parts(tmp_path: Path) -> None:
-    import random
-
     rng = {
         "torch": torch.get_rng_state(),
         "numpy": np.random.get_state(),
@@ -225,6 +225,121 @@ def test_hugging_face(trainer: Path, name: str) -> None:
     assert any(figure.name == "seed" and figure.value == 42 for figure in state.config)
     assert {part.kind for part in state.parts} == {"rng"}
     assert checklist(state).resumable
+
+
+def test_accelerate(tmp_path: Path) -> None:
+    model, optimizer = trained("AdamW")
+    scheduler = lr_scheduler.StepLR(optimizer, 3)
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.bin")
+    torch.save(scheduler.state_dict(), tmp_path / "scheduler.bin")
+    states = {
+        "step": 3,
+        "random_state": random.getstate(),
+        "torch_manual_seed": torch.get_rng_state(),
+    }
+    torch.save(states, tmp_path / "random_states_0.pkl")
+    state = training_state(open_checkpoint(tmp_path / "model.safetensors"))
+    assert state.framework == "Hugging Face Accelerate"
+    assert state.files == ("optimizer.bin", "random_states_0.pkl", "scheduler.bin")
+    assert [each.kind for each in state.optimizers] == ["AdamW"]
+    assert [each.kind for each in state.schedulers] == ["StepLR"]
+    assert state.step is not None
+    assert state.step.value == 3
+    assert {part.kind for part in state.parts} == {"rng"}
+    assert checklist(state).resumable
+
+
+def test_what_others_write(tmp_path: Path) -> None:
+    """The keys of scripts and libraries that many people use."""
+    model, optimizer = trained("AdamW")
+    weights, kept = model.state_dict(), optimizer.state_dict()
+    layouts: dict[str, tuple[dict[str, Any], str, Any, Any, dict[str, Any], str]] = {
+        "ImageNet": (
+            {
+                "epoch": 3,
+                "arch": "resnet18",
+                "state_dict": weights,
+                "optimizer": kept,
+                "best_acc1": torch.tensor(70.5),
+            },
+            "",
+            3,
+            None,
+            {"best_acc1": 70.5},
+            "state_dict",
+        ),
+        "nanoGPT": (
+            {
+                "model": {f"_orig_mod.{key}": value for key, value in weights.items()},
+                "optimizer": kept,
+                "model_args": {"n_layer": 2, "block_size": 8},
+                "iter_num": 3,
+                "best_val_loss": torch.tensor(1.5),
+                "config": {"compile": True},
+            },
+            "",
+            None,
+            3,
+            {"best_val_loss": 1.5},
+            "model",
+        ),
+        "Ultralytics": (
+            {
+                "epoch": 4,
+                "best_fitness": 0.5,
+                "model": model,
+                "ema": None,
+                "updates": 9,
+                "optimizer": kept,
+                "train_args": {"lr0": 0.01},
+                "version": "8.3.0",
+            },
+            "Ultralytics 8.3.0",
+            4,
+            None,
+            {"best_fitness": 0.5},
+            "model",
+        ),
+        "fairseq": (
+            {
+                "model": weights,
+                "optimizer_history": [{"num_updates": 3}],
+                "extra_state": {"train_iterator": {"epoch": 2}},
+                "last_optimizer_state": kept,
+            },
+            "fairseq",
+            2,
+            3,
+            {},
+            "model",
+        ),
+        "Ignite": (
+            {"model": weights, "optimizer": kept, "trainer": {"iteration": 30, "max_epochs": 5}},
+            "",
+            None,
+            30,
+            {},
+            "model",
+        ),
+        "torchtune": (
+            {"model": weights, "optimizer": kept, "epochs_run": 2, "total_epochs": 5},
+            "torchtune",
+            2,
+            None,
+            {},
+            "model",
+        ),
+    }
+    for saved, framework, epoch, step, best, place in layouts.values():
+        state = state_of(tmp_path / "x.pth", saved)
+        assert state.framework == framework
+        assert (state.epoch and state.epoch.value) == epoch
+        assert (state.step and state.step.value) == step
+        assert values(state.best) == best
+        assert [found.name for found in state.models] == [place]
+        assert state.optimizers[0].kind == "AdamW"
+        assert all(entry.named.name for entry in state.optimizers[0].entries)
 
 
 def test_what_lies_beside_may_be_broken(trainer: Path) -> None:
