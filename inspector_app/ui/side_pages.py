@@ -1,4 +1,4 @@
-"""The file as a whole, on two pages: what it is, and what it looks like at a glance."""
+"""The file as a whole, on pages: what it is, what it looks like at a glance, its training."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from inspector_app.ui.checkpoint_tree import CheckpointTree
     from inspector_app.ui.overview_page import OverviewPage
     from inspector_app.ui.statistics_run import StatisticsRun
+    from inspector_app.ui.training_page import TrainingPage
 
-SUMMARY, OVERVIEW = range(2)
+SUMMARY, OVERVIEW, TRAINING = range(3)
 
 
 class SidePages(QWidget):
-    """A bar to choose by, and the page; the overview is made when it is first looked at.
+    """A bar to choose by, and the page; all but the summary are made when they are first looked at.
 
     Signals:
         statistics_requested: the values of all tensors are to be counted.
@@ -31,6 +32,7 @@ class SidePages(QWidget):
     def __init__(self, summary: SummaryView, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.overview: OverviewPage | None = None
+        self.training: TrainingPage | None = None
         self._served: tuple[CheckpointTree, StatisticsRun] | None = None
         self._summary = summary
         summary.ready.connect(self._totals_ready)
@@ -42,6 +44,8 @@ class SidePages(QWidget):
         self.bar.setAccessibleName(self.tr("About the file"))
         self.bar.addTab(self.tr("Summary"))
         self.bar.addTab(self.tr("Overview"))
+        self.bar.addTab(self.tr("Training"))
+        self.bar.setTabVisible(TRAINING, False)
         self.bar.currentChanged.connect(self._turn)
         self._pages = QStackedWidget()
         self._pages.addWidget(summary)
@@ -60,18 +64,37 @@ class SidePages(QWidget):
         self._shown = None
         if self.overview is not None:
             self.overview.cancel()
+        if self.training is not None:
+            self.training.cancel()
 
     def _totals_ready(self, totals: Totals) -> None:
         assert self._summary.checkpoint is not None
         self._shown = self._summary.checkpoint, totals
         if self.overview is not None:
             self.overview.show_checkpoint(*self._shown)
+        from inspector_app.analysis.training_signs import trains
+
+        training = trains(self._summary.checkpoint)
+        if not training and self.bar.currentIndex() == TRAINING:
+            self.bar.setCurrentIndex(SUMMARY)
+        self.bar.setTabVisible(TRAINING, training)
+        if self.training is not None:
+            self._show_training()
 
     def _turn(self, page: int) -> None:
-        if page == OVERVIEW and self.overview is None and self._served is not None:
+        if self._served is None:
+            return
+        if page == OVERVIEW:
+            self._pages.setCurrentWidget(self._overview_made(*self._served))
+        elif page == TRAINING:
+            self._pages.setCurrentWidget(self._training_made(self._served[0]))
+        else:
+            self._pages.setCurrentWidget(self._summary)
+
+    def _overview_made(self, tree: CheckpointTree, run: StatisticsRun) -> OverviewPage:
+        if self.overview is None:
             from inspector_app.ui.overview_page import OverviewPage
 
-            tree, run = self._served
             made = self.overview = OverviewPage(run)
             made.span_chosen.connect(tree.select_span)
             made.search_chosen.connect(tree.search_for)
@@ -79,4 +102,23 @@ class SidePages(QWidget):
             self._pages.addWidget(made)
             if self._shown is not None:
                 made.show_checkpoint(*self._shown)
-        self._pages.setCurrentIndex(page)
+        return self.overview
+
+    def _training_made(self, tree: CheckpointTree) -> TrainingPage:
+        if self.training is None:
+            from inspector_app.ui.training_page import TrainingPage
+
+            made = self.training = TrainingPage()
+            made.span_chosen.connect(tree.select_span)
+            self._pages.addWidget(made)
+            self._show_training()
+        return self.training
+
+    def _show_training(self) -> None:
+        """Show it anew, if there is any: of a file that was replaced there may be none."""
+        if self.training is None or self._shown is None:
+            return
+        if self.bar.isTabVisible(TRAINING):
+            self.training.show_checkpoint(self._shown[0])
+        else:
+            self.training.cancel()

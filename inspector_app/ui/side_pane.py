@@ -54,8 +54,9 @@ class SidePane(LineSplitter):
         self.tensor.show_node(node)
 
     def cancel(self) -> None:
-        """Stop adding up, and reading values."""
+        """Stop adding up, asking workers and reading values."""
         self.summary.cancel()
+        self.pages.cancel()
         self.tensor.set_checkpoint(None)
 
     def _totals_ready(self, totals: Totals) -> None:

@@ -100,6 +100,12 @@ class TextBlock(QPlainTextEdit):
         return QSize(40, self.minimumHeight())
 
     def _fit(self) -> None:
+        line = self.document().firstBlock().layout()
+        if line.lineCount() and line.lineAt(0).width() > self.viewport().width():
+            # A scroll bar of what this lies in appeared while it was being laid out: Qt has
+            # kept the lines of the width before.
+            self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+            self.setLineWrapMode(QPlainTextEdit.LineWrapMode.WidgetWidth)
         # A plain text document counts its height in lines.
         lines = min(round(self.document().size().height()), self._max_lines)
         margin = 2 * round(self.document().documentMargin()) + 2 * self.frameWidth()

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from inspector_app.checkpoint.text import plain
 
-__all__ = ["FINDINGS", "finding_advice", "finding_sentence"]
+__all__ = ["FINDINGS", "filled", "finding_advice", "finding_sentence"]
 
 _LONGEST = 600  # characters of an argument that are shown
 
@@ -133,12 +133,17 @@ FINDINGS: dict[str, tuple[str, str]] = {
 
 def finding_sentence(code: str, details: Mapping[str, object]) -> str:
     """What is the matter, with its arguments."""
-    return FINDINGS[code][0].format(**{name: _shown(each) for name, each in details.items()})
+    return filled(FINDINGS[code][0], details)
 
 
 def finding_advice(code: str, details: Mapping[str, object]) -> str:
     """What to do, or ""."""
-    return FINDINGS[code][1].format(**{name: _shown(each) for name, each in details.items()})
+    return filled(FINDINGS[code][1], details)
+
+
+def filled(template: str, details: Mapping[str, object]) -> str:
+    """A template of `FINDINGS`, or its translation, with its arguments made safe to show."""
+    return template.format(**{name: _shown(each) for name, each in details.items()})
 
 
 def _shown(value: object) -> str:

@@ -7,9 +7,11 @@ imports the other.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from inspector_app.worker.protocol import FLOAT_DTYPES
 from inspector_app.worker.rehearsal_protocol import (
     OptimizerChoice,
     ParameterSpec,
@@ -18,6 +20,8 @@ from inspector_app.worker.rehearsal_protocol import (
     Rehearse,
     SchedulerChoice,
 )
+
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class _Tensor(Protocol):
@@ -182,25 +186,52 @@ def _groups(training: Training, optimizer: Optimizer) -> tuple[tuple[ParameterSp
     """What the model gives to each param group.
 
     One group is given in the model's own order, as ``model.parameters()`` would: that it was
-    saved in another one shows then. Of several only the saved arrangement is known.
+    saved in another one shows then. Of several only the saved arrangement is known. Where a
+    parameter's name is open, it is one of those that are left: of its shape if there is one, so
+    that a state which fits none of them shows.
     """
-    groups: list[list[ParameterSpec]] = [[] for _ in optimizer.groups]
     known = {
-        name: (tensor, _beside(training, model.file))
+        name: ParameterSpec(
+            name, tensor.shape, tensor.dtype, tensor.path, _beside(training, model.file)
+        )
         for model in training.models
         for name, tensor in model.tensors.items()
     }
-    for entry in optimizer.entries:
-        if not 0 <= entry.group < len(groups):
-            continue
-        found = known.get(entry.named.name)
-        if found is None:
-            spec = ParameterSpec(f"parameter {entry.id}", entry.shape or (1,))
-        else:
-            tensor, file = found
-            spec = ParameterSpec(entry.named.name, tensor.shape, tensor.dtype, tensor.path, file)
-        groups[entry.group].append(spec)
+    entries = [entry for entry in optimizer.entries if 0 <= entry.group < len(optimizer.groups)]
+    claimed = {entry.named.name for entry in entries}
+    left = [
+        spec for name, spec in known.items() if name not in claimed and _is_parameter(name, spec)
+    ]
+    nameless = [entry for entry in entries if entry.named.name not in known]
+    given = _placed(nameless, left) if len(left) == len(nameless) else {}
+    groups: list[list[ParameterSpec]] = [[] for _ in optimizer.groups]
+    for entry in entries:
+        spec = known.get(entry.named.name) or given.get(id(entry))
+        groups[entry.group].append(
+            spec or ParameterSpec(f"parameter {entry.id}", entry.shape or (1,))
+        )
     if len(groups) == 1 and all(spec.path is not None for spec in groups[0]):
         order = {name: place for place, name in enumerate(known)}
         groups[0].sort(key=lambda spec: order[spec.name])
     return tuple(map(tuple, groups))
+
+
+def _is_parameter(name: str, spec: ParameterSpec) -> bool:
+    return spec.dtype in FLOAT_DTYPES and name.rpartition(".")[2] not in _BUFFERS
+
+
+def _placed(nameless: Sequence[_Entry], left: Sequence[ParameterSpec]) -> dict[int, ParameterSpec]:
+    """Each of `nameless` with one of `left`: of its shape, or what remains, in order."""
+    by_shape: dict[tuple[int, ...] | None, deque[ParameterSpec]] = {}
+    for spec in left:
+        by_shape.setdefault(spec.shape, deque()).append(spec)
+    found: dict[int, ParameterSpec] = {}
+    for entry in nameless:
+        fitting = by_shape.get(entry.shape)
+        if fitting:
+            found[id(entry)] = fitting.popleft()
+    remaining = iter([spec for fitting in by_shape.values() for spec in fitting])
+    for entry in nameless:
+        if id(entry) not in found:
+            found[id(entry)] = next(remaining)
+    return found
