@@ -12,6 +12,7 @@ from torch import nn
 
 from inspector_app.ui import inputs_page, model_page, model_source_code, quantize_histogram
 from inspector_app.ui.quantize_dialog import QuantizeDialog
+from inspector_app.ui.quantize_method_page import MethodPage
 
 PATIENCE_MS = 120_000
 SAMPLES = 96
@@ -58,6 +59,8 @@ def hurry(monkeypatch) -> None:
     monkeypatch.setattr(inputs_page, "QUIET_MS", 20)
     monkeypatch.setattr(model_source_code, "TYPING_MS", 20)
     monkeypatch.setattr(quantize_histogram, "SETTLE_MS", 10)
+    # Ahead of the page that shows it, it would take seconds of tests that never see it.
+    monkeypatch.setattr(MethodPage, "prepare", lambda _page: None)
 
 
 class Hands:
