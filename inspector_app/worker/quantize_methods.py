@@ -19,8 +19,8 @@ from inspector_app.worker.quantize_protocol import (
 )
 
 _EAGER = (
-    "torch.ao.quantization is deprecated since PyTorch 2.10 in favour of torchao; it still "
-    "ships with torch"
+    "torch.ao.quantization is deprecated in favour of torchao; it was to go with PyTorch 2.10, "
+    "and 2.13 still has it"
 )
 
 

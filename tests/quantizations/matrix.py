@@ -25,7 +25,7 @@ from inspector_app.worker.quantize_protocol import (
 from inspector_app.worker.quantize_run import QuantizeOutcome, QuantizePlan, quantizing
 
 MODELS_FILE = Path(__file__).resolve().with_name("models.py")
-SAMPLES = 320
+SAMPLES = 1000
 
 # By what a model is quantized: a name, the ending of the file, the options.
 WAYS: dict[str, tuple[str, QuantizeOptions]] = {

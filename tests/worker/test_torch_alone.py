@@ -36,6 +36,14 @@ from inspector_app.worker.protocol import (
     StateDictOptions,
     TorchScriptOptions,
 )
+from inspector_app.worker.quantize_protocol import (
+    CalibrationData,
+    MeasureSettings,
+    ProbeMethods,
+    StaticOptions,
+    WeightOnlyOptions,
+)
+from inspector_app.worker.quantize_run import QuantizePlan, quantizing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
 INPUTS = Inputs((parse_input("x:1,4"),), (parse_axis("x:0=batch"),))
@@ -207,3 +215,39 @@ def test_the_users_own_modules_are_not_ours(torch_alone: str, net: Path) -> None
     assert isinstance(
         answer(Describe(choice_of(save_state(net, "Net"), source)), torch_alone), Finished
     )
+
+
+def test_quantization_with_torch_alone(torch_alone: str, tmp_path: Path) -> None:
+    """torch's own methods work, and the others say what they need."""
+    source = write_source(tmp_path, NET)
+    checkpoint = save_state(source, "Net")
+    torch.save({"x": torch.randn(20, 4)}, tmp_path / "data.pt")
+    last = answer(ProbeMethods(), torch_alone)
+    assert isinstance(last, Finished)
+    states = {(each.method, each.engine): each for each in last.result.methods}
+    assert states["dynamic", "eager"].available, states["dynamic", "eager"].reason
+    assert states["static", "fx"].available, states["static", "fx"].reason
+    for key, package in ((("weight-only", "int8"), "torchao"), (("onnx-static", ""), "onnx")):
+        assert not states[key].available
+        assert package in states[key].reason
+        assert f"-m pip install {package}" in states[key].pip
+    data = CalibrationData(path=str(tmp_path / "data.pt"), batch=4)
+    settings = MeasureSettings(repeats=0, memory=False)
+    for options, name in ((StaticOptions(), ""), (WeightOnlyOptions(), "torchao")):
+        plan = QuantizePlan(
+            choice_of(checkpoint, source),
+            Inputs(()),
+            options,
+            str(tmp_path / "out.pth"),
+            data=data,
+            interpreter=torch_alone,
+            settings=settings,
+        )
+        outcome = result_of(quantizing(plan))
+        if name:
+            assert outcome.failed is not None
+            assert outcome.failed.code == "package-missing"
+            assert f"pip install {name}" in outcome.failed.next_step
+        else:
+            assert outcome.failed is None, outcome.failed.cause
+            assert outcome.measured.outputs[0].sqnr_db > 20
