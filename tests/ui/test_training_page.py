@@ -19,6 +19,11 @@ from inspector_app.ui.training_words import STATUSES, SUBJECTS
 WORKER_MS = 60_000
 
 
+def without_scheduler(parts: dict[str, Any]) -> None:
+    """No worker is asked for the learning rate then."""
+    del parts["scheduler"]
+
+
 def checkpoint(path: Path, change: Any = None) -> Path:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 8))
@@ -68,7 +73,7 @@ def test_weights_alone_have_no_such_page(qtbot, opened, tmp_path: Path) -> None:
 
 
 def test_what_it_says(qtbot, turned, tmp_path: Path) -> None:
-    _, page = turned(checkpoint(tmp_path / "run.pth"))
+    _, page = turned(checkpoint(tmp_path / "run.pth", without_scheduler))
     assert page.verdict() == "It can be resumed, with care."
     lines = page.checks.lines()
     assert ("ok", "Shapes") in {(word, title) for word, title, _ in lines}
@@ -137,8 +142,7 @@ def test_rehearsal_that_fails_says_what_to_do(qtbot, turned, tmp_path: Path) -> 
 def test_python_without_torch_is_a_sentence_with_another_button(
     qtbot, turned, tmp_path: Path
 ) -> None:
-    _, page = turned(checkpoint(tmp_path / "run.pth"))
-    qtbot.waitUntil(page.rehearsal.is_settled, timeout=WORKER_MS)
+    _, page = turned(checkpoint(tmp_path / "run.pth", without_scheduler))
     qtbot.mouseClick(page.rehearsal.button, Qt.MouseButton.LeftButton)
     page.rehearsal.use_python(str(tmp_path / "nothing"))
     qtbot.waitUntil(page.rehearsal.is_settled, timeout=WORKER_MS)
@@ -147,7 +151,7 @@ def test_python_without_torch_is_a_sentence_with_another_button(
 
 
 def test_a_row_leads_to_its_tensor(qtbot, turned, tmp_path: Path) -> None:
-    tab, page = turned(checkpoint(tmp_path / "run.pth"))
+    tab, page = turned(checkpoint(tmp_path / "run.pth", without_scheduler))
     table = page.optimizers[0].parameters
     table.view.selectRow(2)
     qtbot.keyClick(table.view, Qt.Key.Key_Return)
@@ -157,6 +161,7 @@ def test_a_row_leads_to_its_tensor(qtbot, turned, tmp_path: Path) -> None:
 
 def test_rows_are_searched_and_copied(qtbot, turned, tmp_path: Path) -> None:
     def more(parts: dict[str, Any]) -> None:
+        without_scheduler(parts)
         parts["args"] = {f"option_{number}": number for number in range(40)}
 
     _, page = turned(checkpoint(tmp_path / "run.pth", more))
@@ -173,8 +178,7 @@ def test_ambiguous_parameters_have_their_candidates_in_the_tip(
     qtbot, turned, tmp_path: Path
 ) -> None:
     def shuffle(parts: dict[str, Any]) -> None:
-        # Another model beside it, whose parameters have the same shapes.
-        parts["ema"] = {}
+        without_scheduler(parts)
         state = parts["optimizer"]
         state["param_groups"][0]["params"] = [1, 3]
         state["state"] = {key: state["state"][key] for key in (1, 3)}
@@ -191,9 +195,8 @@ def test_ambiguous_parameters_have_their_candidates_in_the_tip(
 
 
 def test_a_file_that_is_replaced_by_one_without(qtbot, turned, tmp_path: Path) -> None:
-    path = checkpoint(tmp_path / "run.pth")
+    path = checkpoint(tmp_path / "run.pth", without_scheduler)
     tab, page = turned(path)
-    qtbot.waitUntil(page.rehearsal.is_settled, timeout=WORKER_MS)
     torch.save({"fc.weight": torch.zeros(2, 2)}, path)
     tab.read()
     qtbot.waitUntil(tab.is_settled, timeout=10_000)
