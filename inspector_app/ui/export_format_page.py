@@ -24,6 +24,7 @@ from inspector_app.ui.options_form import OptionsForm
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import (
     BAD,
+    FORM_WIDTH,
     Box,
     Choice,
     CopyLine,
@@ -50,6 +51,8 @@ class FormatPage(WizardPage):
     Args:
         model, inputs: the pages before.
     """
+
+    widest = FORM_WIDTH
 
     def __init__(self, model: ModelPage, inputs: InputsPage, parent: QWidget | None = None) -> None:
         super().__init__(self.tr("Format"), self.tr("What is written, and where it goes."), parent)

@@ -22,14 +22,14 @@ _MOST_SHOWN = 9
 
 
 class ProofTable(QTableWidget):
-    """Sizes, output, largest errors, and whether they are within tolerance."""
+    """Inputs, output, largest errors, and whether they are within tolerance."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 5, parent)
         self.setAccessibleName(self.tr("What was compared"))
         self.setHorizontalHeaderLabels(
             [
-                self.tr("Sizes"),
+                self.tr("Inputs"),
                 self.tr("Output"),
                 self.tr("Max abs error"),
                 self.tr("Max relative error"),
@@ -55,10 +55,15 @@ class ProofTable(QTableWidget):
     def show_proof(self, proved: Proved) -> None:
         """List what was compared."""
         self.setRowCount(0)
+        seen: set[str] = set()
         for case in proved.cases:
             if self.rowCount() >= _MOST_ROWS:
                 break
-            self._add_case(case)
+            sizes = ", ".join(f"{plain(name, 30)} {size}" for name, size in case.sizes.items())
+            sizes = sizes or self.tr("as the example")
+            other = self.tr("{sizes}, other values").format(sizes=sizes)
+            self._add_case(case, other if sizes in seen else sizes)
+            seen.add(sizes)
         rows = min(max(self.rowCount(), 1), _MOST_SHOWN)
         height = self.horizontalHeader().sizeHint().height() + 2 * self.frameWidth() + 2
         self.setFixedHeight(height + rows * self.verticalHeader().defaultSectionSize())
@@ -70,15 +75,13 @@ class ProofTable(QTableWidget):
             for row in range(self.rowCount())
         ]
 
-    def _add_case(self, case: ProofCase) -> None:
-        sizes = ", ".join(f"{plain(name, 30)} {size}" for name, size in case.sizes.items())
-        sizes = sizes or self.tr("as the example")
+    def _add_case(self, case: ProofCase, inputs: str) -> None:
         if case.error:
-            self._add([sizes, plain(case.error, 300), "", "", self.tr("no")], False)
+            self._add([inputs, plain(case.error, 300), "", "", self.tr("no")], False)
         for each in case.outputs:
             within = self.tr("yes") if each.within else self.tr("no")
             cells = [
-                sizes,
+                inputs,
                 plain(each.name, 60),
                 figure_text(each.max_abs),
                 figure_text(each.max_rel),

@@ -17,7 +17,7 @@ from inspector_app.ui.export_proof_table import ProofTable
 from inspector_app.ui.export_saving import ReportSaving
 from inspector_app.ui.show_in_folder import show_in_folder
 from inspector_app.ui.text_blocks import Facts, TextBlock
-from inspector_app.ui.wizard_widgets import FailureBox, Fold, WizardPage, row_of
+from inspector_app.ui.wizard_widgets import FORM_WIDTH, FailureBox, Fold, WizardPage, row_of
 from inspector_app.ui.worker_words import seconds_text, tensor_text
 from inspector_app.worker.export_run import ExportOutcome, ExportPlan
 from inspector_app.worker.protocol import Exported, Proved
@@ -38,6 +38,8 @@ class ResultPage(WizardPage):
 
     open_requested = Signal(str)
     message = Signal(str)
+
+    widest = FORM_WIDTH
 
     def __init__(self, source_bytes: int, parent: QWidget | None = None) -> None:
         super().__init__(

@@ -18,7 +18,15 @@ from inspector_app.ui.input_card import InputCard
 from inspector_app.ui.model_page import ModelPage
 from inspector_app.ui.text_blocks import Facts
 from inspector_app.ui.text_widgets import MutedLabel
-from inspector_app.ui.wizard_widgets import BAD, Box, FailureBox, Hint, WizardPage, row_of
+from inspector_app.ui.wizard_widgets import (
+    BAD,
+    FORM_WIDTH,
+    Box,
+    FailureBox,
+    Hint,
+    WizardPage,
+    row_of,
+)
 from inspector_app.ui.worker_task import WorkerTask
 from inspector_app.ui.worker_words import (
     cause_text,
@@ -44,6 +52,8 @@ class InputsPage(WizardPage):
     Attributes:
         tried: what one forward of the inputs as they are gave; None until it has.
     """
+
+    widest = FORM_WIDTH
 
     def __init__(self, model: ModelPage, parent: QWidget | None = None) -> None:
         super().__init__(

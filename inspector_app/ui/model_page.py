@@ -16,7 +16,7 @@ from inspector_app.ui.model_fit import FitView, fit_summary
 from inspector_app.ui.model_source_form import SourceForm
 from inspector_app.ui.model_subject import HOLDS_GRAPH, Subject
 from inspector_app.ui.model_weights_form import PlacementForm, WeightsForm
-from inspector_app.ui.wizard_widgets import FailureBox, WizardPage, row_of
+from inspector_app.ui.wizard_widgets import FORM_WIDTH, FailureBox, WizardPage, row_of
 from inspector_app.ui.worker_task import WorkerTask
 from inspector_app.ui.worker_words import stage_text
 from inspector_app.worker.failures import Failed
@@ -45,6 +45,8 @@ class ModelPage(WizardPage):
     Attributes:
         described: what the worker built of the choice as it is now; None until it has.
     """
+
+    widest = FORM_WIDTH
 
     def __init__(
         self,

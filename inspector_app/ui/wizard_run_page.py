@@ -15,7 +15,7 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui.banner import INFO, Banner
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.wizard_stages import StageList
-from inspector_app.ui.wizard_widgets import Fold, WizardPage, row_of
+from inspector_app.ui.wizard_widgets import FORM_WIDTH, Fold, WizardPage, row_of
 from inspector_app.ui.worker_task import WorkerTask
 from inspector_app.ui.worker_words import seconds_text, stage_text
 from inspector_app.worker.failures import Failed
@@ -41,6 +41,8 @@ class RunPage(WizardPage):
     """
 
     ended = Signal(object)
+
+    widest = FORM_WIDTH
 
     def __init__(self, title: str, purpose: str, work: str, parent: QWidget | None = None) -> None:
         super().__init__(title, purpose, parent)

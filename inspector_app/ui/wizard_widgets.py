@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QColor, QGuiApplication, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QCheckBox,
@@ -29,6 +29,7 @@ from inspector_app.worker.failures import Failed
 
 QUIET, GOOD, BAD = "quiet", "good", "bad"
 PAGE_MARGIN = 20
+FORM_WIDTH = 980
 _INDICATOR_ON_DARK = "#687282"
 
 
@@ -207,12 +208,15 @@ class WizardPage(QScrollArea):
 
     Attributes:
         column: where the parts go.
+        widest: of a page of fields, which would be no better for being longer; 0 for no bound.
 
     Signals:
         changed: what the page says may be another now.
     """
 
     changed = Signal()
+
+    widest = 0
 
     def __init__(self, title: str, purpose: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -239,6 +243,11 @@ class WizardPage(QScrollArea):
         head.addWidget(said)
         self.column.addLayout(head)
         self.setWidget(content)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        over = max(self.viewport().width() - self.widest, 0) if self.widest else 0
+        self.column.setContentsMargins(PAGE_MARGIN, 16, PAGE_MARGIN + over, 16)
 
     def problem(self) -> str:
         """Why the next page cannot be shown yet, in a sentence; "" if it can."""

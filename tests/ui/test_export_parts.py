@@ -259,7 +259,8 @@ def test_stages_follow_each_other(qtbot):
 
 def outcome_of_a_failed_proof() -> ExportOutcome:
     errors = (OutputError("a", 0.25, float("inf"), False), OutputError("b", 0.0, 0.0, True))
-    cases = (ProofCase({"batch": 2}, errors), ProofCase({}, (), "it crashed"))
+    again = ProofCase({"batch": 2}, errors[:1])
+    cases = (ProofCase({"batch": 2}, errors), again, ProofCase({}, (), "it crashed"))
     proved = Proved(False, cases, 1e-4, 1e-5, 0.002, 0.001, "onnxruntime 1", "layer /fc/Gemm")
     return ExportOutcome((), Exported(("m.onnx",), 1_000, 1.0, script="import torch"), proved)
 
@@ -277,6 +278,7 @@ def test_a_failed_proof_says_where(qtbot, tmp_path):
     assert page.table.rows() == [
         ["batch 2", "a", "0.25", "inf", "no"],
         ["batch 2", "b", "0", "0", "yes"],
+        ["batch 2, other values", "a", "0.25", "inf", "no"],
         ["as the example", "it crashed", "", "", "no"],
     ]
     assert not page.open_button.isVisible()
