@@ -168,7 +168,7 @@ def model_in(folder: str) -> str:
 def _document(path: str) -> Mapping[str, Any] | None:
     """The object in a JSON file; None where there is none that can be read."""
     try:
-        if os.path.getsize(path) > _MOST_BYTES:
+        if not os.path.isfile(path) or os.path.getsize(path) > _MOST_BYTES:
             return None
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES)

@@ -8,14 +8,15 @@ names, as FSDP's ``optim_state_dict`` writes them, they are taken as names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from inspector_app.analysis.node_values import entries, items
 from inspector_app.analysis.optimizer_kind import Recognised, recognise, variant
-from inspector_app.analysis.parameter_names import Named, Names, Shape, Wanted, naming
-from inspector_app.analysis.training_model import Model, parameters_of
+from inspector_app.analysis.parameter_names import Named, Names, Parameter, Shape, Wanted, naming
+from inspector_app.analysis.training_model import Model, identity_of_view, parameters_of
 from inspector_app.analysis.training_words import Scalar
 from inspector_app.checkpoint.model import (
     Kind,
@@ -27,6 +28,8 @@ from inspector_app.checkpoint.model import (
 )
 
 _SLICE = 1_000
+# Of DataParallel and torch.compile.
+_WRAPPERS = re.compile(r"(?<![^.])(module|_orig_mod)\.")
 # Kept once for a parameter, whatever its shape, or of a shape of their own.
 _OTHER_SHAPES = frozenset(
     "step eta mu mu_product row_var col_var exp_avg_sq_row exp_avg_sq_col RMS qmap1 qmap2 "
@@ -176,13 +179,20 @@ def reading_optimizer(
             slots[str(each.key)] = None
             if isinstance(each, TensorInfo):
                 nbytes += each.nbytes
-        kept[child.key] = _Kept(child if child.children else None, shape_of(child.children))
-    groups, rows = [], []
+        # A pickled optimizer has the parameters themselves as keys, which all read alike.
+        alike = isinstance(child.key, str) and child.key in kept
+        key = number if alike else child.key
+        kept[key] = _Kept(child if child.children else None, shape_of(child.children))
+    groups: list[ParamGroup] = []
+    rows: list[_Row] = []
     group_nodes = parts["param_groups"].children if "param_groups" in parts else ()
     for number, child in enumerate(group_nodes):
-        group, given = _group(number, child)
+        group, given = _group(number, child, len(rows))
         groups.append(group)
         rows += given
+    if rows and all(row.tensor is not None for row in rows) and len(rows) == len(kept):
+        # Each was given its state in the order of the groups.
+        kept = {row.key: state for row, state in zip(rows, kept.values(), strict=True)}
     listed = {row.key for row in rows}
     rows += [_Row(key, -1, "") for key in kept if key not in listed]
     yield Progress("optimizer", 0, len(rows))
@@ -218,15 +228,17 @@ _NOTHING = _Kept(None, None)
 
 
 class _Row(NamedTuple):
-    """A parameter as a param group lists it: its number, the group, and its name or ""."""
+    """A parameter as a param group lists it: its number, the group, its name or "", and the
+    parameter itself where the optimizer was pickled."""
 
     key: PathElement
     group: int
     name: str
+    tensor: TensorInfo | None = None
 
 
-def _group(number: int, node: Node) -> tuple[ParamGroup, list[_Row]]:
-    """A param group, and its parameters."""
+def _group(number: int, node: Node, before: int) -> tuple[ParamGroup, list[_Row]]:
+    """A param group, and its parameters; `before` are in the groups before it."""
     options: dict[str, Scalar | tuple[Scalar, ...]] = {}
     keys: Sequence[object] = ()
     names: Sequence[object] = ()
@@ -240,9 +252,9 @@ def _group(number: int, node: Node) -> tuple[ParamGroup, list[_Row]]:
     given = []
     for place, value in enumerate(keys):
         name = names[place] if len(names) == len(keys) else ""
-        # A pickled optimizer has the parameters themselves.
-        known = value if isinstance(value, str) or type(value) is int else place
-        given.append(_Row(known, number, name if isinstance(name, str) else ""))
+        known = value if isinstance(value, str) or type(value) is int else before + place
+        tensor = value if isinstance(value, TensorInfo) else None
+        given.append(_Row(known, number, name if isinstance(name, str) else "", tensor))
     return ParamGroup(number, options, len(given), node.path), given
 
 
@@ -293,6 +305,31 @@ class _Found(NamedTuple):
     left_out: tuple[str, ...]
 
 
+class _Given:
+    """What the file itself says of the parameters' names."""
+
+    def __init__(self, models: Sequence[Sequence[Parameter]], rows: Sequence[_Row]) -> None:
+        self._bare: dict[str, str] = {}
+        self._by_view: dict[object, str] = {}
+        parameters = [parameter for model in models for parameter in model]
+        if any(row.name or isinstance(row.key, str) for row in rows):
+            for parameter in parameters:
+                # What wraps the model may wrap what is saved, or not.
+                bare = _WRAPPERS.sub("", parameter.name)
+                self._bare[bare] = "" if bare in self._bare else parameter.name
+            self._bare.update((parameter.name, parameter.name) for parameter in parameters)
+        if any(row.tensor is not None for row in rows):
+            for parameter in parameters:
+                self._by_view.setdefault(parameter.identity, parameter.name)
+
+    def name(self, row: _Row) -> str:
+        """The name of a parameter as the model has it, as far as it has it; or ""."""
+        if row.tensor is not None:
+            return self._by_view.get(identity_of_view(row.tensor), "")
+        given = row.name or (row.key if isinstance(row.key, str) else "")
+        return self._bare.get(given) or self._bare.get(_WRAPPERS.sub("", given)) or given
+
+
 def _naming(
     rows: Sequence[_Row],
     kept: Mapping[PathElement, _Kept],
@@ -301,13 +338,17 @@ def _naming(
 ) -> Generator[Progress, None, _Found]:
     """What the parameters are called."""
     wanted: list[list[Wanted]] = [[] for _ in groups]
+    places = parameters_of(models)
+    named = _Given(places, rows)
     for number, row in enumerate(rows):
         if number % _SLICE == _SLICE - 1:
             yield Progress("optimizer", number, len(rows))
         if row.group >= 0:
-            known = row.name or (row.key if isinstance(row.key, str) else "")
-            wanted[row.group].append(Wanted(kept.get(row.key, _NOTHING).shape, known))
-    steps = naming(wanted, parameters_of(models))
+            shape = kept.get(row.key, _NOTHING).shape
+            if shape is None and row.tensor is not None:
+                shape = row.tensor.shape
+            wanted[row.group].append(Wanted(shape, named.name(row)))
+    steps = naming(wanted, places)
     while True:
         try:
             next(steps)

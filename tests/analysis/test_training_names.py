@@ -77,6 +77,20 @@ def test_names_that_the_file_has(tmp_path: Path) -> None:
     assert {entry.named.how for entry in found.entries} == {How.GIVEN}
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_names_of_a_wrapped_model(wrapper: str, tmp_path: Path) -> None:
+    """The model was wrapped when it was saved, and not when the optimizer was made; or so."""
+    model = twins(2)
+    optimizer = torch.optim.SGD(model.named_parameters(), lr=0.1, momentum=0.9)
+    weights = {f"{wrapper}{key}": value for key, value in model.state_dict().items()}
+    found = found_in(state_of(tmp_path / "x.pth", {"m": weights, "o": optimizer.state_dict()}))
+    assert names(found.entries) == list(weights)
+    saved = optimizer.state_dict()
+    saved["param_groups"][0]["param_names"] = list(weights)
+    found = found_in(state_of(tmp_path / "x.pth", {"m": model.state_dict(), "o": saved}))
+    assert names(found.entries) == list(model.state_dict())
+
+
 def test_frozen_parameters_between_equal_ones_are_ambiguous(tmp_path: Path) -> None:
     model = twins(3)
     found = found_in(saved_with(tmp_path, model, [[model[0].weight, model[2].weight]]))
