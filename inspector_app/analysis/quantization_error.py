@@ -26,7 +26,13 @@ from inspector_app.analysis.quantization_figures import (
     scheme_error,
 )
 from inspector_app.analysis.quantization_kept import kept_reasons
-from inspector_app.analysis.quantization_passes import Ends, Errors, Found, first_pass
+from inspector_app.analysis.quantization_passes import (
+    Ends,
+    Errors,
+    Found,
+    first_pass,
+    settings_of,
+)
 from inspector_app.analysis.quantization_rows import Rows
 from inspector_app.analysis.quantization_schemes import SCHEMES, Scheme
 from inspector_app.checkpoint.model import TensorInfo
@@ -87,6 +93,7 @@ class _Previewing(Work[_Weight, TensorPreview]):
         schemes: Sequence[Scheme],
         kept: Sequence[str],
     ) -> None:
+        settings_of(schemes)  # imports the kernels: a failure of that is told here, not in a thread
         entries = grouped(tensors, _Weight)
         super().__init__(reader, entries)
         self._schemes = schemes

@@ -26,7 +26,7 @@ _NARROWEST_NAME = 24
 _GAP = "  "
 _LISTED = 20
 # What a terminal has room for where all schemes were asked for.
-_SHOWN = ("int8-per-tensor", "int8-per-channel", "int4-group-128", "int4-group-32", "fp8-e4m3")
+_SHOWN = ("int8-per-channel", "int4-group-128", "fp8-e4m3", "int8-per-tensor", "int4-group-32")
 _MOST_COLUMNS = 6
 _WHY = {
     "no-weight": "with fewer than two dimensions",
@@ -56,7 +56,7 @@ def text_parts(
 ) -> Iterator[str]:
     """The text, in pieces. Without `table` only the schemes and what is wrong."""
     if table and found:
-        yield from _tensors(found, _columns(schemes, sorted_by), sorted_by, style)
+        yield from _tensors(found, _columns(schemes, sorted_by, style.width), sorted_by, style)
         yield "\n"
     yield from _schemes(totals, style)
     listed = list(warnings(found))
@@ -71,18 +71,23 @@ def text_parts(
     yield style.bold(_sentence(checkpoint, found)) + "\n"
 
 
-def _columns(schemes: Sequence[Scheme], sorted_by: str) -> list[str]:
+def _columns(schemes: Sequence[Scheme], sorted_by: str, width: int) -> list[str]:
+    """The schemes that have a column: those that matter most, as many as there is room for."""
     names = [scheme.name for scheme in schemes]
     if len(names) > _MOST_COLUMNS:
-        names = [name for name in names if name in _SHOWN] or names[:_MOST_COLUMNS]
-    return [sorted_by, *(name for name in names if name != sorted_by)]
+        names = [name for name in _SHOWN if name in names] or names[:_MOST_COLUMNS]
+    columns = [sorted_by, *(name for name in names if name != sorted_by)]
+    room = width - _NARROWEST_NAME
+    while width and len(columns) > 1 and sum(len(_GAP) + max(len(c), 9) for c in columns) > room:
+        columns.pop()
+    return columns
 
 
 def _tensors(
     found: Sequence[TensorPreview], columns: list[str], sorted_by: str, style: Style
 ) -> Iterator[str]:
-    single = len(columns) == 1
-    heads = ["SQNR dB", "max abs", "cosine", "clipped", "size", "after"] if single else columns
+    single = all(each.schemes.keys() <= {sorted_by} for each in found)
+    heads = ["SQNR dB", "size", "after", "max abs", "cosine", "clipped"] if single else columns
     widths = [max(len(head), 9) for head in heads]
     tail = "".join(f"{_GAP}{head:>{width}}" for head, width in zip(heads, widths, strict=True))
     taken = [each for each in found if each.schemes.keys() & set(columns)]
@@ -106,18 +111,18 @@ def _tensors(
         yield style.drawing(_clipped(line, style)) + "\n"
     if kept:
         reasons = ", ".join(f"{count_text(n)} {_WHY[why]}" for why, n in kept.most_common())
-        yield style.dim(_clipped(f"kept as they are: {reasons}", style)) + "\n"
+        yield style.dim(f"kept as they are: {reasons}") + "\n"
 
 
 def _cells(found: TensorPreview, scheme: str) -> list[str]:
     here = found.schemes[scheme]
     return [
         sqnr_text(here),
+        size_text(found.nbytes),
+        size_text(here.nbytes),
         number_text(here.max_abs),
         cosine_text(here.cosine),
         share_text(here.clipped),
-        size_text(found.nbytes),
-        size_text(here.nbytes),
     ]
 
 
@@ -127,7 +132,7 @@ def _sqnr_in(found: TensorPreview, scheme: str) -> str:
 
 
 def _schemes(totals: Sequence[SchemeTotal], style: Style) -> Iterator[str]:
-    heads = ("SQNR dB", "max abs", "cosine", "clipped", "size", "of now", "tensors")
+    heads = ("SQNR dB", "size", "of now", "max abs", "cosine", "clipped", "tensors")
     width = max([len(each.scheme) for each in totals], default=0)
     line = f"{'scheme':<{width}}" + "".join(f"{_GAP}{head:>9}" for head in heads)
     yield style.dim(_clipped(line, style)) + "\n"
@@ -135,11 +140,11 @@ def _schemes(totals: Sequence[SchemeTotal], style: Style) -> Iterator[str]:
         share = f"{100 * each.nbytes / each.nbytes_before:.1f}%" if each.nbytes_before else "-"
         cells = (
             sqnr_text(each),
+            size_text(each.nbytes),
+            share,
             number_text(each.max_abs),
             cosine_text(each.cosine),
             share_text(each.clipped),
-            size_text(each.nbytes),
-            share,
             count_text(each.tensors),
         )
         line = f"{each.scheme:<{width}}" + "".join(f"{_GAP}{cell:>9}" for cell in cells)
@@ -166,7 +171,7 @@ def cosine_text(number: float) -> str:
     if math.isnan(number):
         return "-"
     shown = f"{number:.6f}"
-    return ">0.999999"[: len(shown) + 1] if shown == "1.000000" and number < 1 else shown
+    return ">0.999999" if shown == "1.000000" and number < 1 else shown
 
 
 def share_text(share: float) -> str:
