@@ -11,17 +11,18 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 
-ENDINGS = (".html", ".json")
-
 
 class ReportSaving(QObject):
-    """Writes what a wizard's work gave, as a page or as JSON.
+    """Writes what a wizard's work gave, as a page (or text) or as JSON.
 
     Signals:
         message: one sentence: it was saved, or why not.
     """
 
     message = Signal(str)
+
+    # What a kind of report has otherwise: ``.html`` or ``.txt``.
+    ending = ".html"
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -32,14 +33,16 @@ class ReportSaving(QObject):
         """Ask for a file, beside `target` at first; `chosen` gets its path."""
         dialog = QFileDialog(self._window, self.tr("Save Report"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        filters = [self.tr("Page") + " (*.html)", self.tr("JSON") + " (*.json)"]
+        form = self.tr("Page") if self.ending == ".html" else self.tr("Text")
+        endings = (self.ending, ".json")
+        filters = [f"{form} (*{self.ending})", self.tr("JSON") + " (*.json)"]
         dialog.setNameFilters(filters)
-        dialog.setDefaultSuffix(ENDINGS[0][1:])
+        dialog.setDefaultSuffix(endings[0][1:])
         dialog.filterSelected.connect(
-            lambda filter_: dialog.setDefaultSuffix(ENDINGS[filters.index(filter_)][1:])
+            lambda filter_: dialog.setDefaultSuffix(endings[filters.index(filter_)][1:])
         )
         dialog.setDirectory(os.path.dirname(target))
-        dialog.selectFile(f"{os.path.basename(target)}.report.html")
+        dialog.selectFile(f"{os.path.basename(target)}.report{self.ending}")
         dialog.fileSelected.connect(chosen)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

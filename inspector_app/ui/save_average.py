@@ -54,7 +54,7 @@ class AverageOptions(QWidget):
             self.kind.addItem(text, kind)
         self.kind.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.decay = QLineEdit(_FIRST_DECAY)
-        self.add_button = QPushButton(self.tr("Add chec&kpoints…"))
+        self.add_button = QPushButton(self.tr("Add checkpoi&nts…"))
         self.add_button.clicked.connect(self.files_wanted)
         self.hint = Hint()
         self._note = MutedLabel(

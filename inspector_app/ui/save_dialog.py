@@ -21,12 +21,12 @@ from PySide6.QtWidgets import (
 from inspector_app.analysis.save_options import ENDINGS, SaveOptions
 from inspector_app.analysis.save_plan import SavePlan, planning
 from inspector_app.analysis.totals import Totals, adding_up
-from inspector_app.checkpoint import reading
-from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, Progress
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import settings
 from inspector_app.ui.banner import ERROR, Banner
+from inspector_app.ui.compare_reading import UnreadableSideError, reading_side
+from inspector_app.ui.latest_steps import LatestSteps
 from inspector_app.ui.line_splitter import LineSplitter
 from inspector_app.ui.problem_text import error_cause
 from inspector_app.ui.save_form import SaveForm
@@ -35,7 +35,6 @@ from inspector_app.ui.save_preview import KeyPreview
 from inspector_app.ui.save_run import SaveRun
 from inspector_app.ui.save_sizes import SizeSummary
 from inspector_app.ui.save_target import SaveTarget
-from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import BAD, Hint, Line
 
@@ -69,7 +68,8 @@ class SaveDialog(QDialog):
         self.checkpoints: list[Checkpoint] = []
         self.plan: SavePlan | None = None
         self._remembered = remembered
-        self._steps: Steps | None = None
+        self._steps = LatestSteps(self)
+        self._steps.failed.connect(self._failed)
         self._planned: tuple[SaveOptions, str, int] | None = None
         self._wanted = False  # Save was pressed before the plan was there
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -84,7 +84,7 @@ class SaveDialog(QDialog):
         self.lost = Hint()
         self.run = SaveRun()
         self.status = MutedLabel(self.tr("Reading {name}…").format(name=name))
-        self.copy_button = QPushButton(self.tr("Cop&y as"))
+        self.copy_button = QPushButton(self.tr("&Copy as"))
         self.save_button = QPushButton(self.tr("&Save"))
         self.close_button = QPushButton(self.tr("Close"))
         self._lay_out()
@@ -94,6 +94,7 @@ class SaveDialog(QDialog):
         self.run.changed.connect(self._update)
         self.run.saved.connect(lambda _saved: self.target.written())
         self.run.open_requested.connect(self.open_requested)
+        self.run.read_again.connect(self.read)
         self.save_button.clicked.connect(self.save)
         self.close_button.clicked.connect(self.close)
         self._typing = QTimer(self)
@@ -103,8 +104,7 @@ class SaveDialog(QDialog):
         self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.95))
         if parent is not None:
             parent.installEventFilter(self)
-        self._update()
-        self._begin(_reading(self.path), self._read)
+        self.read()
 
     def _lay_out(self) -> None:
         self.save_button.setDefault(True)
@@ -153,23 +153,22 @@ class SaveDialog(QDialog):
 
     # --- reading and planning
 
-    def _begin(self, work: Generator[Any, None, Any], done: Any) -> None:
-        self._drop_steps()
-        steps = self._steps = Steps(work, self)
-        steps.finished.connect(lambda result: (self._drop_steps(), done(result)))
-        steps.failed.connect(self._failed)
-        steps.start()
-
-    def _drop_steps(self) -> None:
-        if self._steps is not None:
-            self._steps.cancel()
-            self._steps.deleteLater()
-            self._steps = None
+    def read(self) -> None:
+        """Read the file, again if it was read already."""
+        self.plan = None
+        self._planned = None
+        for checkpoint in self.checkpoints:
+            self.left.emit(checkpoint)
+        self.checkpoints = []
+        self.run.forget()
+        self._update()
+        self._steps.run(_reading(self.path), self._read)
 
     def _read(self, found: tuple[Checkpoint, Totals]) -> None:
         checkpoint, totals = found
         self.checkpoints = [checkpoint]
-        self.form.show_checkpoint(checkpoint, totals)
+        if not self.form.sections.parts:
+            self.form.show_checkpoint(checkpoint, totals)
         self._edited()
         self._typing.stop()
         self._make_plan()
@@ -186,7 +185,7 @@ class SaveDialog(QDialog):
 
     def is_settled(self) -> bool:
         """What is shown is what is chosen."""
-        return self._steps is None and not self._typing.isActive()
+        return not self._steps.running and not self._typing.isActive()
 
     def problem(self) -> str:
         """Why it cannot be saved as it is chosen, in a sentence, or ""."""
@@ -208,10 +207,11 @@ class SaveDialog(QDialog):
         paths = self.form.average.paths
         known = {each.path: each for each in self.checkpoints}
         for path in known.keys() - set(paths):
-            self.left.emit(known[path])
+            self.left.emit(known.pop(path))
+        self.checkpoints = list(known.values())
         target = self.target.path() or "x" + self.target.ending()
         self._update()
-        self._begin(_planning(known, paths, target, wanted[0]), self._show_plan)
+        self._steps.run(_planning(known, paths, target, wanted[0]), self._show_plan)
 
     def _show_plan(self, made: tuple[list[Checkpoint], SavePlan, Listing]) -> None:
         self.checkpoints, self.plan, found = made
@@ -229,16 +229,14 @@ class SaveDialog(QDialog):
             self.save()
 
     def _failed(self, error: Exception) -> None:
-        self._drop_steps()
         self._wanted = False
         title = self.tr("It cannot be saved like this")
-        if isinstance(error, _UnreadableError):
+        if isinstance(error, UnreadableSideError):
             title = self.tr("{name} cannot be read").format(
                 name=plain(os.path.basename(error.path), 80)
             )
             error = error.error
-        if not isinstance(error, CheckpointError):
-            raise error
+        self.plan = None
         self.trouble.show_message(ERROR, title, error_cause(error))
         self._update()
 
@@ -253,7 +251,7 @@ class SaveDialog(QDialog):
             self._typing.stop()
             self._make_plan()
         if self.plan is None:
-            self._wanted = self._steps is not None
+            self._wanted = self._steps.running
             return
         from inspector_app.saving.save import saving
 
@@ -294,7 +292,7 @@ class SaveDialog(QDialog):
     def _update(self) -> None:
         running, problem = self.run.running, self.problem()
         ready = bool(self.checkpoints) and not running
-        busy = ready and (self.plan is None and self._steps is not None)
+        busy = ready and self.plan is None and self._steps.running
         for part in (self.form, self.target):
             part.setEnabled(ready)
         self.save_button.setEnabled(ready and not problem and (self.plan is not None or busy))
@@ -318,7 +316,7 @@ class SaveDialog(QDialog):
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.
         self._typing.stop()
-        self._drop_steps()
+        self._steps.cancel()
         self.run.stop()
         self.preview.stop()
         self.plan = None
@@ -328,27 +326,8 @@ class SaveDialog(QDialog):
         super().done(result)
 
 
-class _UnreadableError(Exception):
-    """A file cannot be read.
-
-    Attributes:
-        path, error: which, and why.
-    """
-
-    def __init__(self, path: str, error: Exception) -> None:
-        super().__init__(str(error))
-        self.path, self.error = path, error
-
-
-def _reading_file(path: str) -> Generator[Progress, None, Checkpoint]:
-    try:
-        return (yield from reading(path))
-    except CheckpointError as error:
-        raise _UnreadableError(path, error) from error
-
-
 def _reading(path: str) -> Generator[Progress, None, tuple[Checkpoint, Totals]]:
-    checkpoint = yield from _reading_file(path)
+    checkpoint = yield from reading_side(path)
     totals = yield from adding_up(checkpoint)
     return checkpoint, totals
 
@@ -360,7 +339,7 @@ def _planning(
     for path in paths:
         checkpoint = known.get(path)
         if checkpoint is None:
-            checkpoint = yield from _reading_file(path)
+            checkpoint = yield from reading_side(path)
         checkpoints.append(checkpoint)
     plan = yield from planning(checkpoints, target, options)
     found = yield from listing(plan)

@@ -20,6 +20,7 @@ from inspector_app.ui.wizard_widgets import row_of
 
 _STEPS = 1_000
 _MOST_NAMED = 3
+_CHANGED = "file-changed"
 Buttons = list[tuple[str, Callable[[], object]]]
 
 
@@ -29,11 +30,13 @@ class SaveRun(QWidget):
     Signals:
         changed: writing has begun, or ended.
         saved: the `Saved`.
+        read_again: a file has changed since it was read; it should be read again.
         open_requested: show this file in the main window.
     """
 
     changed = Signal()
     saved = Signal(object)
+    read_again = Signal()
     open_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -95,10 +98,6 @@ class SaveRun(QWidget):
         """End what is going on; nothing is shown any more."""
         self._work.stop()
 
-    def fail(self, error: Exception) -> None:
-        """Show why it could not be written."""
-        self._failed(error)
-
     def forget(self) -> None:
         """Something else is chosen now: what was written is no news."""
         if not self.running:
@@ -134,8 +133,8 @@ class SaveRun(QWidget):
             cause = f"{facts}\n{said}"
         path = saved.files[0]
         buttons: Buttons = [
-            (self.tr("&Open in inspector"), lambda: self.open_requested.emit(path)),
-            (self.tr("Show in &folder"), lambda: show_folder(path)),
+            (self.tr("Open in inspector"), lambda: self.open_requested.emit(path)),
+            (self.tr("Show in folder"), lambda: show_folder(path)),
             *self._more,
         ]
         self.banner.show_message(kind, title, cause, "", buttons)
@@ -151,7 +150,10 @@ class SaveRun(QWidget):
         else:
             cause = error_cause(error)
         title = self.tr("{name} was not written").format(name=self._name())
-        self.banner.show_message(ERROR, title, cause)
+        buttons: Buttons = []
+        if isinstance(error, CheckpointError) and error.code == _CHANGED:
+            buttons = [(self.tr("Read it again"), self.read_again.emit)]
+        self.banner.show_message(ERROR, title, cause, "", buttons)
         self.show()
         self.changed.emit()
 

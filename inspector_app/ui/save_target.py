@@ -32,11 +32,11 @@ class SaveFormat(NamedTuple):
 
 
 FORMATS = (
-    SaveFormat(QT_TRANSLATE_NOOP("SaveTarget", "&safetensors"), ".safetensors"),
+    SaveFormat(QT_TRANSLATE_NOOP("SaveTarget", "s&afetensors"), ".safetensors"),
     SaveFormat(
-        QT_TRANSLATE_NOOP("SaveTarget", "P&yTorch (.pth)"), ".pth", (".pt", ".ckpt", ".bin")
+        QT_TRANSLATE_NOOP("SaveTarget", "PyTorch (.&pth)"), ".pth", (".pt", ".ckpt", ".bin")
     ),
-    SaveFormat(QT_TRANSLATE_NOOP("SaveTarget", "&NumPy (.npz)"), ".npz"),
+    SaveFormat(QT_TRANSLATE_NOOP("SaveTarget", "NumPy (.np&z)"), ".npz"),
 )
 ENDINGS = {ending: form for form in FORMATS for ending in (form.ending, *form.others)}
 

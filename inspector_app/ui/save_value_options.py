@@ -135,8 +135,8 @@ class ValueOptions(QWidget):
         for row, (text, field) in enumerate(
             (
                 (self.tr("D&type"), self.dtype),
-                (self.tr("Device ta&gs"), self.device),
-                (self.tr("S&hards of"), self.shard),
+                (self.tr("De&vice tags"), self.device),
+                (self.tr("Shards o&f"), self.shard),
             )
         ):
             label = self._labels[field] = field_label(text, field)

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.analysis.quantities import count_text
-from inspector_app.analysis.transfer import Act, Choice, Flow, Initial, Where
+from inspector_app.analysis.transfer_plan import Act, Choice, Flow, Initial, Where
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.text_widgets import ElidedLabel
 from inspector_app.ui.transfer_picture import facts, reason_text
@@ -51,7 +51,7 @@ class ChoicePanel(QWidget):
         self._group = QButtonGroup(self)
         self.buttons: dict[str, RadioButton] = {}
         for act, text in (
-            (Act.TAKE, self.tr("T&ake")),
+            (Act.TAKE, self.tr("&Take")),
             (Act.KEEP, self.tr("&Keep the target's")),
             (Act.FIT, self.tr("S&lice or pad")),
             (Act.INITIALISE, self.tr("Re-&initialise")),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
@@ -15,23 +15,21 @@ from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 from inspector_app.analysis.comparison import Comparison
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
 from inspector_app.analysis.save_plan import SavePlan
-from inspector_app.analysis.transfer import (
-    Choice,
-    Flow,
-    TransferOptions,
-    planning_result,
-)
+from inspector_app.analysis.transfer import planning_result
+from inspector_app.analysis.transfer_plan import Choice, Flow, TransferOptions
 from inspector_app.checkpoint.text import plain
+from inspector_app.ui.banner import ERROR
 from inspector_app.ui.compare_reading import UnreadableSideError
 from inspector_app.ui.key_suggestions import KeySuggestions
+from inspector_app.ui.latest_steps import LatestSteps
 from inspector_app.ui.model_subject import subject_of
 from inspector_app.ui.problem_text import error_cause
 from inspector_app.ui.settings import Settings
-from inspector_app.ui.tasks import Steps
 from inspector_app.ui.transfer_flows import Fate
 from inspector_app.ui.transfer_layout import TransferLayout
 from inspector_app.ui.transfer_picture import TransferPicture
 from inspector_app.ui.transfer_run import Ends, comparing_ends, drawing, reading_ends
+from inspector_app.ui.transfer_saving import TransferReports
 
 if TYPE_CHECKING:
     from inspector_app.ui.main_window import MainWindow
@@ -74,8 +72,10 @@ class TransferDialog(QDialog):
         self.picture: TransferPicture | None = None
         self._settings = settings
         self._ends = Ends()
-        self._steps: Steps | None = None
+        self._steps = LatestSteps(self)
+        self._steps.failed.connect(self._failed)
         self._folders: list[str] = []
+        self._look_for_skipped = True
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
         name = plain(os.path.basename(self.source_path), 80)
@@ -85,6 +85,7 @@ class TransferDialog(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.parts)
         self.suggestions = KeySuggestions(self)
+        self.reports = TransferReports(self)
         self._connect()
         self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.95))
         if parent is not None:
@@ -95,6 +96,7 @@ class TransferDialog(QDialog):
         parts = self.parts
         self.suggestions.mapping_chosen.connect(self.set_mapping)
         self.suggestions.review_requested.connect(parts.show_keys)
+        self.reports.message.connect(parts.status.setText)
         parts.ends.target_chosen.connect(self.set_target)
         parts.ends.file_wanted.connect(self._ask_file)
         parts.ends.model_wanted.connect(self._ask_model)
@@ -107,6 +109,7 @@ class TransferDialog(QDialog):
         parts.run.changed.connect(self._update)
         parts.run.saved.connect(lambda _saved: parts.target.written())
         parts.run.open_requested.connect(self.open_requested)
+        parts.run.read_again.connect(self.read_again)
         parts.save_button.clicked.connect(self.save)
         parts.copy_button.clicked.connect(self.copy_python)
         parts.close_button.clicked.connect(self.close)
@@ -131,9 +134,18 @@ class TransferDialog(QDialog):
             self.parts.target.suggest(".safetensors" if ending == ".safetensors" else ".pth")
             built = os.path.dirname(path) in self._folders
             self.parts.target.name_after(self.source_path if built else path)
-        self._begin(reading_ends(self.source_path, path, self._ends), self._read)
+        self._steps.run(reading_ends(self.source_path, path, self._ends), self._read)
         self._show_waiting()
         self._update()
+
+    def read_again(self) -> None:
+        """One of the files has changed."""
+        path, self.target_path = self.target_path, ""
+        if self._ends.source is not None:
+            self.left.emit(self._ends.source)
+        self._ends = self._ends._replace(source=None)
+        self.parts.run.forget()
+        self.set_target(path)
 
     def _read(self, ends: Ends) -> None:
         self._ends = ends
@@ -169,6 +181,7 @@ class TransferDialog(QDialog):
 
     def set_mapping(self, mapping: KeyMapping) -> None:
         """Match the keys otherwise."""
+        self._look_for_skipped = True
         self.parts.banner.hide()
         self.options = replace(self.options, mapping=mapping)
         self._draw()
@@ -194,7 +207,7 @@ class TransferDialog(QDialog):
             self._show_waiting()
             self._update()
             return
-        self._begin(drawing(source, target, self.options, self.picture), self._drawn)
+        self._steps.run(drawing(source, target, self.options, self.picture), self._drawn)
         self._update()
 
     def _drawn(self, picture: TransferPicture) -> None:
@@ -209,12 +222,14 @@ class TransferDialog(QDialog):
         self.parts.show_view()
         if before is None:
             view.target.setFocus()
-        if before is None and not view.next_with(Fate.SKIPPED) and picture.plan.flows:
-            view.go_to_key(0)
+        if before is None or self._look_for_skipped:
+            self._look_for_skipped = False
+            if not view.next_with(Fate.SKIPPED) and picture.plan.flows:
+                view.go_to_key(0)
         self._show_choice()
         self._update()
         if self.suggestions.comparison is None or self.suggestions.mapping != self.options.mapping:
-            self._begin(
+            self._steps.run(
                 comparing_ends(picture.plan.source, picture.plan.target, self.options.mapping),
                 self._compared,
             )
@@ -246,14 +261,14 @@ class TransferDialog(QDialog):
         if picture is None or self._problem() or self.parts.run.running:
             return
         out = self.parts.target.path()
-        self._begin(planning_result(picture.plan, out), self._write)
+        self._steps.run(planning_result(picture.plan, out), self._write)
         self._update()
 
     def _write(self, plan: SavePlan) -> None:
         from inspector_app.saving.save import saving
 
         force = self.parts.target.may_replace()
-        more: list[tuple[str, Callable[[], object]]] = [(self.tr("Copy &report"), self.copy_report)]
+        more: list[tuple[str, Callable[[], object]]] = [(self.tr("Save report…"), self.ask_report)]
         self.parts.run.start(saving(plan, force=force), plan.target, more)
 
     def copy_python(self) -> None:
@@ -264,13 +279,10 @@ class TransferDialog(QDialog):
 
         self._copy(transfer_code(self.picture.plan, self.parts.target.path()))
 
-    def copy_report(self) -> None:
-        """Copy what flowed and what did not."""
-        if self.picture is None:
-            return
-        from inspector_app.analysis.transfer_report import report_text
-
-        self._copy(report_text(self.picture.plan, self.parts.target.path()))
+    def ask_report(self) -> None:
+        """Ask where to save what flowed and what did not."""
+        if self.picture is not None:
+            self.reports.ask(self.picture.plan, self.parts.target.path())
 
     def _copy(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
@@ -278,37 +290,28 @@ class TransferDialog(QDialog):
 
     # --- steps
 
-    def _begin(self, work: Generator[Any, None, Any], done: Callable[[Any], None]) -> None:
-        self._drop_steps()
-        steps = self._steps = Steps(work, self)
-        steps.finished.connect(lambda result: self._ended(steps, done, result))
-        steps.failed.connect(self._failed)
-        steps.start()
-
-    def _ended(self, steps: Steps, done: Callable[[Any], None], result: object) -> None:
-        if steps is self._steps:
-            self._drop_steps()
-            done(result)
-            self._update()
-
-    def _drop_steps(self) -> None:
-        if self._steps is not None:
-            self._steps.cancel()
-            self._steps.deleteLater()
-            self._steps = None
+    def is_settled(self) -> bool:
+        """What is shown is what is chosen."""
+        return not self._steps.running
 
     def _failed(self, error: Exception) -> None:
-        self._drop_steps()
         title = self.tr("It cannot be transferred like this")
         if isinstance(error, UnreadableSideError):
             name = plain(os.path.basename(error.path), 80)
             title, error = self.tr("{name} cannot be read").format(name=name), error.error
-        self._forget_picture()
-        self.parts.show_empty("error", title, error_cause(error))
+        if self.picture is not None:
+            # What is on show is what will be written.
+            self.options = self.picture.plan.options
+            self.parts.usual.show_options(self.options)
+            self._show_choice()
+            self.parts.banner.show_message(ERROR, title, error_cause(error))
+        else:
+            self._forget_picture()
+            self.parts.show_empty(ERROR, title, error_cause(error))
         self._update()
 
     def _forget_picture(self) -> None:
-        self._drop_steps()
+        self._steps.cancel()
         self.suggestions.stop()
         self.parts.keys.forget()
         self.parts.banner.hide()
@@ -370,6 +373,7 @@ class TransferDialog(QDialog):
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.
         self.parts.run.stop()
+        self.reports.stop()
         self._forget_picture()
         for checkpoint in self._ends:
             if checkpoint is not None:

@@ -51,7 +51,7 @@ class TransferEnds(QWidget):
         self.file_button = QPushButton(self.tr("&File…"))
         self.file_button.setToolTip(self.tr("Choose the checkpoint that it is loaded into"))
         self.file_button.clicked.connect(self.file_wanted)
-        self.model_button = QPushButton(self.tr("&Model class…"))
+        self.model_button = QPushButton(self.tr("M&odel class…"))
         self.model_button.setToolTip(
             self.tr("Build a model from its code, and load the weights into that")
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector_app.analysis.transfer import Act, Flow, Reason, TransferPlan, Unused
+from inspector_app.analysis.transfer_plan import Act, Flow, Reason, TransferPlan, Unused
 from inspector_app.checkpoint.model import TensorInfo
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import transfer_fates

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
-from inspector_app.analysis.transfer import Act, Choice, Initial, TransferOptions
+from inspector_app.analysis.transfer_plan import Act, Choice, Initial, TransferOptions
 from inspector_app.ui.wizard_widgets import Box, field_label
 
 _KEEP = Choice(Act.KEEP)
@@ -39,13 +39,13 @@ class UsualChoices(QWidget):
             self.mismatched: ((keep, _KEEP), fitted, *fresh),
             self.missing: ((keep, _KEEP), *fresh),
         }
-        self.cast = Box(self.tr("C&ast to the target's dtypes"))
+        self.cast = Box(self.tr("&Cast to the target's dtypes"))
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         for text, combo in (
-            (self.tr("Other s&hape:"), self.mismatched),
-            (self.tr("Miss&ing:"), self.missing),
+            (self.tr("Oth&er shape:"), self.mismatched),
+            (self.tr("Missin&g:"), self.missing),
         ):
             for words, _choice in self._choices[combo]:
                 combo.addItem(words)
@@ -65,3 +65,15 @@ class UsualChoices(QWidget):
             missing=self._choices[self.missing][self.missing.currentIndex()][1],
             cast=self.cast.isChecked(),
         )
+
+    def show_options(self, options: TransferOptions) -> None:
+        """Show what is in force; nothing is emitted."""
+        with QSignalBlocker(self):
+            for combo, choice in (
+                (self.mismatched, options.mismatched),
+                (self.missing, options.missing),
+            ):
+                known = [each for _words, each in self._choices[combo]]
+                if choice in known:
+                    combo.setCurrentIndex(known.index(choice))
+            self.cast.setChecked(options.cast)

@@ -110,7 +110,7 @@ class FlowView(QWidget):
         self.source.setAccessibleName(self.tr("Keys of the source"))
         self.target.setAccessibleName(self.tr("Keys of the target"))
         self.band = RibbonBand(self.source, self.target)
-        self._scrolling = False
+        self._scrolling = self._following = False
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -188,7 +188,7 @@ class FlowView(QWidget):
         column.rows.tree.expand(node, expanded)
         if len(mates) == 1:
             other.rows.tree.expand(mates[0], expanded)
-        self._list_again({column: node})
+        self._list_again(column, node)
 
     @staticmethod
     def _mates_of_unfolded(column: FlowColumn, node: int, other: FlowColumn) -> list[int]:
@@ -203,23 +203,26 @@ class FlowView(QWidget):
     def reveal(self, column: FlowColumn, node: int) -> None:
         """Unfold what is above a node, and go there."""
         column.rows.tree.reveal(node)
-        self._list_again({column: node})
+        self._list_again(column, node)
 
-    def _list_again(self, current: dict[FlowColumn, int]) -> None:
+    def _list_again(self, chosen: FlowColumn, node: int) -> None:
+        """Other rows are listed; `node` of the column `chosen` is the current one."""
         flows = self.flows
         assert flows is not None
+        other = self.source if chosen is self.target else self.target
+        beside = other.current_node()
         for column in (self.source, self.target):
-            node = current.get(column, column.current_node())
             place = column.verticalScrollBar().value()
             column.rows.tree.list_rows()
             column.rows.fold()
             column.verticalScrollBar().setValue(place)
-            current[column] = node
         flows.fold()
-        for column, node in current.items():
-            if node >= 0:
-                column.keep_current(node)
-        self._scrolled(self.target)
+        # What was the current row beside may be linked to another than is chosen now.
+        self._following = True
+        other.keep_current(beside)
+        self._following = False
+        chosen.keep_current(node)
+        self._scrolled(chosen)
 
     def go_to_key(self, place: int) -> None:
         """Go to a key of the target."""
@@ -245,7 +248,7 @@ class FlowView(QWidget):
 
     def _selected(self, column: FlowColumn) -> None:
         flows = self.flows
-        if flows is None:
+        if flows is None or self._following:
             return
         is_target = column is self.target
         other = self.source if is_target else self.target
@@ -253,8 +256,10 @@ class FlowView(QWidget):
         if beside:
             node = other.rows.node(beside[0])
             if other.current_node() != node:
+                self._following = True
                 with _quietly(self):
                     other.go_to(node)
+                self._following = False
         elif column.hasFocus() or not other.hasFocus():
             other.clearSelection()
             other.setCurrentIndex(other.rows.index(-1, -1))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mnemonics import assert_no_letter_twice
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 from safetensors.torch import load_file
@@ -85,7 +86,7 @@ def type_into(qtbot, field, text: str) -> None:
 
 def save(qtbot, dialog) -> None:
     press(qtbot, dialog.save_button)
-    qtbot.waitUntil(lambda: dialog.run.banner.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(dialog.run.banner.isVisible, timeout=PATIENCE_MS)
 
 
 def choose(combo, data) -> None:
@@ -319,7 +320,7 @@ def test_save_as_best_asks_before_it_replaces(qtbot, window, opened, training):
         return next(each for each in window.findChildren(BestDialog) if each.isVisible())
 
     dialog = begin()
-    qtbot.waitUntil(lambda: dialog.run.banner.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(dialog.run.banner.isVisible, timeout=PATIENCE_MS)
     assert best.read_bytes() == training.read_bytes()
     dialog.close()
     best.write_bytes(b"better")
@@ -330,6 +331,34 @@ def test_save_as_best_asks_before_it_replaces(qtbot, window, opened, training):
     assert best.read_bytes() == b"better"
     dialog = begin()
     press(qtbot, dialog.question.buttons()[0])
-    qtbot.waitUntil(lambda: dialog.run.banner.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(dialog.run.banner.isVisible, timeout=PATIENCE_MS)
     assert best.read_bytes() == training.read_bytes()
+    dialog.close()
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_each_letter_leads_to_one_field(qtbot, begin, training, ending):
+    dialog = begin(training)
+    for fold in dialog.form.folds:
+        fold.button.click()
+    dialog.form.average.add_paths([str(training.with_name("other.pth"))])
+    choose(dialog.form.average.kind, "ema")
+    press(qtbot, dialog.target.buttons[ending])
+    assert_no_letter_twice(dialog)
+    dialog.close()
+
+
+def test_a_file_that_training_replaces_meanwhile(qtbot, begin, training):
+    dialog = begin(training)
+    everything = torch.load(training)
+    everything["model"]["module.layer0.weight"] = torch.zeros(64, 64)
+    torch.save(everything, training)
+    save(qtbot, dialog)
+    assert "was not written" in dialog.run.banner.title()
+    target = training.with_suffix(".safetensors")
+    assert not target.exists()
+    press(qtbot, dialog.run.banner.buttons()[0])
+    wait_for_plan(qtbot, dialog)
+    save(qtbot, dialog)
+    assert not load_file(target)["module.layer0.weight"].any()
     dialog.close()
