@@ -59,6 +59,7 @@ def turned(qtbot, opened):
         qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(TRAINING).center())
         page = tab.side.pages.training
         qtbot.waitUntil(page.is_settled, timeout=10_000)
+        qtbot.wait(20)  # until it is laid out: a click goes to a place
         return tab, page
 
     return turn
