@@ -14,7 +14,7 @@ from inspector_app.ui import icons
 from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.export_formats import format_of
 from inspector_app.ui.export_proof_table import ProofTable
-from inspector_app.ui.export_saving import ReportSaving
+from inspector_app.ui.export_saving import ExportReports
 from inspector_app.ui.show_in_folder import show_in_folder
 from inspector_app.ui.text_blocks import Facts, TextBlock
 from inspector_app.ui.wizard_widgets import FORM_WIDTH, FailureBox, Fold, WizardPage, row_of
@@ -66,7 +66,7 @@ class ResultPage(WizardPage):
         self.report_button = QPushButton(self.tr("&Save report…"))
         self.report_button.setToolTip(self.tr("Save all that is shown here as .html or .json"))
         self.report_button.clicked.connect(self._ask_report)
-        self.reports = ReportSaving(self)
+        self.reports = ExportReports(self)
         self.reports.message.connect(self.message)
         self.buttons = row_of(
             self.open_button,

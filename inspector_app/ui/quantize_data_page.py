@@ -25,6 +25,7 @@ from inspector_app.ui.quantize_method_page import MethodPage
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import (
     BAD,
+    FORM_WIDTH,
     Box,
     Choice,
     Hint,
@@ -49,6 +50,8 @@ class DataPage(WizardPage):
         subject: the checkpoint.
         method: the page of the method.
     """
+
+    widest = FORM_WIDTH
 
     def __init__(self, subject: Subject, method: MethodPage, parent: QWidget | None = None) -> None:
         super().__init__(

@@ -114,6 +114,10 @@ class QuantizeDialog(Wizard):
     def has_result(self) -> bool:
         return self.result_page.outcome is not None
 
+    def has_failed(self) -> bool:
+        outcome = self.result_page.outcome
+        return outcome is not None and not outcome.files
+
     def doing_text(self) -> str:
         return self.tr("&Quantize")
 

@@ -11,6 +11,7 @@ from inspector_app.ui.quantize_forms import tag_of
 from inspector_app.ui.quantize_method_list import MethodList, words_of
 from inspector_app.ui.target_field import TargetField
 from inspector_app.ui.wizard_widgets import (
+    FORM_WIDTH,
     FailureBox,
     WizardPage,
     field_label,
@@ -50,6 +51,8 @@ class MethodPage(WizardPage):
     """
 
     method_changed = Signal()
+
+    widest = FORM_WIDTH
 
     def __init__(self, subject: Subject, interpreter: str, parent: QWidget | None = None) -> None:
         super().__init__(

@@ -18,7 +18,7 @@ from inspector_app.ui.quantize_saving import QuantizeReports
 from inspector_app.ui.quantize_truth import layer_rows, output_rows, truth_rows, verdict
 from inspector_app.ui.show_in_folder import show_in_folder
 from inspector_app.ui.text_blocks import TextBlock
-from inspector_app.ui.wizard_widgets import FailureBox, Fold, WizardPage, row_of
+from inspector_app.ui.wizard_widgets import FORM_WIDTH, FailureBox, Fold, WizardPage, row_of
 from inspector_app.ui.worker_words import seconds_text
 from inspector_app.worker.quantize_protocol import Measured, Quantized
 from inspector_app.worker.quantize_run import QuantizeOutcome, QuantizePlan
@@ -38,6 +38,8 @@ class ResultPage(WizardPage):
     open_requested = Signal(str)
     run_again = Signal(object)
     message = Signal(str)
+
+    widest = FORM_WIDTH
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(

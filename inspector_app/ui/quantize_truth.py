@@ -20,6 +20,7 @@ from inspector_app.worker.quantize_run import QuantizeOutcome, QuantizePlan
 
 # From here on what is lost is worth a warning.
 _MUCH_ACCURACY, _LITTLE_AGREEMENT = 0.02, 0.95
+_SAME = 0.04  # of it: what neither is nor looks like a change
 _NOTHING = "—"
 
 Verdict = tuple[str, str, str, str]
@@ -103,11 +104,17 @@ def truth_rows(outcome: QuantizeOutcome) -> list[list[str]]:
 
 def _sizes(title: str, before: int, after: int) -> list[str]:
     change = _NOTHING
-    if before and after <= before:
+    if before and _is_about(after, before):
+        change = _tr("about the same")
+    elif before and after <= before:
         change = _tr("{share} of it").format(share=f"{after / before:.0%}")
     elif before:
         change = _tr("{n} times as much").format(n=f"{after / before:.2g}")
     return [title, size_text(before), size_text(after), change]
+
+
+def _is_about(after: float, before: float) -> bool:
+    return abs(after - before) < _SAME * before
 
 
 def _latency(measured: Measured) -> list[list[str]]:
@@ -119,6 +126,8 @@ def _latency(measured: Measured) -> list[list[str]]:
         title = _tr("Latency of one sample")
     if after.median <= 0 or before.median <= 0:
         change = _NOTHING
+    elif _is_about(after.median, before.median):
+        change = _tr("about the same")
     elif after.median <= before.median:
         change = _tr("{n} times as fast").format(n=f"{before.median / after.median:.2g}")
     else:
