@@ -96,7 +96,7 @@ def _model(state: TrainingState) -> Generator[Progress, None, Check]:
                 yield Progress("weights", number, len(model.tensors))
             if tensor.device == "meta":
                 meta.append(key)
-    lost = [*places, *meta]
+    lost = list(dict.fromkeys([*places, *meta]))
     if lost:
         details = {"count": len(lost), "names": named_places(lost)}
         return Check(Subject.MODEL, CheckStatus.FAILED, Words("resume-model-torn", details))
