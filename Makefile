@@ -54,6 +54,7 @@ samples: $(VENV)/.installed
 screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	$(bin)/python packaging/make_screenshots.py
 	$(bin)/python packaging/make_export_screenshots.py
+	$(bin)/python packaging/make_save_screenshots.py
 	$(bin)/python packaging/make_quantize_screenshots.py
 
 clean:

@@ -116,6 +116,7 @@ class SaveDialog(QDialog):
         self.copy_button.setMenu(menu)
         upper = QVBoxLayout()
         upper.setContentsMargins(16, 14, 16, 4)
+        upper.setSpacing(8)
         upper.addWidget(self.sizes)
         upper.addWidget(self.trouble)
         right = QWidget()
@@ -219,8 +220,8 @@ class SaveDialog(QDialog):
         self.trouble.hide()
         self.sizes.show_sizes(plan.source_bytes, plan.written_bytes, found.said)
         self.preview.show_rows(found.rows, found.counts)
-        self.form.keys.say(found.dropped)
-        self.form.values.say(found.cast)
+        self.form.keys.say(found.dropped, found.unmatched[0])
+        self.form.values.say(found.cast, found.unmatched[1])
         self.lost.say(found.lost, BAD)
         self.target.set_sources([each.path for each in self.checkpoints])
         self._typing.stop()
@@ -296,7 +297,7 @@ class SaveDialog(QDialog):
         for part in (self.form, self.target):
             part.setEnabled(ready)
         self.save_button.setEnabled(ready and not problem and (self.plan is not None or busy))
-        self.copy_button.setEnabled(ready and not problem and self.plan is not None)
+        self.copy_button.setEnabled(ready and self.plan is not None and bool(self.target.path()))
         self.close_button.setText(self.tr("Close"))
         if self.checkpoints:
             self.status.setText(self.tr("Looking what becomes of the keys…") if busy else "")
@@ -342,7 +343,7 @@ def _planning(
             checkpoint = yield from reading_side(path)
         checkpoints.append(checkpoint)
     plan = yield from planning(checkpoints, target, options)
-    found = yield from listing(plan)
+    found = yield from listing(plan, options)
     return checkpoints, plan, found
 
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 from inspector_app.analysis.save_options import Form, SaveOptions
 from inspector_app.analysis.totals import Totals
 from inspector_app.checkpoint.model import Checkpoint, SectionKind, TreePath
+from inspector_app.checkpoint.text import plain
 from inspector_app.ui.save_average import AverageOptions
 from inspector_app.ui.save_key_options import KeyOptions
 from inspector_app.ui.save_listing import common_prefixes, model_keys
@@ -21,6 +22,7 @@ from inspector_app.ui.text_widgets import Heading
 from inspector_app.ui.wizard_widgets import BAD, Box, Fold, Hint
 
 _MOST_VALUES = 12
+_LONGEST_SUMMARY = 32
 
 
 class SaveForm(QScrollArea):
@@ -50,7 +52,7 @@ class SaveForm(QScrollArea):
         self.folds = [
             Fold(self.tr("Keys"), self.keys),
             Fold(self.tr("Values and layout"), self.values),
-            Fold(self.tr("Average with other checkpoints"), self.average),
+            Fold(self.tr("Averaging"), self.average),
         ]
         self._titles = [fold.button.text() for fold in self.folds]
         content = QWidget()
@@ -146,7 +148,7 @@ class SaveForm(QScrollArea):
         none = not self.sections.ticked()
         self.section_hint.say(self.tr("Choose what is to be kept.") if none else "", BAD)
         for fold, title in zip(self.folds, self._titles, strict=True):
-            summary = fold.body.summary()
+            summary = plain(fold.body.summary(), _LONGEST_SUMMARY)
             fold.button.setText(f"{title}: {summary}" if summary else title)
         self.changed.emit()
 

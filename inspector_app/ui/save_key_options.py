@@ -20,7 +20,7 @@ from inspector_app.analysis.save_options import SaveOptions
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.text_widgets import MutedLabel
-from inspector_app.ui.wizard_widgets import BAD, Hint, field_label
+from inspector_app.ui.wizard_widgets import BAD, QUIET, Hint, field_label
 
 _RULE_LINES = 3
 _MOST_PREFIXES = 6
@@ -136,9 +136,9 @@ class KeyOptions(QWidget):
             said.append(self.tr("rules"))
         return ", ".join(said)
 
-    def say(self, counts: str) -> None:
-        """Show how many keys the globs leave out."""
-        self.glob_hint.say(counts)
+    def say(self, counts: str, unmatched: str) -> None:
+        """Show how many keys the globs leave out, or which of them match nothing."""
+        self.glob_hint.say(unmatched or counts, BAD if unmatched else QUIET)
 
     def _rules(self) -> list[Rule]:
         lines = [line.strip() for line in self.rules.toPlainText().splitlines()]

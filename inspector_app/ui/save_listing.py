@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
+from glob import escape
 from math import prod
 
 from PySide6.QtCore import QCoreApplication
@@ -12,9 +15,10 @@ from PySide6.QtCore import QCoreApplication
 from inspector_app.analysis.output_tree import OutTensor
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.analysis.save_notes import Left, PlannedTensor, Why
+from inspector_app.analysis.save_options import SaveOptions
 from inspector_app.analysis.save_plan import SavePlan
 from inspector_app.checkpoint.dtypes import DTYPES
-from inspector_app.checkpoint.model import Checkpoint, SectionKind, TreePath
+from inspector_app.checkpoint.model import Checkpoint, SectionKind, TensorInfo, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.save_preview import Fate, PreviewRow
 from inspector_app.ui.save_words import changed_text, note_text, why_text
@@ -35,6 +39,7 @@ class Listing:
         said: what makes the difference in size, a phrase each.
         dropped: what the patterns leave out, in words, or "".
         cast: what casting does to the size, in words, or "".
+        unmatched: patterns that match no key, in words, or "": of keys, and of dtypes.
         lost: tensors that were wanted and cannot be written, in words, or "".
     """
 
@@ -43,12 +48,17 @@ class Listing:
     said: list[str] = field(default_factory=list)
     dropped: str = ""
     cast: str = ""
+    unmatched: tuple[str, str] = ("", "")
     lost: str = ""
 
 
-def listing(plan: SavePlan) -> Generator[None, None, Listing]:
-    """Put a plan into words, in steps."""
+def listing(plan: SavePlan, options: SaveOptions) -> Generator[None, None, Listing]:
+    """Put a plan, made with `options`, into words, in steps."""
     found = Listing()
+    tensors = plan.checkpoints[0].tensors
+    mine = yield from _unmatched([*options.keep, *options.drop], tensors)
+    theirs = yield from _unmatched([rule.pattern for rule in options.dtypes], tensors)
+    found.unmatched = (mine, theirs)
     sections = _section_names(plan.checkpoints[0])
     changes = {each.name: changed_text(each.what, each.details) for each in plan.changed}
     before_cast = after_cast = 0
@@ -153,7 +163,8 @@ def _phrases(parts: Counter[str]) -> list[str]:
         if kind == SectionKind.OPTIMIZER:
             what = _translate("SaveListing", "optimizer state")
         elif kind:
-            what = section_words(kind)
+            words = section_words(kind)
+            what = words[:1].lower() + words[1:]
         else:
             what = _translate("SaveListing", "other values")
         if nbytes:
@@ -161,6 +172,35 @@ def _phrases(parts: Counter[str]) -> list[str]:
     if not named:
         return []
     return [_translate("SaveListing", "{parts} left out").format(parts=", ".join(named))]
+
+
+def _unmatched(
+    patterns: Sequence[str], tensors: Sequence[TensorInfo]
+) -> Generator[None, None, str]:
+    """Which of the patterns match neither the name nor the key of any tensor, in words."""
+    left = {pattern: re.compile(translate(pattern)).match for pattern in patterns if pattern}
+    for number, tensor in enumerate(tensors if left else ()):
+        if number % _ROWS_A_STEP == 0:
+            yield
+        names = (tensor.name, str(tensor.key))
+        for pattern, matches in list(left.items()):
+            if any(map(matches, names)):
+                del left[pattern]
+        if not left:
+            break
+    # Whole parts are left out by their names, which are no tensors' names.
+    named = ", ".join(plain(each, 60) for each in left if not _is_of_part(each, tensors))
+    text = _translate("SaveListing", "{patterns}: no key of the file is like this")
+    return text.format(patterns=named) if named else ""
+
+
+def _is_of_part(pattern: str, tensors: Sequence[TensorInfo]) -> bool:
+    if not tensors:
+        return False
+    root = tensors[0].parent
+    while root is not None and root.parent is not None:
+        root = root.parent
+    return root is not None and any(escape(str(child.key)) == pattern for child in root.children)
 
 
 def common_prefixes(keys: list[str]) -> list[str]:

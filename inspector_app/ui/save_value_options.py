@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.analysis.save_options import CASTS, DtypeRule, Form, SaveOptions, Ties
 from inspector_app.ui import icons
-from inspector_app.ui.wizard_widgets import BAD, Box, Hint, field_label
+from inspector_app.ui.wizard_widgets import BAD, QUIET, Box, Hint, field_label
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kMGT]?)i?B?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -210,9 +210,9 @@ class ValueOptions(QWidget):
         said.append(self.tr("untied") if self._clones() else "")
         return ", ".join(dict.fromkeys(filter(None, said)))
 
-    def say(self, cast: str) -> None:
-        """Show what casting does."""
-        self.cast_hint.say(cast)
+    def say(self, cast: str, unmatched: str) -> None:
+        """Show what casting does, or which patterns match nothing."""
+        self.cast_hint.say(unmatched or cast, BAD if unmatched else QUIET)
 
     def _show_ties(self) -> None:
         self.clone.setVisible(self._tied > 0 and self._form != Form.NPZ)

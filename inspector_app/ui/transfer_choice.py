@@ -28,6 +28,8 @@ KINDS = (
     *("kaiming_normal", "kaiming_uniform", "xavier_normal", "xavier_uniform"),
 )
 TARGET_VALUES = ""
+# The row has to fit into a window of 1024 pixels; a list that drops down is wide enough.
+_NARROW = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 _INITIAL_AMOUNT = Initial().amount
 
 
@@ -74,14 +76,16 @@ class ChoicePanel(QWidget):
         self.where.setAccessibleName(self.tr("Which part of a longer axis"))
         self.rest.setAccessibleName(self.tr("What the rest is filled with"))
         self.kind.setAccessibleName(self.tr("New values"))
-        for combo in (self.where, self.rest, self.kind):
+        for combo, characters in ((self.where, 13), (self.rest, 17), (self.kind, 10)):
+            combo.setSizeAdjustPolicy(_NARROW)
+            combo.setMinimumContentsLength(characters)
             combo.activated.connect(self._choose)
         self.usual_button = QPushButton(self.tr("As &usual"))
         self.usual_button.setToolTip(self.tr("Take what fits, and keep the rest of the target"))
         self.usual_button.setAutoDefault(False)
         self.usual_button.clicked.connect(self._undo)
         row = QHBoxLayout()
-        row.setSpacing(14)
+        row.setSpacing(10)
         for act in (Act.TAKE, Act.KEEP):
             row.addWidget(self.buttons[act])
         row.addWidget(self.buttons[Act.FIT])

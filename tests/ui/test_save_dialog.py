@@ -154,6 +154,11 @@ def test_keys_values_and_ties(qtbot, begin, training):
     dropped = [row for row in rows.values() if row.fate == Fate.DROPPED]
     assert any("layer0" in row.old for row in dropped)
     assert "tensor" in form.keys.glob_hint.text()
+    type_into(qtbot, form.keys.drop, "*layer0* layer1*")
+    wait_for_plan(qtbot, dialog)
+    assert form.keys.glob_hint.text().startswith("layer1*: no key")
+    type_into(qtbot, form.keys.drop, "*layer0*")
+    wait_for_plan(qtbot, dialog)
     # Filters of the list.
     type_into(qtbot, dialog.preview.search, "LAYER1")
     qtbot.waitUntil(lambda: len(dialog.preview.listed()) == 1)
