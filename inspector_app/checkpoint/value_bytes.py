@@ -37,6 +37,11 @@ class BlockFile(ByteSource):
             raise UnreadableFile("os-error", self.path, reason=str(error.strerror)) from None
         return done
 
+    @property
+    def descriptor(self) -> int:
+        """Of the open file, for calls of the operating system that move no position."""
+        return self._descriptor
+
     def is_unchanged(self) -> bool:
         """Whether its length and time are those when it was opened."""
         status = os.fstat(self._descriptor)
@@ -67,6 +72,11 @@ class ByteRun:
         if self._file.read_into(self._base + offset, block) < len(block):
             raise UnreadableFile("file-changed", self._file.path)
 
+    def place(self, offset: int) -> tuple[int, int] | None:
+        """The descriptor of the open file and where byte `offset` stands in it; None where the
+        bytes are in no file as they are."""
+        return self._file.descriptor, self._base + offset
+
 
 class HeldRun(ByteRun):
     """Bytes in memory."""
@@ -77,3 +87,6 @@ class HeldRun(ByteRun):
 
     def read_into(self, offset: int, block: memoryview) -> None:
         block[:] = self._data[offset : offset + len(block)]
+
+    def place(self, offset: int) -> tuple[int, int] | None:
+        return None

@@ -78,6 +78,9 @@ class Decoder(ByteRun):
             while self._end < offset + len(block):
                 self._copy(*self._decode_more(), offset, block)
 
+    def place(self, offset: int) -> tuple[int, int] | None:
+        return None
+
     def _decode_more(self) -> tuple[int, bytes]:
         """The next piece, and where it begins."""
         assert self._chunks is not None

@@ -24,6 +24,7 @@ from inspector_app.checkpoint.model import (
     TensorDetails,
     TensorInfo,
 )
+from inspector_app.checkpoint.value_bytes import ByteRun
 from inspector_app.checkpoint.values import ValueReader, open_values
 from inspector_app.saving.casting import cast, numpy_dtype
 from inspector_app.saving.initial_values import Drawing
@@ -45,6 +46,10 @@ class Sink(Protocol):
 
     def commit(self, count: int) -> None:
         """The first `count` bytes of that room are there."""
+
+    def refer(self, run: ByteRun, start: int, count: int) -> bool:
+        """Take `count` bytes of a file from `start` of `run` on without putting them into room;
+        false where that cannot be."""
 
 
 class Sources:
@@ -111,6 +116,8 @@ class Sources:
                 missing=end - run.size,
             )
         at = content.start
+        if sink.refer(run, at, content.nbytes):
+            return
         while at < end:
             block = sink.room(end - at)
             run.read_into(at, block)

@@ -18,10 +18,12 @@ from contextlib import suppress
 from types import TracebackType
 
 from inspector_app.analysis.quantities import size_text
-from inspector_app.checkpoint.errors import CannotSave
+from inspector_app.checkpoint.errors import CannotSave, UnreadableFile
 
 _NAME = 120  # characters of the target's name in the partial file's
-_BUFFER = 1 << 20
+_SMALL, _BUFFER = 1 << 16, 1 << 20
+_PIECE = 4 << 20
+_NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM)
 _NUMBERS = itertools.count()
 
 
@@ -55,22 +57,72 @@ class PartialFile:
             descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
         except OSError as error:
             raise self._failure(error) from None
-        self._file = open(descriptor, "wb", buffering=_BUFFER)  # noqa: SIM115
+        # Not Python's buffer, which would write a large block in pieces of its own size: pages
+        # are cheaper by the megabyte.
+        self._file = open(descriptor, "wb", buffering=0)  # noqa: SIM115
+        self._by_hand = False
+        self._small = bytearray()
         with suppress(OSError):
             mode = stat.S_IMODE(os.stat(self.target).st_mode)
             os.chmod(self._path, mode)
 
     def write(self, data: bytes | memoryview) -> None:
+        self.nbytes += len(data)
+        if len(data) < _SMALL:
+            self._small += data
+            if len(self._small) < _BUFFER:
+                return
+            data = b""
         try:
-            self._file.write(data)
+            self._write_small()
+            self._write_all(memoryview(data))
         except OSError as error:
             raise self._failure(error) from None
-        self.nbytes += len(data)
+
+    def copy(self, descriptor: int, offset: int, count: int) -> None:
+        """Append bytes of another open file, without bringing them here where that is possible.
+
+        Raises:
+            UnreadableFile: that file is shorter.
+            CannotSave: they cannot be written.
+        """
+        self.nbytes += count
+        try:
+            self._write_small()
+            while count:
+                done = self._copied(descriptor, offset, count)
+                if not done:
+                    raise UnreadableFile("file-changed")
+                offset += done
+                count -= done
+        except OSError as error:
+            raise self._failure(error) from None
+
+    def _copied(self, descriptor: int, offset: int, count: int) -> int:
+        if not self._by_hand:
+            try:
+                return os.copy_file_range(descriptor, self._file.fileno(), count, offset)
+            except OSError as error:
+                if error.errno not in _NO_COPY:
+                    raise
+                # Between these file systems it cannot be done.
+                self._by_hand = True
+        data = os.pread(descriptor, min(count, _PIECE), offset)
+        self._write_all(memoryview(data))
+        return len(data)
+
+    def _write_small(self) -> None:
+        self._write_all(memoryview(self._small))
+        self._small = bytearray()
+
+    def _write_all(self, data: memoryview) -> None:
+        while data:
+            data = data[self._file.write(data) :]
 
     def finish(self) -> None:
         """Bring all of it to the disk and close it."""
         try:
-            self._file.flush()
+            self._write_small()
             os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
@@ -102,7 +154,7 @@ class PartialFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # The last flush of a full disk fails again; what there is goes anyway.
+        # Closing may fail on a full disk, too; what there is goes anyway.
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):

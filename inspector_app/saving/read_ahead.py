@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import zlib
@@ -9,6 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import NamedTuple
 
 from inspector_app.analysis.output_tree import Content
+from inspector_app.checkpoint.value_bytes import ByteRun
 from inspector_app.saving.blocks import Sources
 
 _BUFFER_BYTES = 4 << 20
@@ -18,6 +20,10 @@ _MOST_PIECES = 4_000
 # Rather than split what is smaller than this, another buffer is begun.
 _LEAST_ROOM = 1 << 16
 _CHECK_SECONDS = 0.1
+CAN_COPY = hasattr(os, "copy_file_range")
+_LARGE = 1 << 20
+_COPIED_AT_ONCE = 16 << 20
+_SUMMED_AT_ONCE = 1 << 18
 
 
 class Job(NamedTuple):
@@ -38,12 +44,14 @@ class Piece(NamedTuple):
 
     Attributes:
         number: of the job.
-        data: None in the last piece.
+        data: None in the last piece, and where the bytes have to be copied from another file.
+        place: that file's descriptor, the offset in it and the number of bytes.
         crc32, overflows: of the whole job, in the last piece.
     """
 
     number: int
     data: memoryview | None
+    place: tuple[int, int, int] | None = None
     crc32: int = 0
     overflows: int = 0
 
@@ -65,6 +73,8 @@ class ReadAhead:
         self._ready: queue.Queue[tuple[bytearray | None, list[Piece]] | BaseException] = (
             queue.Queue()
         )
+        # How many pieces to be copied may wait: else a fast reader runs away.
+        self._waiting = threading.Semaphore(_BUFFERS)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="save-read", daemon=True)
         # Of the worker alone:
@@ -93,8 +103,11 @@ class ReadAhead:
                 yield pieces
                 if buffer is not None:
                     self._free.put(buffer)
+                if pieces[-1].place is not None:
+                    self._waiting.release()
         finally:
             self._stopped.set()
+            self._waiting.release()
             self._thread.join()
 
     # --- in the thread
@@ -105,7 +118,7 @@ class ReadAhead:
                 self._number, self._crc32 = number, job.crc32
                 self._sources.overflows = 0
                 self._sources.fill(job.content, self)
-                self._pieces.append(Piece(number, None, self._crc32, self._sources.overflows))
+                self._pieces.append(Piece(number, None, None, self._crc32, self._sources.overflows))
                 if len(self._pieces) >= _MOST_PIECES:
                     self._flush()
             self._flush()
@@ -134,6 +147,24 @@ class ReadAhead:
             self._crc32 = zlib.crc32(data, self._crc32)
         self._pieces.append(Piece(self._number, data))
 
+    def refer(self, run: ByteRun, start: int, count: int) -> bool:
+        """As `blocks.Sink`: what is large is copied from file to file, inside the kernel."""
+        if not CAN_COPY or count < _LARGE or run.place(start) is None:
+            return False
+        self._flush()
+        for at in range(start, start + count, _COPIED_AT_ONCE):
+            length = min(_COPIED_AT_ONCE, start + count - at)
+            place = run.place(at)
+            assert place is not None
+            if self._checksums:
+                self._crc32 = _checksum(run, at, length, self._crc32)
+            self._pieces.append(Piece(self._number, None, (*place, length)))
+            self._waiting.acquire()
+            self._flush()
+            if self._stopped.is_set():
+                raise _Stopped
+        return True
+
     def _flush(self) -> None:
         if self._pieces:
             self._ready.put((self._buffer, self._pieces))
@@ -149,6 +180,16 @@ class ReadAhead:
             except queue.Empty:
                 continue
         raise _Stopped
+
+
+def _checksum(run: ByteRun, start: int, count: int, crc32: int) -> int:
+    """With that of the bytes, read in blocks that stay in the cache."""
+    block = memoryview(bytearray(min(count, _SUMMED_AT_ONCE)))
+    for at in range(start, start + count, len(block)):
+        part = block[: min(len(block), start + count - at)]
+        run.read_into(at, part)
+        crc32 = zlib.crc32(part, crc32)
+    return crc32
 
 
 class _Stopped(Exception):

@@ -127,6 +127,10 @@ def _writing(
                     file.write(piece.data)
                     done += len(piece.data)
                     continue
+                if piece.place is not None:
+                    file.copy(*piece.place)
+                    done += piece.place[2]
+                    continue
                 layout.end_job(begun, piece.crc32)
                 if piece.overflows:
                     name, dtype = layout.names[begun], layout.dtypes[begun]
