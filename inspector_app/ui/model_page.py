@@ -252,7 +252,8 @@ class ModelPage(WizardPage):
     def _built(self, described: Described) -> None:
         self.described = described
         self._show()
-        self.show_soon(self.fit)
+        # Of what does not fit the list, too; else the page stays where it is, if it can.
+        self.show_soon(self.fit if self.problem() else self.fit.banner)
         self.changed.emit()
 
     def _not_built(self, failed: Failed) -> None:
