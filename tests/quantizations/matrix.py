@@ -24,7 +24,7 @@ from inspector_app.worker.quantize_protocol import (
 )
 from inspector_app.worker.quantize_run import QuantizeOutcome, QuantizePlan, quantizing
 
-MODELS_FILE = Path(__file__).resolve().with_name("models.py")
+MODELS_FILE = Path(__file__).resolve().with_name("quantization_models.py")
 SAMPLES = 1000
 
 # By what a model is quantized: a name, the ending of the file, the options.
@@ -61,7 +61,7 @@ class Subject:
     """A model of the matrix.
 
     Attributes:
-        name: a class of ``tests/quantizations/models.py``.
+        name: a class of ``tests/quantizations/quantization_models.py``.
         input: the name of its input.
         data: makes samples and their classes.
         steps: of training.
@@ -127,7 +127,7 @@ def trained(subject: Subject) -> Any:
     """The model after training, in eval mode; the same each time."""
     import torch
 
-    from tests.quantizations import models
+    from tests.quantizations import quantization_models as models
 
     torch.manual_seed(7)
     module = getattr(models, subject.name)()

@@ -222,7 +222,7 @@ _TRAINED: dict[str, torch.nn.Module] = {}
 
 def trained_once(name: str) -> torch.nn.Module:
     if name not in _TRAINED:
-        from tests.quantizations import models
+        from tests.quantizations import quantization_models as models
 
         module = getattr(models, name)()
         _TRAINED[name] = module

@@ -29,7 +29,7 @@ from inspector_app.worker.quantize_protocol import (
 from inspector_app.worker.quantized_layers import to_leave
 from inspector_app.worker.quantized_outputs import Distance, OutputSums, looks_like_scores
 from tests.quantizations.matrix import OUTLIER, choice_of, data_of, prepared
-from tests.quantizations.models import Outlier, with_outlier
+from tests.quantizations.quantization_models import Outlier, with_outlier
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

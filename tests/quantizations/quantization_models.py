@@ -1,6 +1,6 @@
 """Models that are really trained and then quantized. Imports torch alone.
 
-A test names one as a user does, ``tests/quantizations/models.py:Cnn``.
+A test names one as a user does, ``tests/quantizations/quantization_models.py:Cnn``.
 """
 
 from __future__ import annotations
