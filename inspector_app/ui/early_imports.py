@@ -48,7 +48,7 @@ class EarlyImports(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.is_ready = False
-        self._expected = False
+        self._expected = self._begun = False
         # Not held: what they show would outlive its tab, by the cycle.
         self._watched: WeakSet[QWidget] = WeakSet()
         self._classes: Steps | None = None
@@ -69,11 +69,14 @@ class EarlyImports(QObject):
         self._watched.update(places)
 
     def expect(self) -> None:
-        """There is something to picture: begin when somebody turns to it."""
+        """There is something to picture: begin when somebody turns to it, or go on."""
         self._expected = True
+        if self._begun:
+            self.begin()
 
     def begin(self) -> None:
         """It is needed now."""
+        self._begun = True
         for widget in self._watched:
             widget.removeEventFilter(self)
         self._watched.clear()

@@ -74,6 +74,18 @@ def test_who_needs_it_does_not_wait(qtbot, imports, monkeypatch):
     assert imports.is_ready
 
 
+def test_what_another_file_interrupted_goes_on_with_it(qtbot, imports, tree, monkeypatch):
+    monkeypatch.setattr(early_imports, "_NAMES", ("json",))
+    imports.watch(tree)
+    imports.expect()
+    qtbot.keyClick(tree, Qt.Key.Key_Down)
+    assert imports.running
+    imports.stop()
+    assert not imports.running
+    with qtbot.waitSignal(imports.ready):
+        imports.expect()
+
+
 def test_what_is_missing_is_told_by_who_needs_it(qtbot, imports, monkeypatch):
     monkeypatch.setattr(early_imports, "_NAMES", ("no_such_module",))
     with qtbot.waitSignal(imports.ready):
