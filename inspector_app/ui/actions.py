@@ -53,6 +53,9 @@ class ActionSpec(NamedTuple):
 
 ACTIONS = (
     ActionSpec("open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open),
+    ActionSpec(
+        "open_run", QT_TRANSLATE_NOOP("Actions", "Open &Run Folder…"), FILE, ("Ctrl+Shift+O",)
+    ),
     ActionSpec("open_sample", QT_TRANSLATE_NOOP("Actions", "Open the &Sample"), FILE),
     ActionSpec(
         "compare_with",

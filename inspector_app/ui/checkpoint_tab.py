@@ -37,6 +37,7 @@ class CheckpointTab(DocumentTab):
         quantize_requested, save_requested, transfer_requested: from a button of the summary.
     """
 
+    kind = "file"
     export_requested = Signal(object)
     quantize_requested = Signal()
     save_requested = Signal()
@@ -141,6 +142,14 @@ class CheckpointTab(DocumentTab):
         if self.side is not None:
             self.side.cancel()
         return self.checkpoint
+
+    def paths(self) -> list[str]:
+        """What it shows."""
+        return [self.path]
+
+    def first_focus(self) -> QWidget:
+        """What the keys go to."""
+        return self.tree if self.checkpoint is not None else self.card
 
     def name(self) -> str:
         """The file's name, safe to show."""

@@ -38,6 +38,7 @@ class CompareTab(DocumentTab):
         sides_changed: A and B were swapped.
     """
 
+    kind = "comparison"
     sides_changed = Signal()
 
     def __init__(
@@ -94,6 +95,14 @@ class CompareTab(DocumentTab):
     def checkpoint(self) -> Checkpoint | None:
         """The rows of both files, once they are shown."""
         return self.tree.checkpoint
+
+    def paths(self) -> list[str]:
+        """What it shows."""
+        return [self.path, self.path_b]
+
+    def first_focus(self) -> QWidget:
+        """What the keys go to."""
+        return self.tree if self.checkpoint is not None else self.card
 
     def name(self) -> str:
         """Both files' names, safe to show."""

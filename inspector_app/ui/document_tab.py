@@ -31,6 +31,9 @@ class DocumentTab(QWidget):
     Args:
         content: what is shown once there is something to show.
 
+    Attributes:
+        kind: what it shows: a ``file``, a ``comparison`` or a ``run``.
+
     Signals:
         activity_changed: an `Activity`, or None when nothing is going on.
         settled: the content is shown whole, or the error is.
@@ -41,6 +44,7 @@ class DocumentTab(QWidget):
         close_requested: from a button of a banner.
     """
 
+    kind = ""
     activity_changed = Signal(object)
     settled = Signal()
     loaded = Signal()
@@ -92,6 +96,14 @@ class DocumentTab(QWidget):
 
     def name(self) -> str:
         """What the tab is called, safe to show."""
+        raise NotImplementedError
+
+    def paths(self) -> list[str]:
+        """The files, or the folder, that it shows."""
+        raise NotImplementedError
+
+    def first_focus(self) -> QWidget:
+        """What the keys go to when it is shown."""
         raise NotImplementedError
 
     def read(self) -> None:

@@ -33,6 +33,20 @@ def ask(
     return dialog
 
 
+def ask_folder(
+    parent: QWidget, title: str, folder: str, chosen: Callable[[str], object]
+) -> QFileDialog:
+    """Ask for a folder; `chosen` gets its path."""
+    dialog = QFileDialog(parent, title)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    dialog.setDirectory(folder or os.path.expanduser("~"))
+    dialog.fileSelected.connect(chosen)
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()
+    return dialog
+
+
 def ask_other(
     parent: QWidget,
     tab: CheckpointTab | None,

@@ -142,10 +142,11 @@ class MainWindow(QMainWindow):
 
     def _comparison(self) -> CompareTab | None:
         tab = self.tab()
-        return None if isinstance(tab, CheckpointTab) else tab
+        return tab if tab is not None and tab.kind == "comparison" else None
 
     def _tab_opened(self, tab: CheckpointTab | CompareTab) -> None:
-        tab.tree.set_fold_repeated(self.actions_by_id["fold_repeated"].isChecked())
+        if tab.kind != "run":
+            tab.tree.set_fold_repeated(self.actions_by_id["fold_repeated"].isChecked())
         tab.activity_changed.connect(self._show_activity)
         tab.state_changed.connect(self._tab_changed)
         tab.message.connect(self.say)
@@ -169,7 +170,7 @@ class MainWindow(QMainWindow):
             self._recent_changed()
         focus = self.focusWidget()
         if tab is self.tab() and (focus is None or not tab.isAncestorOf(focus)):
-            (tab.tree if tab.checkpoint is not None else tab.card).setFocus()
+            tab.first_focus().setFocus()
         self.settled.emit(tab)
 
     def _tab_loaded(self) -> None:
@@ -183,6 +184,12 @@ class MainWindow(QMainWindow):
 
         folder = self.settings.read(settings.LAST_FOLDER)
         file_dialogs.ask(self, self.tr("Open Checkpoints"), folder, self.open_paths)
+
+    def open_run(self) -> None:
+        from inspector_app.ui import file_dialogs
+
+        folder = self.settings.read(settings.LAST_FOLDER)
+        file_dialogs.ask_folder(self, self.tr("Open a Run's Folder"), folder, self.tabs.open_run)
 
     def compare_with(self) -> None:
         self._choose_other(self._file())
@@ -258,7 +265,8 @@ class MainWindow(QMainWindow):
         folded = self.actions_by_id["fold_repeated"].isChecked()
         self.settings.write(settings.FOLD_REPEATED, folded)
         for tab in self.all_tabs():
-            tab.tree.set_fold_repeated(folded)
+            if tab.kind != "run":
+                tab.tree.set_fold_repeated(folded)
 
     def on_comparison(self, method: str) -> None:
         """Call a method of the comparison in front, if there is one."""
@@ -334,7 +342,7 @@ class MainWindow(QMainWindow):
             table.TAB: tab is not None,
             table.CHECKPOINT: read,
             table.FILE_READ: read and file,
-            table.COMPARISON: read and not file,
+            table.COMPARISON: read and tab.kind == "comparison",
             table.SELECTION: read and tab.tree.view.current_row() >= 0,
             table.TENSOR: read and isinstance(tab.node, TensorInfo),
             table.TRAINING: read and tab.can_resume(),

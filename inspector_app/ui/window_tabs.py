@@ -11,6 +11,7 @@ from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import QMenu, QTabBar, QTabWidget, QToolButton, QWidget
 from shiboken6 import isValid
 
+from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, settings
@@ -21,6 +22,7 @@ from inspector_app.ui.text_widgets import tooltip
 
 if TYPE_CHECKING:
     from inspector_app.ui.compare_tab import CompareTab
+    from inspector_app.ui.run_tab import RunTab
 
 LONGEST_NAME = 60
 # What a comparison is made of, the innermost first: a step imports one.
@@ -86,13 +88,17 @@ class WindowTabs(QTabWidget):
 
     def comparisons(self) -> list[CompareTab]:
         """The tabs of two files each."""
-        return [tab for tab in self.all() if not isinstance(tab, CheckpointTab)]
+        return [tab for tab in self.all() if tab.kind == "comparison"]
 
     # Opening and closing
 
     def open_files(self, paths: Sequence[str]) -> list[CheckpointTab]:
-        """A tab for each file; one that is open already is raised instead."""
-        tabs = [self._of(path) or self._new(path) for path in paths]
+        """A tab for each file; one that is open already is raised instead. A folder that is
+        no checkpoint in several files is opened as a run."""
+        tabs = [
+            self.open_run(path) if _is_run(path) else self._of(path) or self._new(path)
+            for path in paths
+        ]
         if tabs:
             self.setCurrentWidget(tabs[-1])
         return tabs
@@ -113,6 +119,22 @@ class WindowTabs(QTabWidget):
         )
         self._add(made)
         made.sides_changed.connect(lambda: self._name(made))
+        self.setCurrentWidget(made)
+        return made
+
+    def open_run(self, folder: str = "", files: Sequence[str] = ()) -> RunTab:
+        """A tab of the checkpoints in a folder, or of some; raised if it is there."""
+        wanted = [os.path.realpath(path) for path in (files or [folder])]
+        for tab in self.all():
+            if tab.kind == "run" and [os.path.realpath(each) for each in tab.paths()] == wanted:
+                self.setCurrentWidget(tab)
+                return tab
+        from inspector_app.ui.run_tab import RunTab
+
+        made = RunTab(folder, files)
+        made.open_requested.connect(self.open_files)
+        made.compare_requested.connect(self.compare)
+        self._add(made)
         self.setCurrentWidget(made)
         return made
 
@@ -204,8 +226,7 @@ class WindowTabs(QTabWidget):
         index = self.indexOf(tab)
         # The text between two "&" would lose them, and underline what follows.
         self.setTabText(index, tab.name().replace("&", "&&"))
-        paths = [tab.path] if isinstance(tab, CheckpointTab) else [tab.path, tab.path_b]
-        self.setTabToolTip(index, tooltip("\n".join(paths)))
+        self.setTabToolTip(index, tooltip("\n".join(tab.paths())))
         button = self.tabBar().tabButton(index, QTabBar.ButtonPosition.RightSide)
         if button is not None:
             button.setAccessibleName(self.tr("Close {name}").format(name=tab.name()))
@@ -255,6 +276,17 @@ class WindowTabs(QTabWidget):
         index = self.tabBar().tabAt(point)
         if index >= 0:
             self.menu_of(index).popup(self.tabBar().mapToGlobal(point))
+
+
+def _is_run(path: str) -> bool:
+    if not os.path.isdir(path):
+        return False
+    from inspector_app.checkpoint import shards
+
+    try:
+        return shards.find_index(path) is None
+    except UnreadableFile:
+        return True  # its tab says why
 
 
 def _importing() -> Generator[None, None, None]:
