@@ -45,7 +45,9 @@ def html_report(document: Document) -> Iterator[str]:
     yield _facts(document)
     if quantized is not None:
         yield from _stored(quantized["layers"])
-    yield _notes([*_of(quantized, "notes"), *_of(measured, "notes")])
+    # Both workers may have said the same.
+    notes = dict.fromkeys([*_of(quantized, "notes"), *_of(measured, "notes")])
+    yield _notes(list(notes))
     if quantized is not None:
         yield _program("Loads the file", quantized["loading_code"])
         yield _program("The same quantization as a Python program", quantized["script"])

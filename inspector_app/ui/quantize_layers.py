@@ -64,12 +64,13 @@ class Layer:
         return sum(error.nbytes for error in self.errors)
 
 
-def namer(subject: Subject) -> Callable[[TreePath], str]:
+def namer(subject: Subject, as_model: bool = True) -> Callable[[TreePath], str]:
     """A function that gives the layer which the tensor at a path is a weight of, as the model
-    calls it; "" where it is none of the model's.
+    calls it, or else the file; "" where it is none of the model's.
 
     Args:
         subject: whose first model section counts.
+        as_model: without what DataParallel and torch.compile put before each key.
     """
     sections = [section for section, _ in subject.sections[:1]]
     sections += [module for module, _ in subject.modules[:1] if not sections]
@@ -79,7 +80,7 @@ def namer(subject: Subject) -> Callable[[TreePath], str]:
         if path[: len(section)] != section:
             return ""
         key = ".".join(map(str, path[len(section) :]))
-        stripped = True
+        stripped = as_model
         while stripped:
             stripped = False
             for prefix in WRAPPERS:
@@ -108,17 +109,21 @@ class LayerModel(QAbstractItemModel):
     # --- what is in it
 
     def showing(
-        self, subject: Subject, found: Sequence[TensorPreview], scheme: str
+        self,
+        subject: Subject,
+        found: Sequence[TensorPreview],
+        scheme: str,
+        as_model: bool = True,
     ) -> Generator[None, None, None]:
         """Show the layers whose weights `scheme` takes, in steps; who is unchecked when they
         are shown stays so."""
         root = Layer("", "", None)
         layers: dict[str, Layer] = {}
         inner: dict[str, Layer] = {"": root}
-        name_of = namer(subject)
+        name_of = namer(subject, as_model)
         for count, each in enumerate(sorted(found, key=lambda each: each.number), 1):
             error = each.schemes.get(scheme)
-            name = name_of(each.tensor.path) if not each.kept and error is not None else ""
+            name = name_of(each.tensor.path) if error is not None else ""
             if name and error is not None:
                 layer = layers.get(name)
                 if layer is None:

@@ -175,7 +175,8 @@ class LayersPage(WizardPage):
             return
         self._shown = (scheme, len(found))
         self._end_steps()
-        self._steps = Steps(self.layers.showing(self._subject, found, scheme), self)
+        as_model = self._method.needs_model()
+        self._steps = Steps(self.layers.showing(self._subject, found, scheme, as_model), self)
         self._steps.finished.connect(self._layers_known)
         self._steps.start()
 

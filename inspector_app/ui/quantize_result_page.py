@@ -193,7 +193,7 @@ class ResultPage(WizardPage):
         if quantized is not None:
             text = self.tr("Quantizing took {time}.")
             notes.append(text.format(time=seconds_text(quantized.seconds)))
-        self._notes.set_text("\n".join(f"•  {plain(note, 500)}" for note in notes))
+        self._notes.set_text("\n".join(f"•  {plain(note, 500)}" for note in dict.fromkeys(notes)))
         self._notes_part.setVisible(bool(notes))
 
     # --- what next

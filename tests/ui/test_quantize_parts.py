@@ -169,6 +169,8 @@ def test_layers_are_called_as_the_model_calls_them(subject):
     name_of = namer(subject)
     assert name_of(("model_state_dict", "features.0.weight")) == "features.0"
     assert name_of(("model_state_dict", "module._orig_mod.features.0.weight")) == "features.0"
+    wrapped = ("model_state_dict", "module.features.0.weight")
+    assert namer(subject, as_model=False)(wrapped) == "module.features.0"
     assert name_of(("optimizer_state_dict", "state", 0, "exp_avg")) == ""
     assert patterns_of("a.*, b  c") == ("a.*", "b", "c")
 
