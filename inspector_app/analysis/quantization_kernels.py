@@ -27,8 +27,6 @@ SIGNAL, NANS, INFINITIES = range(3)
 COUNTED = 3
 # All groups have a multiple of so many values.
 UNIT = 32
-# Scales of groups are written out for so many values, a multiple of every group.
-SPREAD = 1024
 
 # torch.ao's observers let no scale be smaller: torch.finfo(torch.float32).eps.
 _SMALLEST_SCALE = np.float32(2.0**-23)
@@ -321,80 +319,81 @@ def _unit_ranges(
 
 
 @compiled(ANY_ORDER)
-def _round_trip_spread(
-    values: Array, scales: Array, inverses: Array, zeros: Array, least: float, most: float
-) -> tuple[float, float, float, float]:
-    """As `_round_trip`, with a scale, its inverse and a zero point for each value."""
-    noise = 0.0
-    cross = 0.0
-    clipped = 0.0
-    largest = np.int64(0)
-    for i in range(len(values)):
-        value = np.float64(values[i])
-        zero = np.float64(zeros[i])
-        rounded = np.rint(value * np.float64(inverses[i])) + zero
-        kept = min(max(rounded, least), most)
-        error = value - (kept - zero) * np.float64(scales[i])
-        noise += error * error
-        cross += value * error
-        clipped += 1.0 if rounded != kept else 0.0
-        largest = max(largest, np.float64(abs(error)).view(np.int64))
-    return noise, cross, np.int64(largest).view(np.float64), clipped
+def _round_trip_units(
+    values: Array, units: Array, count: int, lanes: Array, largest: Array
+) -> None:
+    """As `_round_trip`, for `count` whole units, each with a scale of its own.
 
+    Each place in a unit has sums of its own: units are short, and adding up each by itself
+    would take as long again.
 
-@compiled()
-def _fill(room: Array, value: np.float32) -> None:
-    for i in range(len(room)):
-        room[i] = value
+    Args:
+        units: of (4, units): scale, inverse, least and most.
+        lanes: noise, cross and clipped of each place.
+        largest: int64, the bits of the largest error of each place.
+    """
+    for unit in range(count):
+        scale, inverse = units[0, unit], units[1, unit]
+        least, most = units[2, unit], units[3, unit]
+        for place in range(UNIT):
+            value = np.float64(values[unit * UNIT + place])
+            rounded = np.rint(value * inverse)
+            kept = min(max(rounded, least), most)
+            error = value - kept * scale
+            lanes[0, place] += error * error
+            lanes[1, place] += value * error
+            lanes[2, place] += 1.0 if rounded != kept else 0.0
+            largest[place] = max(largest[place], np.float64(abs(error)).view(np.int64))
 
 
 @compiled()
 def _add_groups(
-    values: Array,
-    made: Array,
-    bottoms: Array,
-    tops: Array,
-    spread: Array,
-    setting: Array,
-    sums: Array,
+    values: Array, made: Array, ends: Array, units: Array, setting: Array, sums: Array
 ) -> None:
     """Take a row, of which each group has a scale.
 
-    Groups are short: to add up each by itself would take longer than the sums. So the scales
-    are written out for each value of some groups, and those are added up together.
-
     Args:
-        bottoms, tops: of each unit; see `_unit_ranges`.
-        spread: room, float32 of (3, `SPREAD`).
+        ends: of (2, units): the least and greatest value of each, see `_unit_ranges`.
+        units: room; see `_round_trip_units`.
     """
     least, most, affine = setting[LEAST], setting[MOST], setting[AFFINE]
     size = np.int64(setting[SIZE])
-    scales, inverses, zeros = spread[0], spread[1], spread[2]
-    for first in range(0, len(values), SPREAD):
-        part = values[first : first + SPREAD]
-        for start in range(0, len(part), size):
-            end = min(start + size, len(part))
-            low = 0.0
-            high = 0.0
-            for unit in range((first + start) // UNIT, (first + end + UNIT - 1) // UNIT):
-                low = min(low, bottoms[unit])
-                high = max(high, tops[unit])
-            scale, zero = scale_and_zero(low, high, affine, least, most)
-            inverse = np.float32(1.0) / scale
-            if scale > _LARGEST_SCALE:
-                sums[OVERFLOWS] += _finite(made[first + start : first + end])
-                scale = np.float32(0.0)
-            shift = np.float32(zero)
-            _fill(scales[start:end], scale)
-            _fill(inverses[start:end], inverse)
-            _fill(zeros[start:end], shift)
-        noise, cross, largest, clipped = _round_trip_spread(
-            part, scales, inverses, zeros, least, most
+    for start in range(0, len(values), size):
+        end = min(start + size, len(values))
+        first, last = start // UNIT, (end + UNIT - 1) // UNIT
+        low = 0.0
+        high = 0.0
+        for unit in range(first, last):
+            low = min(low, ends[0, unit])
+            high = max(high, ends[1, unit])
+        scale, zero = scale_and_zero(low, high, affine, least, most)
+        inverse = np.float32(1.0) / scale
+        if scale > _LARGEST_SCALE:
+            sums[OVERFLOWS] += _finite(made[start:end])
+            scale = np.float32(0.0)
+        for unit in range(first, last):
+            units[0, unit], units[1, unit] = scale, inverse
+            units[2, unit], units[3, unit] = least - zero, most - zero
+    whole = len(values) // UNIT
+    lanes = np.zeros((3, UNIT))
+    largest = np.zeros(UNIT, np.int64)
+    _round_trip_units(values, units, whole, lanes, largest)
+    sums[NOISE] += lanes[0].sum()
+    sums[CROSS] += lanes[1].sum()
+    sums[CLIPPED] += lanes[2].sum()
+    sums[LARGEST] = max(sums[LARGEST], np.int64(largest.max()).view(np.float64))
+    if whole * UNIT < len(values):
+        noise, cross, most_of_rest, clipped = _round_trip(
+            values[whole * UNIT :],
+            units[0, whole],
+            units[1, whole],
+            units[2, whole],
+            units[3, whole],
         )
         sums[NOISE] += noise
         sums[CROSS] += cross
-        sums[LARGEST] = max(sums[LARGEST], largest)
         sums[CLIPPED] += clipped
+        sums[LARGEST] = max(sums[LARGEST], most_of_rest)
 
 
 @compiled()
@@ -411,7 +410,6 @@ def _add_row(
     settings: Array,
     sums: Array,
     units: Array,
-    spread: Array,
 ) -> None:
     ranged = False
     for number in range(len(settings)):
@@ -427,7 +425,7 @@ def _add_row(
             if not ranged:
                 _unit_ranges(words, signed, ends, end_words, units[0], units[1])
                 ranged = True
-            _add_groups(values, made, units[0], units[1], spread, setting, sums[number])
+            _add_groups(values, made, units[:2], units[2:], setting, sums[number])
 
 
 @compiled()
@@ -457,8 +455,7 @@ def measure16(
     ends = np.empty(2, np.float32)
     end_words = ends.view(np.uint32)
     made = np.empty(bits.shape[1], np.bool_)
-    units = np.empty((2, bits.shape[1] // UNIT + 1))
-    spread = np.empty((3, SPREAD), np.float32)
+    units = np.empty((6, bits.shape[1] // UNIT + 1))
     for row in range(len(bits)):
         codes = bits[row]
         values = room[: len(codes)]
@@ -483,7 +480,6 @@ def measure16(
             settings,
             sums,
             units,
-            spread,
         )
 
 
@@ -507,8 +503,7 @@ def measure(
     What is not finite in `values` is overwritten.
     """
     made = np.empty(values.shape[1], np.bool_)
-    units = np.empty((2, values.shape[1] // UNIT + 1))
-    spread = np.empty((3, SPREAD), np.float32)
+    units = np.empty((6, values.shape[1] // UNIT + 1))
     for row in range(len(values)):
         part = values[row]
         _without_specials(part, special[row], counted, made)
@@ -526,7 +521,6 @@ def measure(
             settings,
             sums,
             units,
-            spread,
         )
 
 

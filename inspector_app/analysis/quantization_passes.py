@@ -24,6 +24,8 @@ Array: TypeAlias = Any
 
 # Of fewer 16-bit values the patterns are not counted: there are as many patterns.
 _COUNTED = 1 << 16
+# Of fewer values the compiled loops take less time than calling them.
+_FEW = 1 << 12
 _CODE_OF_INFINITY = {True: 0x7C00, False: 0x7F80}  # float16, bfloat16
 _NEVER = 1e308
 
@@ -189,11 +191,10 @@ class Errors:
         ends: those of all rows, where they had to be found before.
     """
 
-    interpreted = False
-
     def __init__(self, rows: Rows, schemes: Sequence[Scheme], ends: Ends | None) -> None:
         self._rows = rows
         self.blocks = rows.blocks
+        self.interpreted = rows.count * rows.length <= _FEW
         self._ends = ends
         self._whole = None if ends is None else ends.whole
         self._counting = counts_patterns(rows)
