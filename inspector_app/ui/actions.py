@@ -95,7 +95,7 @@ ACTIONS = (
     ActionSpec("save_best", QT_TRANSLATE_NOOP("Actions", "Save as &Best"), FILE, needs=FILE_READ),
     ActionSpec(
         "reload",
-        QT_TRANSLATE_NOOP("Actions", "&Reload"),
+        QT_TRANSLATE_NOOP("Actions", "Re&load"),
         FILE,
         Standard.Refresh,
         needs=TAB,

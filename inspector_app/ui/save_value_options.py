@@ -22,6 +22,9 @@ from inspector_app.analysis.save_options import CASTS, DtypeRule, Form, SaveOpti
 from inspector_app.ui import icons
 from inspector_app.ui.wizard_widgets import BAD, QUIET, Box, Hint, field_label
 
+# The smaller ones first: that is what one casts for.
+_USUAL = ["bfloat16", "float16", "float32"]
+DTYPES = [*_USUAL, *(name for name in CASTS if name not in _USUAL)]
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kMGT]?)i?B?\s*", re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(:\d{1,4})?")
@@ -56,7 +59,7 @@ class DtypeRows(QWidget):
         field, combo = QLineEdit(pattern), QComboBox()
         field.setPlaceholderText("*norm*")
         field.setAccessibleName(self.tr("Keys to cast"))
-        combo.addItems(list(CASTS))
+        combo.addItems(DTYPES)
         combo.setCurrentText(dtype)
         combo.setAccessibleName(self.tr("Dtype of these keys"))
         remove = QToolButton()
@@ -110,7 +113,7 @@ class ValueOptions(QWidget):
         self._tied = 0
         self.dtype = QComboBox()
         self.dtype.addItem(self.tr("as they are"), "")
-        for name in CASTS:
+        for name in DTYPES:
             self.dtype.addItem(name, name)
         self.dtype.setToolTip(self.tr("What all floating-point tensors are cast to"))
         self.patterns = DtypeRows()
