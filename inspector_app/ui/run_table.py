@@ -35,6 +35,8 @@ _ICONS = {
     FileState.UNREADABLE: "error",
 }
 _MOST_METRICS = 4
+# Figures at the right of one column stand clear of words at the left of the next.
+_STYLE = "QTableView::item { padding: 0 6px; } QHeaderView::section { padding: 3px 6px; }"
 
 
 class _Rows(QAbstractTableModel):
@@ -175,6 +177,7 @@ class RunTable(QTableView):
         self.setWordWrap(False)
         self.setAlternatingRowColors(True)
         self.setSortingEnabled(True)
+        self.setStyleSheet(_STYLE)
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
