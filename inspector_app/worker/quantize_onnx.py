@@ -96,6 +96,7 @@ def quantizing_onnx(request: Quantize) -> Generator[Progress, None, Quantized]:
     float_path = os.path.join(request.staging, request.name + FLOAT)
     yield Progress("prepare the graph")
     source.notes += _pre_processed(source.path, float_path)
+    shared = isinstance(options, OnnxDynamicOptions) and unshare(float_path, onnx)
     graph = onnx.load(float_path, load_external_data=False).graph
     scopes = {}
     if source.modules:
@@ -120,7 +121,10 @@ def quantizing_onnx(request: Quantize) -> Generator[Progress, None, Quantized]:
         held_out=source.samples.words if source.samples else "",
         notes=tuple(source.notes),
         loading_code=_loading_code(request.target, method_of(options).title),
-        script=onnx_program(request, source.export, source.samples, excluded(nodes)),
+        # The program would need those copies too.
+        script=""
+        if shared
+        else onnx_program(request, source.export, source.samples, excluded(nodes)),
         beside=request.name + FLOAT,
         beside_code="",
         inputs=source.inputs,
@@ -256,6 +260,36 @@ def _pre_processed(path: str, target: str) -> list[str]:
                     advice="Export the model anew, with the other exporter or another opset.",
                 ) from error
     return [_NO_SYMBOLIC]
+
+
+def unshare(path: str, onnx: Any) -> bool:
+    """Give each Gemm of the graph at `path` a weight of its own; whether any shared one.
+
+    quantize_dynamic makes a MatMul of a Gemm and transposes its weight in place, as if no
+    other node had it (``onnxruntime/quantization/onnx_model.py``, 1.31): of two that share it
+    both would compute something else.
+    """
+    model = onnx.load(path, load_external_data=False)
+    used: dict[str, int] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            used[name] = used.get(name, 0) + 1
+    initializers = {each.name: each for each in model.graph.initializer}
+    changed = False
+    for number, node in enumerate(model.graph.node):
+        if node.op_type != "Gemm" or node.input[1] not in initializers:
+            continue
+        name = node.input[1]
+        if used[name] > 1:
+            copy = model.graph.initializer.add()
+            copy.CopyFrom(initializers[name])
+            copy.name = f"{name}_of_node_{number}"
+            node.input[1] = copy.name
+            used[name] -= 1
+            changed = True
+    if changed:
+        onnx.save_model(model, path)
+    return changed
 
 
 def _quantized(

@@ -50,11 +50,11 @@ CELLS = (
     ("Cnn", "static FX, TorchScript"),
     ("Cnn", "static PT2E"),
     ("Cnn", "dynamic fp16"),
-    ("Cnn", "ONNX Runtime static, entropy"),
+    ("Stubbed", "ONNX Runtime static, entropy"),
     ("Stubbed", "static eager"),
     ("Lstm", "dynamic int8"),
     ("Lstm", "dynamic int8, TorchScript"),
-    ("Lstm", "dynamic int8, per channel, embeddings"),
+    ("Transformer", "cast fp16"),
     ("Encoder", "dynamic int8"),
     ("Transformer", "dynamic int8, torchao"),
     ("Transformer", "weight-only int8, .pt2"),
@@ -62,7 +62,7 @@ CELLS = (
     ("Transformer", "ONNX Runtime dynamic"),
 )
 # Bits of a stored weight.
-BITS = {"dynamic fp16": 16, "weight-only int4": 4}
+BITS = {"dynamic fp16": 16, "cast fp16": 16, "weight-only int4": 4}
 # Prints what each program's model gives for the same inputs.
 RUNS = """
 import json, sys, warnings
@@ -273,6 +273,8 @@ def test_each_quantized_layer_is_compared(
     way: str,
 ) -> None:
     layers = {each.name for each in quantized[name, way].quantized.layers if each.quantized}
+    if way.startswith("cast"):
+        layers = {each.rpartition(".")[0] for each in layers}
     found = measured[name, way]
     assert not [note for note in found.notes if "could not be compared" in note]
     compared = {each.name for each in found.layers}
@@ -303,6 +305,7 @@ def test_weights_are_stored_in_the_bits_of_the_method(
     bits = BITS.get(way, 8)
     done = [each for each in cell.quantized.layers if each.quantized]
     assert done
+    assert all(each.nbytes < each.float_bytes for each in done)
     assert {each.bits for each in done} == {bits}
     numel = sum(each.float_bytes for each in done) // 4
     rest = cell.quantized.original_bytes - 4 * numel

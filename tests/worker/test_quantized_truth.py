@@ -17,8 +17,9 @@ from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.values import open_values
 from inspector_app.worker.example_inputs import Call
 from inspector_app.worker.module_flow import followers, fusable
-from inspector_app.worker.protocol import Inputs
+from inspector_app.worker.protocol import Inputs, ModelChoice
 from inspector_app.worker.quantize_protocol import (
+    CalibrationData,
     DynamicOptions,
     LayerDamage,
     LeftInFloat,
@@ -203,3 +204,46 @@ def test_what_follows_what() -> None:
     assert "bn" not in after  # the activation is called twice
     assert fusable(net, Call(("x",)), tensors) == [["conv", "bn"]]
     assert isinstance(Outlier(), nn.Module)
+
+
+def test_weights_that_two_gemm_nodes_share(tmp_path: Path) -> None:
+    """quantize_dynamic would transpose them twice: layers that were copied, and not trained."""
+    import numpy
+    import onnx
+
+    generator = numpy.random.default_rng(0)
+    weight = generator.standard_normal((16, 16)).astype("float32")
+    info, node = onnx.helper.make_tensor_value_info, onnx.helper.make_node
+    graph = onnx.helper.make_graph(
+        [
+            node("Gemm", ["x", "w"], ["a"], name="first", transB=1),
+            node("Relu", ["a"], ["b"], name="between"),
+            node("Gemm", ["b", "w"], ["y"], name="second", transB=1),
+        ],
+        "shared",
+        [info("x", onnx.TensorProto.FLOAT, ["n", 16])],
+        [info("y", onnx.TensorProto.FLOAT, ["n", 16])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    path = tmp_path / "shared.onnx"
+    opset = [onnx.helper.make_opsetid("", 17)]
+    onnx.save_model(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    numpy.save(tmp_path / "x.npy", generator.standard_normal((20, 16)).astype("float32"))
+    data = CalibrationData(path=str(tmp_path / "x.npy"), batch=4)
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    request = Quantize(
+        ModelChoice(str(path)),
+        Inputs(()),
+        OnnxDynamicOptions(),
+        LeftInFloat(),
+        data,
+        str(staging),
+        "out.onnx",
+        str(staging / "out.onnx"),
+    )
+    quantized = quantized_of(request)
+    assert [each.bits for each in quantized.layers] == [8, 8]
+    found = measured_of(request, quantized)
+    assert found.outputs[0].sqnr_db > 30
+    assert [each.sqnr_db > 30 for each in found.layers] == [True, True]
