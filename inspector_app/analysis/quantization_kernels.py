@@ -1,9 +1,9 @@
 """The loops that quantize rows of values and sum up the errors. See `kernels` about numba.
 
 All of it is computed in float64, but for scales and their inverses, which are float32 as in
-torch: ``aten/src/ATen/native/quantized/cpu/kernels/../FakeQuantizeKernel.cpp`` multiplies by
-``1.0f / scale`` and rounds half to even. Four float64 fit into a vector register where eight
-float32 would, but near a tie a float32 product rounds to the wrong side.
+torch: its fake-quantize (``aten/src/ATen/native/quantized/cpu/kernels``) multiplies by
+``1.0f / scale`` and rounds half to even. Twice as many float32 would fit into a vector
+register, but near a tie a float32 product rounds to the wrong side.
 """
 
 from __future__ import annotations

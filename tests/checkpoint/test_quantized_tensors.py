@@ -18,6 +18,7 @@ from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.errors import NoValues
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.values import open_values
+from inspector_app.cli import run
 from tests.checkpoint import torch_files
 
 INNER, OUTER = 96, 64
@@ -97,6 +98,21 @@ def test_torchao(kind: str, dtype: str, tmp_path: Path) -> None:
     assert found.bits == pytest.approx(bits - (16 / group if smaller_scales else 0))
     assert found.block == (1, group)
     assert found.scales == OUTER * INNER // group
+
+
+def test_show_says_how(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weight = torch.linspace(-1, 1, 8 * 4).reshape(8, 4)
+    zeros = torch.zeros(8, dtype=torch.int64)
+    with torch_files.prototypes():
+        made = {
+            "tensor": torch.quantize_per_tensor(weight, 0.01, 3, torch.quint8),
+            "channel": torch.quantize_per_channel(weight, torch.ones(8), zeros, 0, torch.qint8),
+        }
+        torch.save(made, tmp_path / "x.pth")
+    assert run(["show", str(tmp_path / "x.pth")]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert lines["tensor"].endswith("scale 0.01, zero_point 3, 12 bits a value")
+    assert lines["channel"].endswith("axis 0, 8 scales, one for [1, 4], 40 bits a value")
 
 
 def test_scales_that_do_not_fit_give_no_values(tmp_path: Path) -> None:
