@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from tests.benchmarks import (
     compare_window,
+    converting,
     diff_content,
     diff_structure,
     exporting,
@@ -47,6 +48,7 @@ SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "search": lambda report, repeats: interaction.search_and_scroll(report, MANY),
     "million": lambda report, repeats: interaction.million(report, MILLION),
     "exporting": exporting.worker,
+    "converting": converting.converting,
     "quantizing": quantizing.previewed,
 }
 

@@ -1,7 +1,7 @@
 """The files that are measured: made once by torch itself, kept in a cache folder.
 
 The folder is ``checkpoint-inspector-benchmarks`` below ``$TMPDIR`` (or the system's). It
-grows to about 3.4 GB; delete it when you like.
+grows to about 7.7 GB; delete it when you like.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ def large_float32_file() -> Path:
 def one_tensor() -> Path:
     """One bfloat16 tensor of 537 MB beside a small one."""
     return _made("bf16-one-500mb", "one")
+
+
+def four_gigabytes() -> Path:
+    """64 float32 tensors of 67 MB each: 4.3 GB."""
+    return _made("f32-4gb", "four")
 
 
 def few_values() -> Path:
@@ -117,6 +122,14 @@ def _save_one(path: str) -> None:
     torch.save({"bias": torch.zeros(16), "weight": weight}, path)
 
 
+def _save_four(path: str) -> None:
+    import torch
+
+    torch.manual_seed(0)
+    weight = torch.empty(4096, 4096).normal_(std=0.02)
+    torch.save({f"layers.{number}.weight": weight + number for number in range(64)}, path)
+
+
 def _save_few(path: str) -> None:
     import torch
 
@@ -130,6 +143,8 @@ if __name__ == "__main__":
         _save_many(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1] == "one":
         _save_one(sys.argv[2])
+    elif sys.argv[1] == "four":
+        _save_four(sys.argv[2])
     elif sys.argv[1] == "few":
         _save_few(sys.argv[2])
     else:

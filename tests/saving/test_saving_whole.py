@@ -20,7 +20,7 @@ from inspector_app.analysis.save_options import SaveOptions
 from inspector_app.analysis.save_plan import plan
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.errors import CannotSave, UnreadableFile
-from inspector_app.saving import partial_file
+from inspector_app.saving import partial_file, read_ahead
 from inspector_app.saving.save import best_name, saving
 from tests.checkpoint.torch_files import write
 
@@ -221,3 +221,20 @@ def test_a_partial_file_of_a_running_process_stays(source: Path, tmp_path: Path)
 
 def test_the_best_lies_beside() -> None:
     assert best_name("/runs/epoch_3.pth") == "/runs/epoch_3_best.pth"
+
+
+@pytest.mark.parametrize("obstacle", ["no such call", "other file systems"])
+def test_where_the_kernel_copies_nothing(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+) -> None:
+    save(source, tmp_path / "b.pth")
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    if obstacle == "no such call":
+        monkeypatch.setattr(read_ahead, "CAN_COPY", False)
+    else:
+        monkeypatch.setattr(os, "copy_file_range", refuse)
+    save(source, tmp_path / "c.pth")
+    assert (tmp_path / "c.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()
