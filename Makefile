@@ -56,6 +56,7 @@ screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	$(bin)/python packaging/make_export_screenshots.py
 	$(bin)/python packaging/make_save_screenshots.py
 	$(bin)/python packaging/make_quantize_screenshots.py
+	$(bin)/python packaging/make_run_screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
