@@ -84,6 +84,21 @@ class Samples:
             part = list(numbers[start : start + self.data.batch])
             yield part, self.take(part)
 
+    def fix_batch(self, size: int) -> None:
+        """Let every batch have `size` samples, as a graph wants that fixes it; 0 for any.
+
+        Raises:
+            Failure: there are too few.
+        """
+        if not size:
+            return
+        self.data = replace(self.data, batch=size)
+        if min(len(self.calibrate), len(self.held_out)) < size:
+            reason = f"the graph takes {size} samples at once, which are not there twice"
+            raise Failure("calibration-data", path=self.data.path or "random data", reason=reason)
+        self.calibrate = self.calibrate[: len(self.calibrate) // size * size]
+        self.held_out = self.held_out[: len(self.held_out) // size * size]
+
     def labels(self, numbers: Sequence[int]) -> Any:
         """Classes of these samples, or None."""
         labels = self.source.labels

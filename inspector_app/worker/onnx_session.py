@@ -90,6 +90,12 @@ class OnnxSession:
         """What each input takes, as onnxruntime writes it: ``tensor(float)``."""
         return {each.name: each.type for each in self._session.get_inputs()}
 
+    def fixed_batch(self) -> int:
+        """The size that the graph fixes its inputs' first axis to; 0 where it fixes none."""
+        firsts = [each.shape[0] for each in self._session.get_inputs() if each.shape]
+        fixed = {each for each in firsts if isinstance(each, int) and each > 0}
+        return fixed.pop() if len(fixed) == 1 else 0
+
     def run(
         self, tensors: Mapping[str, Tensor], outputs: Sequence[str] | None = None
     ) -> list[Tensor]:

@@ -144,6 +144,7 @@ def _from_graph(request: Quantize) -> Generator[Progress, None, _Source]:
     if request.data is not None:
         samples = samples_of(request.data, request.inputs, session.inputs)
         samples.dtypes.update(session_dtypes(session))
+        samples.fix_batch(session.fixed_batch())
         _try_samples(session, samples)
     notes = list(samples.notes) if samples else []
     return _Source(path, samples, tuple(session.inputs), notes=notes)

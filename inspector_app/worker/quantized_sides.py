@@ -25,6 +25,7 @@ def original_side(request: Measure | Weigh) -> Sided:
         session = OnnxSession(request.model.checkpoint)
         samples = samples_of(request.data, request.inputs, session.inputs)
         samples.dtypes.update(session_dtypes(session))
+        samples.fix_batch(session.fixed_batch())
         return Side(None, None, f"onnxruntime {session.version}", session), samples
     model = yield from building(request.model)
     samples = samples_of(request.data, request.inputs, parameter_names(model.module))
@@ -47,6 +48,7 @@ def quantized_side(request: Weigh, quantized: Quantized) -> Sided:
             samples.dtypes.setdefault(name, dtype)
     if side.session is not None:
         samples.dtypes.update(session_dtypes(side.session))
+        samples.fix_batch(side.session.fixed_batch())
     return side, samples
 
 

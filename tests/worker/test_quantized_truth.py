@@ -206,7 +206,8 @@ def test_what_follows_what() -> None:
     assert isinstance(Outlier(), nn.Module)
 
 
-def test_weights_that_two_gemm_nodes_share(tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", ["n", 3])
+def test_weights_that_two_gemm_nodes_share(tmp_path: Path, batch: str | int) -> None:
     """quantize_dynamic would transpose them twice: layers that were copied, and not trained."""
     import numpy
     import onnx
@@ -221,8 +222,8 @@ def test_weights_that_two_gemm_nodes_share(tmp_path: Path) -> None:
             node("Gemm", ["b", "w"], ["y"], name="second", transB=1),
         ],
         "shared",
-        [info("x", onnx.TensorProto.FLOAT, ["n", 16])],
-        [info("y", onnx.TensorProto.FLOAT, ["n", 16])],
+        [info("x", onnx.TensorProto.FLOAT, [batch, 16])],
+        [info("y", onnx.TensorProto.FLOAT, [batch, 16])],
         [onnx.numpy_helper.from_array(weight, "w")],
     )
     path = tmp_path / "shared.onnx"
@@ -245,5 +246,7 @@ def test_weights_that_two_gemm_nodes_share(tmp_path: Path) -> None:
     quantized = quantized_of(request)
     assert [each.bits for each in quantized.layers] == [8, 8]
     found = measured_of(request, quantized)
+    # Of a graph that fixes the size of its batches, whole ones.
+    assert found.samples == (3 if batch == 3 else 4)
     assert found.outputs[0].sqnr_db > 30
     assert [each.sqnr_db > 30 for each in found.layers] == [True, True]
