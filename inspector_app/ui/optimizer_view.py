@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Sequence
+from typing import NamedTuple, overload
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -17,6 +20,50 @@ from inspector_app.ui.text_widgets import Heading, MutedLabel
 
 _MOST_GROUPS = 6
 _CANDIDATES = 8
+_SLICE = 250
+
+
+class Kept(NamedTuple):
+    """A row: a parameter, and one tensor that is kept for it, or what there is instead."""
+
+    entry: Entry
+    name: str
+    tensor: TensorInfo | None
+
+
+def listing(optimizer: OptimizerState) -> Generator[None, None, list[Kept]]:
+    """What is kept for each parameter, in short steps."""
+    found: list[Kept] = []
+    for number, entry in enumerate(optimizer.entries):
+        if number % _SLICE == _SLICE - 1:
+            yield
+        slots = entry.slots
+        shaped = [
+            Kept(entry, slot.name, slot.node)
+            for slot in slots
+            if isinstance(slot.node, TensorInfo) and slot.node.shape
+        ]
+        found += shaped or [Kept(entry, ", ".join(slot.name for slot in slots), None)]
+    return found
+
+
+class _Rows(Sequence[Row]):
+    """The texts of what is kept, made when they are looked at."""
+
+    def __init__(self, kept: Sequence[Kept], text: Callable[[Kept], Row]) -> None:
+        self._kept, self._text = kept, text
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        if isinstance(place, slice):
+            return [self._text(each) for each in self._kept[place]]
+        return self._text(self._kept[place])
 
 
 class OptimizerView(QWidget):
@@ -31,7 +78,7 @@ class OptimizerView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._optimizer: OptimizerState | None = None
-        self._rows: list[tuple[Entry, TensorInfo | None]] = []
+        self._kept: Sequence[Kept] = ()
         self._title = Heading()
         self._words = MutedLabel()
         self._words.setWordWrap(True)
@@ -52,11 +99,14 @@ class OptimizerView(QWidget):
         for widget in (self._title, self._words, self._sizes, self.parameters, self._hint):
             self._layout.addWidget(widget)
 
-    def show_optimizer(self, optimizer: OptimizerState, model_nbytes: int) -> None:
+    def show_optimizer(
+        self, optimizer: OptimizerState, kept: Sequence[Kept], model_nbytes: int
+    ) -> None:
         """Show another one.
 
         Args:
             optimizer: what is shown.
+            kept: its rows, by `listing`.
             model_nbytes: bytes of the models, to compare with.
         """
         self._optimizer = optimizer
@@ -77,25 +127,15 @@ class OptimizerView(QWidget):
             ]
         )
         self._show_groups(optimizer)
-        self._rows = []
-        rows: list[Row] = []
-        for entry in optimizer.entries:
-            slots = entry.slots or ()
-            tensors = [slot for slot in slots if isinstance(slot.node, TensorInfo)]
-            shaped = [slot for slot in tensors if slot.node.shape]
-            for slot in shaped or [None]:
-                tensor = slot.node if slot is not None else None
-                kept = slot.name if slot is not None else ", ".join(each.name for each in slots)
-                self._rows.append((entry, tensor if isinstance(tensor, TensorInfo) else None))
-                rows.append(self._row(entry, kept, tensor))
-        self.parameters.show_rows(rows, self._hint_of)
-        self.parameters.setVisible(bool(rows))
-        self._hint.setVisible(any(tensor is not None for _, tensor in self._rows))
+        self._kept = kept
+        self.parameters.show_rows(_Rows(kept, self._row), self._hint_of)
+        self.parameters.setVisible(bool(kept))
+        self._hint.setVisible(any(each.tensor is not None for each in kept))
 
     def forget(self) -> None:
         """Let go of the file."""
         self._optimizer = None
-        self._rows = []
+        self._kept = ()
         self.parameters.show_rows([])
 
     def _show_groups(self, optimizer: OptimizerState) -> None:
@@ -114,7 +154,8 @@ class OptimizerView(QWidget):
         made.setVisible(bool(shown))
         self._layout.insertWidget(3, made)
 
-    def _row(self, entry: Entry, kept: str, tensor: object) -> Row:
+    def _row(self, kept: Kept) -> Row:
+        entry, tensor = kept.entry, kept.tensor
         named = entry.named
         if named.name:
             name = plain(named.name, 200)
@@ -122,12 +163,12 @@ class OptimizerView(QWidget):
             name = self.tr("ambiguous: {n} candidates").format(n=count_text(named.total))
         else:
             name = "?"
-        shape = tensor.shape if isinstance(tensor, TensorInfo) else entry.shape
+        shape = tensor.shape if tensor is not None else entry.shape
         text = " × ".join(map(str, shape)) if shape else ""
-        return (plain(str(entry.id), 40), name, plain(kept, 60), text)
+        return (plain(str(entry.id), 40), name, plain(kept.name, 60), text)
 
     def _hint_of(self, row: int) -> str:
-        named = self._rows[row][0].named
+        named = self._kept[row].entry.named
         if named.name or not named.total:
             return plain(named.name, 400)
         names = ", ".join(plain(each, 100) for each in named.candidates[:_CANDIDATES])
@@ -137,7 +178,7 @@ class OptimizerView(QWidget):
         return self.tr("It may be {names}: shapes and order leave them all.").format(names=names)
 
     def _chosen(self, row: int) -> None:
-        tensor = self._rows[row][1]
+        tensor = self._kept[row].tensor
         if tensor is not None:
             self.tensor_chosen.emit(tensor)
 

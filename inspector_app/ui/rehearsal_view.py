@@ -21,6 +21,7 @@ from inspector_app.analysis.training_words import number_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.check_list import CheckLine, CheckList
 from inspector_app.ui.line_chart import Line, LineChart
+from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import Heading, MutedLabel
 from inspector_app.ui.training_words import finding_text, reason_text
 from inspector_app.ui.worker_task import TICK_SECONDS, WorkerTask
@@ -29,7 +30,7 @@ from inspector_app.worker.client import events
 from inspector_app.worker.failures import Failed
 from inspector_app.worker.protocol import Event, Finished, Progress, Request
 from inspector_app.worker.rehearsal_protocol import Finding, RateCurves, Rehearsed
-from inspector_app.worker.rehearsal_run import rates_of, rehearsal_of
+from inspector_app.worker.rehearsal_run import describing_rehearsal, rates_of
 
 _MOST_GROUPS = 6
 
@@ -51,6 +52,7 @@ class RehearsalView(QWidget):
         self._state: TrainingState | None = None
         self._interpreter = ""
         self._wanted = False
+        self._steps: Steps | None = None
         self._task = WorkerTask(self)
         self._task.progress.connect(self._progressed)
         self._task.finished.connect(self._answered)
@@ -104,13 +106,18 @@ class RehearsalView(QWidget):
 
     def stop(self) -> None:
         """End what is going on, and forget the training."""
+        self._end_steps()
         self._task.stop()
         self._state = None
         self._rest()
 
     def is_settled(self) -> bool:
         """Nothing is going on."""
-        return not self._task.running
+        return not self._busy
+
+    @property
+    def _busy(self) -> bool:
+        return self._steps is not None or self._task.running
 
     def status(self) -> str:
         """What is said below the button."""
@@ -119,7 +126,8 @@ class RehearsalView(QWidget):
     # What is asked
 
     def _clicked(self) -> None:
-        if self._task.running and self._wanted:
+        if self._busy and self._wanted:
+            self._end_steps()
             self._task.cancel()
             self._rest()
             self._status.setText(self.tr("Cancelled."))
@@ -130,12 +138,6 @@ class RehearsalView(QWidget):
         state = self._state
         if state is None:
             return
-        requests: list[Request] = []
-        done = 0
-        if rehearse:
-            requests += [rehearsal_of(state, number) for number in range(len(state.optimizers))]
-            done = len(requests)
-        requests += [rates_of(state, number) for number in range(done, len(state.schedulers))]
         self._wanted = rehearse
         self.other.hide()
         if rehearse:
@@ -146,7 +148,21 @@ class RehearsalView(QWidget):
         else:
             self._rates_words.setText(self.tr("Asking torch's scheduler…"))
             self._rates_words.show()
+        self._end_steps()
+        self._task.cancel()
+        self._steps = Steps(_describing(state, rehearse), self)
+        self._steps.finished.connect(self._ask)
+        self._steps.start()
+
+    def _ask(self, requests: Sequence[Request]) -> None:
+        self._end_steps()
         self._task.run(_asking(requests, self._interpreter))
+
+    def _end_steps(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None
 
     def _ask_python(self) -> None:
         dialog = QFileDialog(self, self.tr("Choose a Python Interpreter"))
@@ -269,6 +285,16 @@ class RehearsalView(QWidget):
 def _finding_line(finding: Finding, title: str) -> CheckLine:
     status = CheckStatus.FAILED if finding.error else CheckStatus.NOTE
     return CheckLine(status, title, finding_text(finding))
+
+
+def _describing(state: TrainingState, rehearse: bool) -> Generator[None, None, list[Request]]:
+    """What to ask: to rehearse with each optimizer, and the rates of schedulers without one."""
+    requests: list[Request] = []
+    if rehearse:
+        for number in range(len(state.optimizers)):
+            requests.append((yield from describing_rehearsal(state, number)))
+    requests += [rates_of(state, number) for number in range(len(requests), len(state.schedulers))]
+    return requests
 
 
 def _asking(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -22,13 +22,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import tooltip
 
 _Index = QModelIndex | QPersistentModelIndex
 _Role = Qt.ItemDataRole
 Row = tuple[str, ...]
 _LONG = 24
-_SAMPLED = 500  # rows that are measured for the width of a column
+_SAMPLED = 200  # rows that are measured for the width of a column
+_AT_ONCE = 500  # rows that are searched between two looks at the clock
 _WIDEST = 0.45  # of the table, for any column but the one that stretches
 
 
@@ -38,22 +40,33 @@ class _Rows(QAbstractTableModel):
         self._heads = heads
         self._rows: Sequence[Row] = ()
         self._hints: Callable[[int], str] | None = None
-        self.shown: list[int] = []
+        self.shown: Sequence[int] = ()
 
     def show(self, rows: Sequence[Row], hints: Callable[[int], str] | None) -> None:
         self._rows, self._hints = rows, hints
-        self.keep("")
+        self.keep(range(len(rows)))
 
-    def keep(self, text: str) -> None:
-        """Those rows that have `text` in any column."""
-        wanted = text.casefold()
+    def keep(self, numbers: Sequence[int]) -> None:
+        """The rows of these numbers."""
         self.beginResetModel()
-        self.shown = [
-            number
-            for number, row in enumerate(self._rows)
-            if not wanted or any(wanted in cell.casefold() for cell in row)
-        ]
+        self.shown = numbers
         self.endResetModel()
+
+    def finding(self, text: str) -> Generator[None, None, Sequence[int]]:
+        """The numbers of the rows that have `text` in any column, in short steps."""
+        rows, wanted = self._rows, text.casefold()
+        if not wanted:
+            return range(len(rows))
+        found: list[int] = []
+        for start in range(0, len(rows), _AT_ONCE):
+            if start:
+                yield
+            found += [
+                number
+                for number in range(start, min(start + _AT_ONCE, len(rows)))
+                if any(wanted in cell.casefold() for cell in rows[number])
+            ]
+        return found
 
     def row(self, place: int) -> Row:
         return self._rows[self.shown[place]]
@@ -131,7 +144,8 @@ class TextTable(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.setPlaceholderText(self.tr("Search"))
         self.search.setAccessibleName(self.tr("Search: {what}").format(what=name))
-        self.search.textChanged.connect(self._model.keep)
+        self.search.textChanged.connect(self._search)
+        self._steps: Steps | None = None
         self.view = _View()
         self.view.setAccessibleName(name)
         self.view.setModel(self._model)
@@ -163,10 +177,11 @@ class TextTable(QWidget):
         """Show these.
 
         Args:
-            rows: of cells, plain.
+            rows: of cells, plain; what is many is made when it is asked for.
             hints: the tool tip of the row of a number, or "".
         """
         self.search.clear()
+        self._end_search()
         self._model.show(rows, hints)
         self.search.setVisible(len(rows) > self._most)
         section = self.view.verticalHeader().defaultSectionSize()
@@ -174,9 +189,10 @@ class TextTable(QWidget):
         count = min(max(len(rows), 1), self._most)
         self.view.setFixedHeight(head + count * section + 2 * self.view.frameWidth())
         metrics = self.view.fontMetrics()
+        sampled = [rows[place] for place in range(min(len(rows), _SAMPLED))]
         for column in range(self._model.columnCount()):
             if column != self._stretched:
-                texts = [row[column] for row in rows[:_SAMPLED]]
+                texts = [row[column] for row in sampled]
                 texts.append(str(self._model.headerData(column, Qt.Orientation.Horizontal)))
                 widest = max(map(metrics.horizontalAdvance, texts)) + 14
                 most = int(_WIDEST * max(self.width(), 300))
@@ -185,6 +201,32 @@ class TextTable(QWidget):
     def rows(self) -> list[Row]:
         """What the search has left, from top to bottom."""
         return [self._model.row(place) for place in range(self._model.rowCount())]
+
+    def is_searching(self) -> bool:
+        """The rows that are left are not known yet."""
+        return self._steps is not None
+
+    def _search(self, text: str) -> None:
+        self._end_search()
+        steps = self._model.finding(text)
+        try:
+            next(steps)  # few rows change with the key that is pressed
+        except StopIteration as end:
+            self._model.keep(end.value)
+            return
+        self._steps = Steps(steps, self)
+        self._steps.finished.connect(self._found)
+        self._steps.start()
+
+    def _found(self, numbers: Sequence[int]) -> None:
+        self._end_search()
+        self._model.keep(numbers)
+
+    def _end_search(self) -> None:
+        if self._steps is not None:
+            self._steps.cancel()
+            self._steps.deleteLater()
+            self._steps = None
 
     def _choose(self, place: int) -> None:
         self.chosen.emit(self._model.shown[place])

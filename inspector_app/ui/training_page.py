@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
@@ -17,7 +18,7 @@ from inspector_app.checkpoint.model import Checkpoint, Progress
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.check_list import CheckLine, CheckList
 from inspector_app.ui.line_chart import Line, LineChart
-from inspector_app.ui.optimizer_view import OptimizerView
+from inspector_app.ui.optimizer_view import Kept, OptimizerView, listing
 from inspector_app.ui.rehearsal_view import RehearsalView
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_blocks import Facts
@@ -27,6 +28,14 @@ from inspector_app.ui.training_words import SUBJECTS, translated, words_text
 
 _MOST_CHARTS = 6
 _WORST_FIRST = (CheckStatus.FAILED, CheckStatus.WARNING, CheckStatus.NOTE, CheckStatus.OK)
+
+
+class _Read(NamedTuple):
+    """A training, what stands against resuming it, and the rows of each optimizer."""
+
+    state: TrainingState
+    found: Checklist
+    kept: Sequence[Sequence[Kept]]
 
 
 class TrainingPage(QScrollArea):
@@ -151,9 +160,9 @@ class TrainingPage(QScrollArea):
         self._waiting.setText(self.tr("The training could not be read: {why}").format(why=said))
         self.settled.emit()
 
-    def _show(self, result: tuple[TrainingState, Checklist]) -> None:
+    def _show(self, result: _Read) -> None:
         self._steps = None
-        state, found = result
+        state, found, kept = result
         self.state = state
         self._waiting.hide()
         words = [each.kind for each in state.optimizers if each.kind]
@@ -164,7 +173,7 @@ class TrainingPage(QScrollArea):
         self._title.setVisible(bool(words))
         self._show_checks(found)
         self._show_figures(state)
-        self._show_optimizers(state)
+        self._show_optimizers(state, kept)
         self._schedulers.set_rows(_scheduler_rows(state))
         self._show_part("schedulers", state.schedulers)
         self._others.set_rows(
@@ -216,7 +225,7 @@ class TrainingPage(QScrollArea):
                 chart.show_lines([_history_line(shown[place])])
         self._show_part("charts", shown)
 
-    def _show_optimizers(self, state: TrainingState) -> None:
+    def _show_optimizers(self, state: TrainingState, kept: Sequence[Sequence[Kept]]) -> None:
         layout = self._optimizers.layout()
         assert layout is not None
         while len(self.optimizers) < len(state.optimizers):
@@ -228,16 +237,17 @@ class TrainingPage(QScrollArea):
             used = place < len(state.optimizers)
             view.setVisible(used)
             if used:
-                view.show_optimizer(state.optimizers[place], state.model_nbytes)
+                view.show_optimizer(state.optimizers[place], kept[place], state.model_nbytes)
         self._show_part("optimizers", state.optimizers)
 
 
-def _reading(
-    checkpoint: Checkpoint,
-) -> Generator[Progress, None, tuple[TrainingState, Checklist]]:
+def _reading(checkpoint: Checkpoint) -> Generator[Progress | None, None, _Read]:
     state = yield from reading_training(checkpoint)
     found = yield from checking(state)
-    return state, found
+    kept = []
+    for optimizer in state.optimizers:
+        kept.append((yield from listing(optimizer)))
+    return _Read(state, found, kept)
 
 
 def _row(figure: Figure) -> tuple[str, str]:

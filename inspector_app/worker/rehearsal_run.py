@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol
 
 from inspector_app.worker.protocol import FLOAT_DTYPES
@@ -21,6 +21,7 @@ from inspector_app.worker.rehearsal_protocol import (
     SchedulerChoice,
 )
 
+_SLICE = 250
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -112,7 +113,22 @@ class Training(Protocol):
 
 
 def rehearsal_of(training: Training, number: int = 0, class_name: str = "") -> Rehearse:
+    """`describing_rehearsal` without the steps."""
+    steps = describing_rehearsal(training, number, class_name)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            request: Rehearse = end.value
+            return request
+
+
+def describing_rehearsal(
+    training: Training, number: int = 0, class_name: str = ""
+) -> Generator[None, None, Rehearse]:
     """What to rehearse of `training`, and to look ahead at by the same scheduler.
+
+    In short steps, as there may be many parameters.
 
     Args:
         number: of the optimizer; the scheduler of that number belongs to it.
@@ -125,12 +141,13 @@ def rehearsal_of(training: Training, number: int = 0, class_name: str = "") -> R
     schedulers = training.schedulers
     scheduler = schedulers[number] if number < len(schedulers) else None
     names = optimizer.recognised.names
+    groups = yield from _groups(training, optimizer)
     return Rehearse(
         checkpoint=os.path.abspath(training.path),
         optimizer=OptimizerChoice(
             path=optimizer.path,
             class_name=class_name or (names[0] if names else ""),
-            groups=_groups(training, optimizer),
+            groups=groups,
             file=_beside(training, optimizer.file),
         ),
         scheduler=None if scheduler is None else _choice(training, scheduler),
@@ -182,7 +199,9 @@ def _count(figure: _Figure | None) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def _groups(training: Training, optimizer: Optimizer) -> tuple[tuple[ParameterSpec, ...], ...]:
+def _groups(
+    training: Training, optimizer: Optimizer
+) -> Generator[None, None, tuple[tuple[ParameterSpec, ...], ...]]:
     """What the model gives to each param group.
 
     One group is given in the model's own order, as ``model.parameters()`` would: that it was
@@ -190,28 +209,36 @@ def _groups(training: Training, optimizer: Optimizer) -> tuple[tuple[ParameterSp
     parameter's name is open, it is one of those that are left: of its shape if there is one, so
     that a state which fits none of them shows.
     """
-    known = {
-        name: ParameterSpec(
-            name, tensor.shape, tensor.dtype, tensor.path, _beside(training, model.file)
-        )
-        for model in training.models
-        for name, tensor in model.tensors.items()
-    }
+    known: dict[str, ParameterSpec] = {}
+    for model in training.models:
+        file = _beside(training, model.file)
+        for number, (name, tensor) in enumerate(model.tensors.items()):
+            if number % _SLICE == _SLICE - 1:
+                yield
+            known[name] = ParameterSpec(name, tensor.shape, tensor.dtype, tensor.path, file)
     entries = [entry for entry in optimizer.entries if 0 <= entry.group < len(optimizer.groups)]
+    yield
     claimed = {entry.named.name for entry in entries}
+    yield
     left = [
         spec for name, spec in known.items() if name not in claimed and _is_parameter(name, spec)
     ]
+    yield
     nameless = [entry for entry in entries if entry.named.name not in known]
+    yield
     given = _placed(nameless, left) if len(left) == len(nameless) else {}
     groups: list[list[ParameterSpec]] = [[] for _ in optimizer.groups]
-    for entry in entries:
+    for number, entry in enumerate(entries):
+        if number % _SLICE == _SLICE - 1:
+            yield
         spec = known.get(entry.named.name) or given.get(id(entry))
         groups[entry.group].append(
             spec or ParameterSpec(f"parameter {entry.id}", entry.shape or (1,))
         )
     if len(groups) == 1 and all(spec.path is not None for spec in groups[0]):
+        yield
         order = {name: place for place, name in enumerate(known)}
+        yield
         groups[0].sort(key=lambda spec: order[spec.name])
     return tuple(map(tuple, groups))
 
