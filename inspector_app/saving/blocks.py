@@ -33,6 +33,7 @@ Array: TypeAlias = Any
 Box: TypeAlias = tuple[slice, ...]
 
 BLOCK_ELEMENTS = 1 << 20
+_CAST_BYTES = 1 << 20
 # Of a tensor that is not contiguous so many elements are read at once: each piece may have to
 # pass over the whole of it.
 _SCATTERED_ELEMENTS = 1 << 23
@@ -127,6 +128,9 @@ class Sources:
     def _arrays(self, content: Content) -> Iterator[Array]:
         if isinstance(content, TensorValues):
             tensor = flat(content.tensor)
+            if tensor is not content.tensor and _is_plain(tensor):
+                yield from self._flat_values(content._replace(tensor=tensor))
+                return
             for box in boxes(tensor.shape, is_contiguous(tensor)):
                 yield self._values(content._replace(tensor=tensor), box)
         elif isinstance(content, AveragedValues):
@@ -143,6 +147,29 @@ class Sources:
                 yield drawing.take(min(BLOCK_ELEMENTS, count - start))
         elif isinstance(content, FittedValues):
             yield from self._fitted(content)
+
+    def _flat_values(self, content: TensorValues) -> Iterator[Array]:
+        """A contiguous tensor of real numbers, cast from the bytes as they stand in the file."""
+        import numpy as np
+
+        tensor = content.tensor
+        storage = tensor.storage
+        assert storage is not None
+        reader = self.reader(content.checkpoint, storage)
+        # It looks whether the bytes are all there.
+        run = None if 0 in tensor.shape else reader.raw_bytes(storage)
+        reader.elements(tensor)
+        source = numpy_dtype(DTYPES[tensor.dtype].numpy)
+        buffer: Array = np.empty(_CAST_BYTES, np.uint8)
+        at = (tensor.storage_offset or 0) * source.itemsize
+        end = at + tensor.numel * source.itemsize
+        while at < end and run is not None:
+            block = buffer[: min(_CAST_BYTES, end - at)]
+            run.read_into(at, block.data)
+            made, overflows = cast(block.view(source), content.dtype)
+            self.overflows += overflows
+            yield made
+            at += len(block)
 
     def _values(self, content: TensorValues, box: Box) -> Array:
         """A part of a tensor as the wanted dtype, writable."""
@@ -223,6 +250,16 @@ class Sources:
                 )
                 made[place] = _typed(self._values(patch, taken), content.dtype)
             yield made
+
+
+def _is_plain(tensor: TensorInfo) -> bool:
+    details = tensor.details
+    special = details.conj or details.neg or details.big_endian or details.quantizer is not None
+    return (
+        not special
+        and DTYPES[tensor.dtype].kind in ("float", "int", "uint")
+        and bool(DTYPES[tensor.dtype].numpy)
+    )
 
 
 def flat(tensor: TensorInfo) -> TensorInfo:
