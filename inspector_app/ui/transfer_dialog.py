@@ -100,6 +100,7 @@ class TransferDialog(QDialog):
         parts.ends.target_chosen.connect(self.set_target)
         parts.ends.file_wanted.connect(self._ask_file)
         parts.ends.model_wanted.connect(self._ask_model)
+        parts.ends.parts_chosen.connect(self._choose_parts)
         parts.totals.next_wanted.connect(self._go_to_next)
         parts.view.key_selected.connect(lambda _target, _source: self._show_choice())
         parts.view.key_chosen.connect(lambda _place: parts.choice.focus_choice())
@@ -151,7 +152,8 @@ class TransferDialog(QDialog):
         self._ends = ends
         assert ends.source is not None
         self.parts.ends.show_source(self.source_path, ends.source)
-        self._draw()
+        self.parts.ends.show_parts(*ends)
+        self._choose_parts()
 
     def _ask_file(self) -> None:
         from inspector_app.ui import file_dialogs
@@ -178,6 +180,14 @@ class TransferDialog(QDialog):
         self.set_target(path)
 
     # --- what flows
+
+    def _choose_parts(self) -> None:
+        source, target = self.parts.ends.chosen_parts()
+        if target != self.options.target_section:
+            self.options = replace(self.options, choices={})
+        self.options = replace(self.options, source_section=source, target_section=target)
+        self._look_for_skipped = True
+        self._draw()
 
     def set_mapping(self, mapping: KeyMapping) -> None:
         """Match the keys otherwise."""
@@ -330,19 +340,7 @@ class TransferDialog(QDialog):
 
     def _show_waiting(self) -> None:
         if not self.target_path:
-            self.parts.show_empty(
-                "info",
-                self.tr("What is it loaded into?"),
-                self.tr(
-                    "Choose the checkpoint whose keys are to be filled, or a model class. What "
-                    "fits is taken, the rest of it stays; nothing is written until you save."
-                ),
-                "",
-                [
-                    (self.tr("Choose a file…"), self._ask_file),
-                    (self.tr("A model class…"), self._ask_model),
-                ],
-            )
+            self.parts.ask_for_target(self._ask_file, self._ask_model)
         elif self.picture is None:
             self.parts.show_empty("info", self.tr("Reading…"))
 

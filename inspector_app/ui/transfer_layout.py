@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -114,6 +116,24 @@ class TransferLayout(QWidget):
         """Say something instead of the picture."""
         self.empty.show_message(*message)
         self.pages.setCurrentIndex(0)
+
+    def ask_for_target(
+        self, ask_file: Callable[[], object], ask_model: Callable[[], object]
+    ) -> None:
+        """Say what has to be chosen first."""
+        self.show_empty(
+            "info",
+            self.tr("What is it loaded into?"),
+            self.tr(
+                "Choose the checkpoint whose keys are to be filled, or a model class. What "
+                "fits is taken, the rest of it stays; nothing is written until you save."
+            ),
+            "",
+            [
+                (self.tr("Choose a file…"), ask_file),
+                (self.tr("A model class…"), ask_model),
+            ],
+        )
 
     def show_keys(self) -> None:
         """Show how keys are matched."""

@@ -264,3 +264,25 @@ def test_into_a_model_class(qtbot, begin, files, monkeypatch):
     classifier(10).load_state_dict(torch.load(target, weights_only=True), strict=True)
     dialog.close()
     assert not folder.exists()
+
+
+def test_which_of_several_models(qtbot, window, opened, files):
+    twins = files[0].with_name("gan.pth")
+    nets = {"netG": classifier(1000).state_dict(), "netD": classifier(10).state_dict()}
+    torch.save(nets, twins)
+    opened(files[1])
+    opened(twins)
+    window.actions_by_id["transfer"].trigger()
+    dialog = next(each for each in window.findChildren(TransferDialog) if each.isVisible())
+    dialog.set_target(str(files[1]))
+    qtbot.waitUntil(lambda: dialog.picture is not None, timeout=PATIENCE_MS)
+    ends = dialog.parts.ends
+    assert ends.source_part.isVisible()
+    assert not ends.target_part.isVisible()
+    assert dialog.picture.totals[Fate.SKIPPED] == 2
+    choose(qtbot, ends.source_part, 1)
+    qtbot.waitUntil(lambda: dialog.picture.totals[Fate.TAKEN] == 9, timeout=PATIENCE_MS)
+    settle(qtbot, dialog)
+    made = torch.load(save(qtbot, dialog), weights_only=True)
+    assert all(torch.equal(made[key], nets["netD"][key]) for key in made)
+    dialog.close()
