@@ -229,7 +229,10 @@ class TransferDialog(QDialog):
         )
         view.show_flows(picture.flows)
         self.parts.totals.set_totals(picture.totals)
-        self.parts.show_view()
+        if picture.plan.flows:
+            self.parts.show_view()
+        else:
+            self.parts.show_empty("info", self.tr("The target has no tensor to load into."))
         if before is None:
             view.target.setFocus()
         if before is None or self._look_for_skipped:
