@@ -235,9 +235,13 @@ def _saving(program: Program, request: Quantize, ready: Ready, steps: Steps, for
     program.add(*lines)
     if form == "torchscript":
         if call.keywords:
-            program.add("script = torch.jit.trace(model, example_kwarg_inputs=inputs)")
+            program.add(
+                "script = torch.jit.trace(model, example_kwarg_inputs=inputs, strict=False)"
+            )
         else:
-            program.add(f"script = torch.jit.trace(model, ({_tuple(call.positional)}))")
+            program.add(
+                f"script = torch.jit.trace(model, ({_tuple(call.positional)}), strict=False)"
+            )
         program.add("torch.jit.save(script, TARGET)")
         return
     keywords = ", ".join(f"{name!r}: inputs[{name!r}]" for name in call.keywords)

@@ -51,6 +51,26 @@ from inspector_app.worker.protocol import (
     write_event,
     write_request,
 )
+from inspector_app.worker.quantize_protocol import (
+    CalibrationData,
+    Latency,
+    LayerDamage,
+    LeftInFloat,
+    Measure,
+    Measured,
+    MethodsProbed,
+    MethodState,
+    OnnxStaticOptions,
+    OutputDamage,
+    ProbeMethods,
+    Quantize,
+    Quantized,
+    QuantizedLayer,
+    QuantizeOptions,
+    Weigh,
+    Weighed,
+    WeightOnlyOptions,
+)
 from inspector_app.worker.rehearsal_protocol import (
     Finding,
     OptimizerChoice,
@@ -77,6 +97,11 @@ INPUTS = Inputs(
     ),
     (DynamicAxis("x", 0, "batch", 1, 64), DynamicAxis("ids", 0, "batch")),
 )
+LEFT = LeftInFloat(("head*",), ("fc",))
+DATA = CalibrationData("images", "/images", resize=(4, 5), mean=(0.5,), std=(0.25,))
+QUANTIZED = Quantized(
+    ("a.pth",), 25, 100, 0.5, (QuantizedLayer("fc", "Linear", "int8", 8, 100, 25),), 3, "2 of 5"
+)
 REQUESTS = [
     Probe(),
     Describe(MODEL),
@@ -90,6 +115,10 @@ REQUESTS = [
         epoch=3,
     ),
     Rates("/t/a.pth", SchedulerChoice(("s",), "StepLR"), ("o",)),
+    ProbeMethods(),
+    Quantize(MODEL, INPUTS, OnnxStaticOptions(), LEFT, DATA, "/t", "a.onnx", "/a.onnx"),
+    Measure(MODEL, INPUTS, WeightOnlyOptions(4, 32), LEFT, DATA, QUANTIZED, "/t"),
+    Weigh(MODEL, INPUTS, DATA, None, "/t"),
 ]
 EVENTS = [
     Progress("tracing", 1, 2),
@@ -129,6 +158,20 @@ EVENTS = [
         )
     ),
     Finished(RateCurves("StepLR", 1, ((0.1, 0.1),), ())),
+    Finished(
+        MethodsProbed((MethodState("static", "fx", True, choices={"backend": ("x86",)}),), True)
+    ),
+    Finished(QUANTIZED),
+    Finished(
+        Measured(
+            3,
+            "2 of 5",
+            (OutputDamage("0", float("inf"), 0.0, 0.0, 1.0, 0.5),),
+            layers=(LayerDamage("fc", 20.5, float("inf"), 0.01, 75),),
+            float_latency=Latency(0.2, 0.1, 0.3),
+        )
+    ),
+    Finished(Weighed(None)),
 ]
 
 
@@ -151,6 +194,12 @@ def test_every_kind_is_tried_here() -> None:
     assert {type(each) for each in EVENTS} == set(get_args(Event))
     results = {type(each.result) for each in EVENTS if isinstance(each, Finished)}
     assert results == set(get_args(Result))
+
+
+@pytest.mark.parametrize("options", get_args(QuantizeOptions), ids=lambda each: each.kind)
+def test_each_method_keeps_its_options(options: type) -> None:
+    request = Quantize(MODEL, INPUTS, options(), LEFT, None, "/t", "a", "/a")
+    assert read_request(write_request(request)) == request
 
 
 @pytest.mark.parametrize("options", get_args(FormatOptions), ids=lambda each: each.kind)
