@@ -50,7 +50,7 @@ class PartialFile:
         self._path = os.path.join(
             folder, f".{name[:_NAME]}.{_host()}-{os.getpid()}-{next(_NUMBERS)}.partial"
         )
-        _remove_abandoned(folder, name)
+        remove_abandoned(folder, re.escape(name[:_NAME]))
         self.nbytes = 0
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -201,13 +201,12 @@ def _sync_folder(folder: str) -> None:
             os.close(descriptor)
 
 
-def _remove_abandoned(folder: str, name: str) -> None:
-    """Remove partial files for the same place whose process is gone."""
+def remove_abandoned(folder: str, name: str) -> None:
+    """Remove partial files whose process is gone; `name` is a pattern for their targets' names."""
     if sys.platform == "win32":
         return  # there is no harmless way to ask for a process
     # Of this machine alone: a folder may be shared.
-    start = re.escape(f".{name[:_NAME]}.{_host()}-")
-    pattern = re.compile(start + r"(\d{1,9})-\d+\.partial")
+    pattern = re.compile(rf"\.{name}\.{_host()}-(\d{{1,9}})-\d+\.partial")
     with suppress(OSError):
         for each in os.listdir(folder):
             found = pattern.fullmatch(each)

@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 
 from inspector_app.checkpoint.errors import CannotSave
+from inspector_app.saving.partial_file import remove_abandoned
 
 _INDEX = ".index.json"
 _LARGEST_INDEX = 200 << 20
@@ -39,14 +40,15 @@ class ShardSet:
         stem, ending = os.path.splitext(name)
         self.names = _names(stem, ending, count, "")
         self._old = _shards_in(self.index)
+        shard = re.escape(stem) + r"(?:-[0-9a-f]{8})?-\d{5}-of-\d{5}" + re.escape(ending)
+        remove_abandoned(self.folder, shard)
         taken = [each for each in self.names if os.path.lexists(os.path.join(self.folder, each))]
         if (taken or os.path.lexists(self.index)) and not force:
             raise CannotSave("save-exists", taken[0] if taken else self.index)
         if taken:
             self.names = _names(stem, ending, count, f"-{os.urandom(4).hex()}")
             # Those of a set without an index, which nothing reads.
-            pattern = re.compile(re.escape(stem) + r"(-[0-9a-f]{8})?-\d{5}-of-\d{5}" + ending)
-            self._old += [each for each in taken if pattern.fullmatch(each)]
+            self._old += [each for each in taken if re.fullmatch(shard, each)]
 
     def remove_old(self) -> None:
         """Remove the files that only the older set had, and one file of the target's name."""

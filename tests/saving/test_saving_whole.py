@@ -104,6 +104,53 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_whole_new(
     assert not partials(tmp_path)
 
 
+SHARDING = """
+import sys
+from inspector_app.saving.save import saving
+from inspector_app.analysis.save_plan import plan
+from inspector_app.analysis.save_options import SaveOptions
+from inspector_app.checkpoint import open_checkpoint
+target, sources = sys.argv[1], sys.argv[2:]
+def write(path):
+    options = SaveOptions(max_shard_bytes=700_000)
+    for _ in saving(plan([open_checkpoint(path)], target, options), True): pass
+write(sources[0])
+print("ready", flush=True)
+while True:
+    for path in sources: write(path)
+"""
+
+
+def test_killed_shards_are_one_whole_set(tmp_path: Path) -> None:
+    sources = [
+        write({f"{k}.weight": torch.full((300, 500), 10.0 * n + k) for k in range(6)}, path)
+        for n, path in enumerate((tmp_path / "a.pth", tmp_path / "b.pth"))
+    ]
+    wanted = [load(path) for path in sources]
+    target = tmp_path / "m.safetensors"
+    index = tmp_path / "m.safetensors.index.json"
+    generator = random.Random(3)
+    for number in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SHARDING, str(target), *map(str, sources)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(generator.uniform(0, 0.15))
+            process.kill()
+        assert process.wait() == -signal.SIGKILL
+        whole = open_checkpoint(index)
+        assert whole.problems == []
+        save(index, tmp_path / f"{number}.pth")
+        after = load(tmp_path / f"{number}.pth")
+        assert any(differences(each, after) == [] for each in wanted)
+    save(sources[0], target, SaveOptions(max_shard_bytes=700_000), force=True)
+    assert not partials(tmp_path)
+
+
 def test_an_existing_file_is_replaced_only_by_force(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "b.pth"
     target.write_bytes(b"old")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,11 @@ def save(
     paths = [sources] if isinstance(sources, Path) else list(sources)
     before = [path.read_bytes() for path in paths if path.is_file()]
     made = plan([open_checkpoint(path) for path in paths], target, options)
+    partials = set(target.parent.glob(".*.partial"))
     saved = run_steps(saving(made, force))
     if target not in paths:
         assert [path.read_bytes() for path in paths if path.is_file()] == before
-    assert not [name for name in os.listdir(target.parent) if name.endswith(".partial")]
+    assert set(target.parent.glob(".*.partial")) <= partials
     return made, saved
 
 
