@@ -15,6 +15,7 @@ from inspector_app.terminal.command import Trouble
 from inspector_app.terminal.model_options import failure_text
 from inspector_app.terminal.progress_line import ProgressLine
 from inspector_app.terminal.style import Style
+from inspector_app.terminal.training_text import wrapped
 from inspector_app.worker.client import events
 from inspector_app.worker.protocol import Failed, Finished, Progress, Request
 from inspector_app.worker.rehearsal_findings import finding_advice, finding_sentence
@@ -90,15 +91,17 @@ def text_lines(tried: Tried, style: Style) -> Iterator[str]:
             rates = ", ".join(
                 f"{number_text(now)} → {number_text(after)}" for now, after in each.rates
             )
-            yield f"{_GAP}a step was taken: {each.parameters:,} parameters moved; rate {rates}"
-        yield from _findings(each.findings)
+            text = f"a step was taken: {each.parameters:,} parameters moved; rate {rates}"
+            yield from wrapped(_GAP, text, len(_GAP), style)
+        yield from _findings(each.findings, style)
         if each.curves is not None:
             ends = (each.curves.with_state[-1], each.curves.without_state[-1])
             steps = len(each.curves.with_state) - 1
-            yield (
-                f"{_GAP}on a quadratic, after {steps} steps the loss is {ends[0]:.2g} of the first "
+            text = (
+                f"on a quadratic, after {steps} steps the loss is {ends[0]:.2g} of the first "
                 f"with the optimizer's state, {ends[1]:.2g} without it"
             )
+            yield from wrapped(_GAP, text, len(_GAP), style)
         yield ""
     for rates in tried.rates:
         yield style.bold(f"learning rate by {plain(rates.scheduler) or 'an unknown scheduler'}")
@@ -111,17 +114,19 @@ def text_lines(tried: Tried, style: Style) -> Iterator[str]:
             after = f", {number_text(future[-1])} at step {rates.at + len(future)}"
             end = after if len(future) > _RATES else ""
             comes = f"then {shown}{end}" if future else "the schedule is at its end"
-            yield f"{_GAP}{group}step {rates.at}: {began}{now}{comes}"
-        yield from _findings(rates.findings)
+            text = f"{group}step {rates.at}: {began}{now}{comes}"
+            yield from wrapped(_GAP, text, 2 * len(_GAP), style)
+        yield from _findings(rates.findings, style)
         yield ""
 
 
-def _findings(findings: tuple[Finding, ...]) -> Iterator[str]:
+def _findings(findings: tuple[Finding, ...], style: Style) -> Iterator[str]:
     for finding in findings:
-        sign = "FAILS" if finding.error else "note"
+        sign = f"{'FAILS' if finding.error else 'note':<6}"
+        head = _GAP + (style.warning(sign) if finding.error else sign)
         advice = finding_advice(finding.code, finding.details)
         text = f"{finding_sentence(finding.code, finding.details)}. {advice}".rstrip()
-        yield f"{_GAP}{sign:<6}{text}"
+        yield from wrapped(head, text, len(_GAP) + 6, style)
 
 
 def json_object(tried: Tried) -> dict[str, Any]:

@@ -240,6 +240,8 @@ class RehearsalView(QWidget):
             self._status.show()
 
     def _step_text(self, each: Rehearsed) -> str:
+        if any(finding.code == "too-little-memory" for finding in each.findings):
+            return self.tr("It was not tried.")
         if not each.stepped:
             return self.tr("It does not go on as it was.")
         pairs = dict.fromkeys(

@@ -15,6 +15,7 @@ from typing import Any
 
 from inspector_app.worker.learning_rates import looking_ahead
 from inspector_app.worker.protocol import Progress
+from inspector_app.worker.rehearsal_memory import memory_finding
 from inspector_app.worker.rehearsal_protocol import (
     Finding,
     OptimizerChoice,
@@ -79,6 +80,10 @@ def rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
 def _rehearsing(request: Rehearse) -> Generator[Progress, None, Rehearsed]:
     yield Progress("read the states")
     states = States(request.checkpoint)
+    asked = request.optimizer
+    short = memory_finding(asked.groups, states.node_at(asked.path, asked.file))
+    if short is not None:
+        return _ended(request, [short])
     yield Progress("rebuild the optimizer")
     rebuilt = rebuild(request.optimizer, states)
     if isinstance(rebuilt, Finding):

@@ -63,6 +63,12 @@ FINDINGS: dict[str, tuple[str, str]] = {
         "{name} is no class of torch.optim, so it cannot be rebuilt here",
         "Resume with the code that saved it; what torch itself checks was not rehearsed.",
     ),
+    "too-little-memory": (
+        "A rehearsal needs {needed} of memory for the parameters, their gradients and the "
+        "state, and {available} are available",
+        "Close other programs, or rehearse on a machine with more memory; nothing was tried, and "
+        "the checks above hold without it.",
+    ),
     "options-changed": (
         "{option} was left out, since it does not run on this machine's CPU",
         "Nothing: on the device that it was saved for it is as before.",

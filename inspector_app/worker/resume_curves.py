@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from inspector_app.worker.rehearsal_protocol import Rehearse, ResumeCurves
 
 _MOST_ELEMENTS = 1 << 20
+_MOST_PARAMETERS = 400  # each costs some calls at each step, however small it is
 _SEED = 0
 _SMALL = 1e-12
 # They look at a parameter as a whole: a part of it is another problem.
@@ -41,7 +42,8 @@ def resume_curves(optimizer: Any, class_name: str, request: Rehearse) -> ResumeC
     import torch
 
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    total = sum(parameter.numel() for parameter in parameters)
+    drawn = _evenly(optimizer.param_groups, len(parameters))
+    total = sum(parameter.numel() for group in drawn for parameter in group["params"])
     whole = total <= _MOST_ELEMENTS
     if class_name in ("LBFGS", "SparseAdam") or (not whole and class_name in _NOT_BY_ELEMENT):
         raise NoCurves("too-large")
@@ -51,19 +53,27 @@ def resume_curves(optimizer: Any, class_name: str, request: Rehearse) -> ResumeC
     generator = torch.Generator().manual_seed(_SEED)
     problems = [
         _Problem(parameter, optimizer.state.get(parameter, {}), group, share, generator)
-        for group in optimizer.param_groups
+        for group in drawn
         for parameter in group["params"]
     ]
     steps = request.chart_steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _shape(optimizer, problems, max(steps // 2, 1))
-        with_state = _run(optimizer, problems, steps, with_state=True)
-        without = _run(optimizer, problems, steps, with_state=False)
+        made = _Optimizers(type(optimizer), drawn, problems)
+        _shape(made, problems, max(steps // 2, 1))
+        with_state = _run(made, problems, steps, with_state=True)
+        without = _run(made, problems, steps, with_state=False)
     if not all(map(math.isfinite, (*with_state, *without))):
         raise NoCurves("diverges")
     elements = sum(problem.start.numel() for problem in problems)
-    return ResumeCurves(tuple(with_state), tuple(without), elements, whole)
+    all_of_them = whole and len(parameters) == len(problems)
+    return ResumeCurves(tuple(with_state), tuple(without), elements, all_of_them)
+
+
+def _evenly(groups: Sequence[Mapping[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The param groups with no more than `_MOST_PARAMETERS` of the parameters, of each some."""
+    stride = max(1, math.ceil(count / _MOST_PARAMETERS))
+    return [{**group, "params": group["params"][::stride]} for group in groups]
 
 
 class _Problem:
@@ -140,30 +150,38 @@ def _moments(state: Mapping[str, Any], group: Mapping[str, Any]) -> tuple[Any, A
     return (None if buffer is None else buffer * (1 - float(group.get("momentum", 0)))), None
 
 
-def _copied(optimizer: Any, problems: list[_Problem], *, with_state: bool) -> tuple[Any, list[Any]]:
-    """An optimizer of the same class and options over copies of the problems' parameters."""
-    import torch
+class _Optimizers:
+    """Makes optimizers of the same class and options over copies of the problems' parameters."""
 
-    parameters = [torch.nn.Parameter(problem.start.clone()) for problem in problems]
-    groups, at = [], 0
-    for group in optimizer.param_groups:
-        options = {
-            key: deepcopy(value)
-            for key, value in group.items()
-            if key not in ("params", "param_names")
-        }
-        count = len(group["params"])
-        groups.append({**options, "params": parameters[at : at + count]})
-        at += count
-    made = type(optimizer)(groups)
-    if with_state:
-        for parameter, problem in zip(parameters, problems, strict=True):
-            made.state[parameter] = deepcopy(problem.state)
-    return made, parameters
+    def __init__(
+        self, made: Any, groups: Sequence[Mapping[str, Any]], problems: Sequence[_Problem]
+    ) -> None:
+        self._class, self._groups, self._problems = made, groups, problems
+
+    def copied(self, *, with_state: bool) -> tuple[Any, list[Any]]:
+        """A new one, and its parameters."""
+        import torch
+
+        parameters = [torch.nn.Parameter(problem.start.clone()) for problem in self._problems]
+        groups, at = [], 0
+        for group in self._groups:
+            options = {
+                key: deepcopy(value)
+                for key, value in group.items()
+                if key not in ("params", "param_names")
+            }
+            count = len(group["params"])
+            groups.append({**options, "params": parameters[at : at + count]})
+            at += count
+        made = self._class(groups)
+        if with_state:
+            for parameter, problem in zip(parameters, self._problems, strict=True):
+                made.state[parameter] = deepcopy(problem.state)
+        return made, parameters
 
 
-def _shape(optimizer: Any, problems: list[_Problem], steps: int) -> None:
-    made, parameters = _copied(optimizer, problems, with_state=True)
+def _shape(optimizers: _Optimizers, problems: list[_Problem], steps: int) -> None:
+    made, parameters = optimizers.copied(with_state=True)
     for parameter, problem in zip(parameters, problems, strict=True):
         parameter.grad = problem.gradient.clone()
     made.step()
@@ -171,11 +189,13 @@ def _shape(optimizer: Any, problems: list[_Problem], steps: int) -> None:
         problem.shape(parameter, steps)
 
 
-def _run(optimizer: Any, problems: list[_Problem], steps: int, *, with_state: bool) -> list[float]:
+def _run(
+    optimizers: _Optimizers, problems: list[_Problem], steps: int, *, with_state: bool
+) -> list[float]:
     """The loss before each step, the first being 1."""
     import torch
 
-    made, parameters = _copied(optimizer, problems, with_state=with_state)
+    made, parameters = optimizers.copied(with_state=with_state)
     generators = [torch.Generator().manual_seed(problem.seed) for problem in problems]
     losses = []
     for step in range(steps + 1):

@@ -66,6 +66,18 @@ class States:
         with TensorReading(self._checkpoint) as tensors:
             return _plain(node, tensors, _DEEPEST)
 
+    def node_at(self, path: Path, file: str = "") -> Node | None:
+        """What the tree has at `path`, without reading any values; None if nothing.
+
+        Raises:
+            Failure: another `file` that is named cannot be read.
+        """
+        if file:
+            if file not in self._others:
+                self._others[file] = States(file)
+            return self._others[file].node_at(path)
+        return self._checkpoint.find(path)
+
     def _as_torch_reads(self, path: Path) -> Any:
         if self._refused:
             return None
