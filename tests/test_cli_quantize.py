@@ -110,9 +110,11 @@ def test_bounds_that_do_not_hold_are_an_exit_status(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["quantize", "run.pth", "out.pth", "--method", "dynamic", *MODEL, *DATA]
-    assert main([*arguments, "--least-sqnr", "200"]) == 1
+    bounds = ["--least-sqnr", "200", "--least-agreement", "1.1", "--most-loss", "-1"]
+    assert main([*arguments, *bounds]) == 1
     said = capsys.readouterr().out
-    assert "dB instead of 200" in said
+    for text in ("dB instead of 200", "agree instead of 110.00%", "of accuracy are lost instead"):
+        assert text in said
     assert "out.pth was not written" in said
     assert left(folder) == set()
 

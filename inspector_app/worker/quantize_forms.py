@@ -128,9 +128,12 @@ def _write_script(request: Quantize, ready: Ready, module: Any, path: str) -> No
                     module,
                     example_kwarg_inputs={name: tensors[name] for name in tensors},
                     check_trace=False,
+                    strict=False,  # a dictionary of outputs
                 )
             else:
-                script = torch.jit.trace(module, call.args(tensors), check_trace=False)
+                script = torch.jit.trace(
+                    module, call.args(tensors), check_trace=False, strict=False
+                )
         except Exception as error:
             raise failure_of("trace-fails", error) from error
         torch.jit.save(script, path)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import torch
 from real_workers import result_of
 
 from inspector_app.checkpoint import open_checkpoint
+from inspector_app.worker.failures import Failed
 from inspector_app.worker.onnx_session import OnnxSession
 from inspector_app.worker.quantize import quantizing
 from inspector_app.worker.quantize_protocol import (
@@ -27,6 +28,7 @@ from inspector_app.worker.quantize_protocol import (
     Quantize,
     Quantized,
 )
+from inspector_app.worker.quantize_run import Memory, QuantizeOutcome
 from inspector_app.worker.quantized_truth import measuring
 from tests.quantizations.__main__ import as_expected, row
 from tests.quantizations.matrix import (
@@ -36,7 +38,6 @@ from tests.quantizations.matrix import (
     cells,
     choice_of,
     data_of,
-    outcome_of,
     plan_of,
     prepared,
     trained,
@@ -355,22 +356,25 @@ def test_the_copied_program_does_the_same(
         assert torch.equal(*outputs), key
 
 
-def test_a_whole_run_by_real_workers(tmp_path: Path) -> None:
-    """As window and command run it: written, measured, weighed, put in place."""
-    subject = BY_NAME["Encoder"]
-    checkpoint = prepared(subject, tmp_path)
-    outcome = outcome_of(plan_of(subject, checkpoint, "weight-only int8"))
-    assert as_expected(subject, "weight-only int8", outcome), outcome.failed
-    assert [Path(each).name for each in outcome.files] == ["Encoder-weight-only-int8.pth"]
-    assert sorted(each.name for each in tmp_path.iterdir()) == [
-        "Encoder-weight-only-int8.pth",
-        "Encoder.npz",
-        "Encoder.pth",
-    ]
-    if sys.platform == "linux":
-        assert outcome.memory is not None
-        assert outcome.memory.original is not None
-    assert "| written |" in row(subject, "weight-only int8", outcome, 1.0)
+def test_a_line_of_the_table(
+    quantized: dict[tuple[str, str], Cell], measured: dict[tuple[str, str], Measured]
+) -> None:
+    """As `make quantizations` judges and prints what its workers did."""
+    key = ("Cnn", "static FX")
+    found, way = measured[key], key[1]
+    subject = BY_NAME["Cnn"]
+    outcome = QuantizeOutcome(
+        (str(quantized[key].path),), quantized[key].quantized, found, Memory(100, 40)
+    )
+    assert as_expected(subject, way, outcome)
+    line = row(subject, way, outcome, 1.0)
+    assert line.startswith("| Cnn | static FX | ")
+    assert "| 0.40 | written | 1.0 s |" in line
+    worse = replace(found, quantized_accuracy=found.float_accuracy - 0.02)
+    assert not as_expected(subject, way, replace(outcome, measured=worse))
+    failed = QuantizeOutcome(failed=Failed("no-stubs"))
+    assert as_expected(subject, "static eager", failed)
+    assert not as_expected(subject, way, failed)
 
 
 def test_the_matrix_is_whole() -> None:

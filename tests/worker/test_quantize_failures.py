@@ -28,7 +28,7 @@ from inspector_app.worker.quantize_protocol import (
     StaticOptions,
     WeightOnlyOptions,
 )
-from inspector_app.worker.quantize_run import Bounds, QuantizePlan, check_plan, quantizing
+from inspector_app.worker.quantize_run import QuantizePlan, check_plan, quantizing
 from inspector_app.worker.quantized_truth import measuring
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("own_imports")]
@@ -375,35 +375,6 @@ def test_a_file_that_its_code_does_not_load(source: Path, net: Path, data: Calib
         request.staging,
     )
     said(failed_of(measuring(measure)), "quantized-not-loaded")
-
-
-def test_bounds_that_do_not_hold(source: Path, net: Path, data: CalibrationData) -> None:
-    """A real run: what must be kept is not, so nothing is written."""
-    settings = {"repeats": 0, "layers": False, "memory": False}
-    from inspector_app.worker.quantize_protocol import MeasureSettings
-
-    plan = plan_of(
-        net,
-        source,
-        DynamicOptions(),
-        "bounded.pth",
-        data=data,
-        settings=MeasureSettings(**settings),
-        bounds=Bounds(agreement=1.1, loss=0.0, sqnr_db=500.0),
-    )
-    steps = quantizing(plan)
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        outcome = end.value
-    assert outcome.failed is None
-    assert outcome.files == ()
-    first, second, third = outcome.refused
-    assert "dB instead of 500" in first
-    assert "agree instead of 110.00%" in second
-    assert "the data have no labels" in third
-    assert sorted(each.name for each in net.parent.iterdir() if "bounded" in each.name) == []
 
 
 def test_cancelling_leaves_nothing(source: Path, net: Path, data: CalibrationData) -> None:
