@@ -80,11 +80,11 @@ class KeySuggestions(QObject):
 
     def apply_prefix(self, suggestion: PrefixSuggestion) -> None:
         """Drop prefixes."""
-        self.mapping_chosen.emit(suggestion.applied_to(self.mapping))
+        self.choose(suggestion.applied_to(self.mapping))
 
     def accept(self, renames: Iterable[RenameSuggestion]) -> None:
         """Match these keys."""
-        self.mapping_chosen.emit(self.mapping.with_renames(each.rename for each in renames))
+        self.choose(self.mapping.with_renames(each.rename for each in renames))
 
     def refuse(self, renames: Iterable[RenameSuggestion]) -> None:
         """Suggest these no more."""
@@ -98,6 +98,9 @@ class KeySuggestions(QObject):
 
     def choose(self, mapping: KeyMapping) -> None:
         """Match by another mapping."""
+        # What is being looked for goes by the old one, and would offer that anew.
+        self._drop_steps()
+        self._withdraw()
         self.mapping_chosen.emit(mapping)
 
     # What is offered
