@@ -142,10 +142,16 @@ class ReadAhead:
     def commit(self, count: int) -> None:
         """As `blocks.Sink`."""
         data = self._view[self._at : self._at + count]
-        self._at += count
         if self._checksums:
             self._crc32 = zlib.crc32(data, self._crc32)
-        self._pieces.append(Piece(self._number, data))
+        last = self._pieces[-1] if self._pieces else None
+        if last is not None and last.number == self._number and last.data is not None:
+            # One write of megabytes costs less than several.
+            start = self._at - len(last.data)
+            self._pieces[-1] = Piece(self._number, self._view[start : self._at + count])
+        else:
+            self._pieces.append(Piece(self._number, data))
+        self._at += count
 
     def refer(self, run: ByteRun, start: int, count: int) -> bool:
         """As `blocks.Sink`: what is large is copied from file to file, inside the kernel."""
