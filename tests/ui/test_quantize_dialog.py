@@ -115,7 +115,7 @@ def test_a_cast_and_then_static_int8_with_layers_left_out(begin, weights, qtbot,
     assert [page.skipped() for page in dialog.pages] == [*[False] * 3, *[True] * 3, *[False] * 2]
     hands.go_on_to(LAYERS)
     layers = dialog.layers_page
-    hands.wait(lambda: list(layers.layers.layers) == ["first", "second", "last"])
+    hands.wait(lambda: list(layers.layers.layers) == ["first", "norm", "second", "last"])
     hands.type(layers.patterns, "nothing*")
     assert "No layer" in layers._hint.text()
     hands.type(layers.patterns, "last")
