@@ -187,13 +187,16 @@ def reading_optimizer(
     rows: list[_Row] = []
     group_nodes = parts["param_groups"].children if "param_groups" in parts else ()
     for number, child in enumerate(group_nodes):
-        group, given = _group(number, child, len(rows))
+        yield Progress("optimizer", 0, 0)
+        group, given = yield from _group(number, child, len(rows))
         groups.append(group)
         rows += given
     if rows and all(row.tensor is not None for row in rows) and len(rows) == len(kept):
         # Each was given its state in the order of the groups.
         kept = {row.key: state for row, state in zip(rows, kept.values(), strict=True)}
+    yield Progress("optimizer", 0, len(rows))
     listed = {row.key for row in rows}
+    yield Progress("optimizer", 0, len(rows))
     rows += [_Row(key, -1, "") for key in kept if key not in listed]
     yield Progress("optimizer", 0, len(rows))
     named = yield from _naming(rows, kept, groups, models)
@@ -237,7 +240,9 @@ class _Row(NamedTuple):
     tensor: TensorInfo | None = None
 
 
-def _group(number: int, node: Node, before: int) -> tuple[ParamGroup, list[_Row]]:
+def _group(
+    number: int, node: Node, before: int
+) -> Generator[Progress, None, tuple[ParamGroup, list[_Row]]]:
     """A param group, and its parameters; `before` are in the groups before it."""
     options: dict[str, Scalar | tuple[Scalar, ...]] = {}
     keys: Sequence[object] = ()
@@ -251,6 +256,8 @@ def _group(number: int, node: Node, before: int) -> tuple[ParamGroup, list[_Row]
             options[key] = _option(child)
     given = []
     for place, value in enumerate(keys):
+        if place % _SLICE == _SLICE - 1:
+            yield Progress("optimizer", place, len(keys))
         name = names[place] if len(names) == len(keys) else ""
         known = value if isinstance(value, str) or type(value) is int else before + place
         tensor = value if isinstance(value, TensorInfo) else None
