@@ -55,6 +55,7 @@ screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	$(bin)/python packaging/make_screenshots.py
 	$(bin)/python packaging/make_export_screenshots.py
 	$(bin)/python packaging/make_save_screenshots.py
+	$(bin)/python packaging/make_training_screenshots.py
 	$(bin)/python packaging/make_quantize_screenshots.py
 	$(bin)/python packaging/make_run_screenshots.py
 

@@ -86,6 +86,7 @@ class LineChart(QWidget):
         self._lines = list(lines[:_MOST_DRAWN])
         self._marked = marked
         self._under.setText(axis)
+        self._under.setVisible(bool(axis))
         while (item := self._legend.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.deleteLater()

@@ -23,7 +23,7 @@ from inspector_app.ui.check_list import CheckLine, CheckList
 from inspector_app.ui.line_chart import Line, LineChart
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import Heading, MutedLabel
-from inspector_app.ui.training_words import finding_text, reason_text
+from inspector_app.ui.training_words import finding_text, finding_title, reason_text
 from inspector_app.ui.worker_task import TICK_SECONDS, WorkerTask
 from inspector_app.ui.worker_words import cause_text, next_step_text, stage_text
 from inspector_app.worker.client import events
@@ -217,7 +217,8 @@ class RehearsalView(QWidget):
             status = CheckStatus.OK if works else CheckStatus.FAILED
             name = plain(each.optimizer) or self.tr("Optimizer")
             lines.append(CheckLine(status, name, self._step_text(each)))
-            lines += [_finding_line(finding, name) for finding in each.findings]
+            whose = f"{name}: " if len(rehearsals) > 1 else ""
+            lines += [_finding_line(finding, whose) for finding in each.findings]
         self.findings.show_lines(lines)
         self.findings.show()
         self._status.hide()
@@ -284,9 +285,9 @@ class RehearsalView(QWidget):
         self._rates_words.setVisible(bool(words))
 
 
-def _finding_line(finding: Finding, title: str) -> CheckLine:
+def _finding_line(finding: Finding, whose: str) -> CheckLine:
     status = CheckStatus.FAILED if finding.error else CheckStatus.NOTE
-    return CheckLine(status, title, finding_text(finding))
+    return CheckLine(status, whose + finding_title(finding), finding_text(finding))
 
 
 def _describing(state: TrainingState, rehearse: bool) -> Generator[None, None, list[Request]]:

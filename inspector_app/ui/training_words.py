@@ -31,6 +31,20 @@ STATUSES = {
     CheckStatus.FAILED: QT_TRANSLATE_NOOP("Training", "fails"),
 }
 
+# What a rehearsal's findings are about, by how their codes begin.
+_ABOUT = (
+    ("scheduler", SUBJECTS[Subject.SCHEDULER]),
+    ("needs", SUBJECTS[Subject.SCHEDULER]),
+    ("stands-still", SUBJECTS[Subject.SCHEDULER]),
+    ("state-shape", SUBJECTS[Subject.SHAPES]),
+    ("order", QT_TRANSLATE_NOOP("Training", "Order of the parameters")),
+    ("group", QT_TRANSLATE_NOOP("Training", "Param groups")),
+    ("step-fails", QT_TRANSLATE_NOOP("Training", "First step")),
+    ("not-finite", SUBJECTS[Subject.FINITE]),
+    ("too-little-memory", QT_TRANSLATE_NOOP("Training", "Memory")),
+    ("", SUBJECTS[Subject.OPTIMIZER]),
+)
+
 
 def translated(text: str) -> str:
     """A text of the tables, or of the analysis."""
@@ -46,6 +60,11 @@ def finding_text(finding: Finding) -> str:
     """What a rehearsal found, and what to do."""
     what, advice = (filled(translated(each), finding.details) for each in FINDINGS[finding.code])
     return f"{what}. {advice}".strip()
+
+
+def finding_title(finding: Finding) -> str:
+    """What it is about."""
+    return translated(next(title for code, title in _ABOUT if finding.code.startswith(code)))
 
 
 def reason_text(code: str) -> str:
