@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from inspector_app.cli import run
+from inspector_app.terminal.rehearsal import Tried, text_lines
+from inspector_app.terminal.style import Style
+from inspector_app.worker.rehearsal_protocol import Finding, RateCurves, Rehearsed, ResumeCurves
 
 
 @pytest.fixture
@@ -80,6 +83,18 @@ def test_a_training_that_fails_has_a_sentence_and_status_1(trained, capsys) -> N
     assert codes[0] in ("order-changed", "state-shape")
     assert "step-fails" in codes
     assert all(each["advice"] for each in found)
+
+
+def test_text_fits_into_a_narrow_terminal() -> None:
+    details = {"count": 2, "total": 6, "first": "first.weight, first.bias"}
+    finding = Finding("state-missing", details)
+    curves = ResumeCurves((1.0, 0.5), (1.0, 0.9), 8, True)
+    rates = RateCurves("StepLR", 3, ((0.1,) * 4,), ((0.1,) * 20,), "", (finding,))
+    result = Rehearsed("AdamW", "StepLR", True, True, 6, ((0.1, 0.01),) * 5, (finding,), curves)
+    lines = list(text_lines(Tried((result,), (rates,)), Style(width=50)))
+    assert max(map(len, lines)) <= 50
+    wide = list(text_lines(Tried((result,), (rates,)), Style()))
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(wide).split())
 
 
 def test_an_interpreter_without_torch_is_one_sentence(trained, capsys, tmp_path) -> None:

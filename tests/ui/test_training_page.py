@@ -13,6 +13,7 @@ from PySide6.QtGui import QGuiApplication, QKeySequence
 from inspector_app.analysis.resume_check import CheckStatus, Subject
 from inspector_app.analysis.training_words import TEMPLATES
 from inspector_app.ui.side_pages import SUMMARY, TRAINING
+from inspector_app.ui.text_table import TextTable
 from inspector_app.ui.training_page import TrainingPage
 from inspector_app.ui.training_words import STATUSES, SUBJECTS
 
@@ -173,6 +174,20 @@ def test_rows_are_searched_and_copied(qtbot, turned, tmp_path: Path) -> None:
     qtbot.keyClick(page.config.view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QKeySequence(QKeySequence.StandardKey.Copy).toString() == "Ctrl+C"
     assert QGuiApplication.clipboard().text() == "args/option_7\t7"
+
+
+def test_many_rows_are_searched_in_steps(qtbot) -> None:
+    table = TextTable("Names", ["Name", "Number"])
+    qtbot.addWidget(table)
+    table.show_rows([(f"layer{number}", str(number)) for number in range(5_000)])
+    qtbot.keyClicks(table.search, "layer49")
+    assert table.is_searching()
+    qtbot.keyClicks(table.search, "99")
+    qtbot.waitUntil(lambda: not table.is_searching(), timeout=5_000)
+    assert table.rows() == [("layer4999", "4999")]
+    table.search.clear()
+    assert not table.is_searching()
+    assert len(table.rows()) == 5_000
 
 
 def test_ambiguous_parameters_have_their_candidates_in_the_tip(
