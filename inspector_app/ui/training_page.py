@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import NamedTuple
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from inspector_app.analysis.resume_check import Check, CheckStatus
@@ -69,6 +70,7 @@ class TrainingPage(QScrollArea):
         self._verdict.setWordWrap(True)
         self.checks = CheckList()
         self.rehearsal = RehearsalView()
+        self.rehearsal.settled.connect(lambda: QTimer.singleShot(0, self, self._order_focus))
         self._figures = Facts()
         self._charts = QWidget()
         charts = QVBoxLayout(self._charts)
@@ -186,7 +188,21 @@ class TrainingPage(QScrollArea):
         self._show_part("versions", state.facts)
         self._show_part("rehearsal", state.optimizers or state.schedulers)
         self.rehearsal.show_training(state)
+        QTimer.singleShot(0, self, self._order_focus)  # once all have their places
         self.settled.emit()
+
+    def _order_focus(self) -> None:
+        """The Tab key goes from top to bottom, whatever was made first."""
+        content = self.widget()
+        stops = [
+            (place.y(), place.x(), number, widget)
+            for number, widget in enumerate(content.findChildren(QWidget))
+            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            for place in (widget.mapTo(content, QPoint()),)
+        ]
+        ordered = [widget for *_, widget in sorted(stops, key=lambda stop: stop[:3])]
+        for before, after in pairwise(ordered):
+            QWidget.setTabOrder(before, after)
 
     def _show_checks(self, found: Checklist) -> None:
         if found.resumable:

@@ -57,12 +57,13 @@ class States:
             if file not in self._others:
                 self._others[file] = States(file)
             return self._others[file].at(path)
-        node = self._checkpoint.find(path)
-        if node is None:
-            raise Failure("no-state", file=self._checkpoint.path, path="/".join(map(str, path)))
+        # First of all: the tree is searched from its first entry on, for each of many parameters.
         found = self._as_torch_reads(path)
         if found is not None:
             return found
+        node = self._checkpoint.find(path)
+        if node is None:
+            raise Failure("no-state", file=self._checkpoint.path, path="/".join(map(str, path)))
         with TensorReading(self._checkpoint) as tensors:
             return _plain(node, tensors, _DEEPEST)
 
