@@ -90,7 +90,6 @@ def paint_wizard(window: Any, output: Path, appearance: str) -> None:
     good = shape.text()
     shape.setText("1, 3, 16, 16")
     wait_for(inputs.failure.isVisible, "a forward that fails")
-    inputs.failure.fold.set_open(True)
     paint("failure")
     shape.setText(good)
     inputs.cards[0].axes.rows[0].dynamic.click()
