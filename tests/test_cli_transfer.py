@@ -169,3 +169,18 @@ def test_trouble_is_one_sentence(
     assert sentence in err
     assert err.count("\n") == 1
     assert sorted(os.listdir(tmp_path)) == ["a.pth", "b.pth"]
+
+
+def test_a_prefix_that_would_make_keys_match_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "a.pth", tmp_path / "b.pth"
+    torch.save({f"module.{key}": torch.ones(2) for key in ("x", "y", "z")}, source)
+    torch.save({key: torch.zeros(2) for key in ("x", "y", "z")}, target)
+    out = tmp_path / "out.pth"
+    assert run(["transfer", str(source), "--into", str(target), str(out)]) == 1
+    said = capsys.readouterr().out
+    assert "3 of 3 keys would match with --strip-prefix module.\n" in said
+    again = [str(source), "--into", str(target), str(out), "--strip-prefix", "module.", "--force"]
+    assert run(["transfer", *again]) == 0
+    assert "would match" not in capsys.readouterr().out

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable
@@ -13,7 +14,7 @@ from contextlib import ExitStack, closing
 from fnmatch import translate
 from typing import TYPE_CHECKING, TypeVar
 
-from inspector_app.analysis.key_mapping import KeyMapping, stripping
+from inspector_app.analysis.key_mapping import KeyMapping, stripping, suggesting_prefixes
 from inspector_app.analysis.save_options import ENDINGS
 from inspector_app.analysis.save_sections import chosen_nodes, the_model
 from inspector_app.analysis.transfer_plan import Act, Choice, Initial, TransferOptions, Where
@@ -138,7 +139,22 @@ def transfer(arguments: argparse.Namespace, write: Write) -> bool:
         if not planned_only:
             files = driven(_ended(planning_result(plan, out)), arguments.force, line).files
         _show(plan, out, files, arguments, write)
+        told = not (arguments.json or arguments.quiet or arguments.as_python)
+        if told and plan.skipped and not (arguments.strip_prefix or arguments.map):
+            write(
+                _hint(_keys(target, options.target_section), _keys(source, options.source_section))
+            )
     return plan.skipped > 0
+
+
+def _hint(wanted: list[str], given: list[str]) -> list[str]:
+    """What would make more keys match."""
+    found = _ended(suggesting_prefixes(wanted, given))
+    prefixes = [each for each in (found[0].b_prefix, found[0].a_prefix) if each] if found else []
+    if not prefixes:
+        return []
+    options = " ".join(f"--strip-prefix {shlex.quote(plain(each))}" for each in prefixes)
+    return [f"  {found[0].matched:,} of {found[0].total:,} keys would match with {options}\n"]
 
 
 def is_class(text: str) -> bool:
