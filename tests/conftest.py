@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -57,3 +58,15 @@ def _no_thread_is_left() -> Iterator[None]:
     for thread in left:
         thread.join(timeout=2)
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+@pytest.fixture(autouse=True)
+def _own_modules_are_forgotten() -> Iterator[None]:
+    """What a test imports of files that it wrote itself is no module of another test."""
+    before = set(sys.modules)
+    yield
+    written = tempfile.gettempdir()
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(written) and "site-packages" not in file:
+            del sys.modules[name]

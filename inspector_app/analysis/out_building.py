@@ -43,6 +43,7 @@ from inspector_app.checkpoint.pickle_tree import MODULES, OddKeys
 from inspector_app.checkpoint.plain_objects import raw_bytes
 from inspector_app.checkpoint.value_arrays import array_tensor
 
+_NOT_KEPT: Any = object()  # a key of which only the text is known
 _SLICE = 1_000
 _MAPPINGS = ("dict", "collections.OrderedDict", "collections.Counter")
 _SEQUENCES = ("list", "tuple", "set", "torch.Size")
@@ -231,6 +232,7 @@ class OutBuilder:
         odd: dict[Node, Any] = {}
         if isinstance(node.value, OddKeys):
             odd = {node.children[number]: key for number, key in node.value.keys.items()}
+            odd |= {node.children[number]: _NOT_KEPT for number in node.value.others}
         return _Level(iter(below), made, prefix, self._renames.get(node), set(), odd)
 
     def _take(self, node: Node, key: str | int, taken: set[str | int]) -> None:
@@ -243,6 +245,9 @@ class OutBuilder:
         if child not in odd:
             return None
         key = odd[child]
+        if key is _NOT_KEPT:
+            self._note(child, "key-to-text", type=str(child.key))
+            return None
         if type(key) is Call:
             key = raw_bytes(key)  # as protocol 2 writes bytes
         if isinstance(key, (bool, float, bytes)) or child.key == "None":

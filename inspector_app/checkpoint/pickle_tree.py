@@ -9,6 +9,7 @@ bytes cannot become a billion nodes.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
@@ -61,17 +62,31 @@ Entries = Iterator[tuple[Any, Any]]
 Below = Pairs | Entries  # a mapping's pairs, or the entries of anything else
 
 
+MOST_ODD_KEYS = 10_000
+
+
 class OddKeys:
     """The value of a mapping that has keys which are neither text nor integer.
 
     Attributes:
-        keys: such keys, still inert, by the index of the child that has its text.
+        keys: such keys, still inert, by the index of the child that has its text; the first
+            `MOST_ODD_KEYS` of them.
+        others: the indexes of further ones, whose keys are not kept: a hostile file has
+            millions, and each would hold what it is made of.
     """
 
-    __slots__ = ("keys",)
+    __slots__ = ("keys", "others")
 
     def __init__(self) -> None:
         self.keys: dict[int, Any] = {}
+        self.others = array("Q")
+
+    def add(self, index: int, key: Any) -> None:
+        """Note that the child at `index` has the text of `key`."""
+        if len(self.keys) < MOST_ODD_KEYS:
+            self.keys[index] = key
+        else:
+            self.others.append(index)
 
     def __str__(self) -> str:
         return "dict"
@@ -186,7 +201,7 @@ class PickleTree:
                     element = key_text(item_key)
                     if node.kind == Kind.MAPPING:
                         node.value = node.value or OddKeys()
-                        node.value.keys[len(children)] = item_key
+                        node.value.add(len(children), item_key)
                 kind = type(item)
                 if kind is TensorInfo and item.parent is None and listed:
                     item.key = element

@@ -354,17 +354,19 @@ def test_closing_frees_both_files(qtbot, window, compared, pair):
         return sum(type(thing) in kinds for thing in gc.get_objects())
 
     gc.collect()
-    assert alive(Node, PairNode, TensorInfo) == 0
+    # Other tests may keep nodes of their own.
+    others, tensors = alive(Node, PairNode), alive(TensorInfo)
+    pairs = alive(PairNode)
     compared(*pair)
-    assert alive(PairNode) == 17
+    assert alive(PairNode) == pairs + 17
     gc.disable()
     try:
         window.actions_by_id["close_tab"].trigger()
-        qtbot.waitUntil(lambda: alive(Node, PairNode) == 0)
+        qtbot.waitUntil(lambda: alive(Node, PairNode) == others)
     finally:
         gc.enable()
     gc.collect()
-    assert alive(TensorInfo) == 0
+    assert alive(TensorInfo) == tensors
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_cancelling_kills_the_worker_and_leaves_nothing(begin, weights, qtbot, w
     hands.press(wizard.next)
     assert wizard.page_number() == RUN
     assert not wizard.back.isEnabled()
-    hands.wait(lambda: "Run the model" in wizard.run_page.stages.texts())
+    hands.wait(lambda: "Trace the model" in wizard.run_page.stages.texts())
     assert workers() - before
     if way == "button":
         hands.press(wizard.run_page.cancel_button)
