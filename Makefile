@@ -7,13 +7,15 @@
 # make samples train the bundled sample checkpoints anew
 # make screenshots paint the README's pictures anew
 #
-# PYTHON chooses the interpreter of the virtual environment, VENV its folder.
+# PYTHON chooses the interpreter of the virtual environment, VENV its folder; TEST_PROCESSES says
+# how many run the tests at once.
 
 SHELL := /usr/bin/env bash
 VENV ?= .venv
 FILE ?= resources/samples/digits_cnn_epoch_4.pth
 SCREENSHOT ?= build/screenshot.png
 PYTEST_ARGS ?=
+TEST_PROCESSES ?= 2
 BENCH_ARGS ?=
 EXPORTS_ARGS ?=
 QUANTIZATIONS_ARGS ?=
@@ -30,7 +32,7 @@ run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
 
 test: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
-	QT_QPA_PLATFORM=offscreen $(bin)/python -m pytest $(PYTEST_ARGS)
+	QT_QPA_PLATFORM=offscreen $(bin)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-dev $(VENV)/.libraries-offscreen
 	@$(bin)/python -m compileall -q inspector_app
