@@ -6,6 +6,7 @@ The memory is the process's own: pages of files that the system keeps are not co
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from tests.benchmarks import files
 from tests.benchmarks.measure import (
@@ -44,14 +45,20 @@ def converting(report: Report, repeats: int) -> None:
         target, copied = folder / f"converted{ending}", folder / "copied.pth"
         command = ["-m", "inspector_app", "convert", str(source), str(target), *options]
         sides = {
-            "ours": [*command, "--force", "--quiet"],
+            "ours": [*command, "--quiet"],
             "copy": ["-c", _COPY, str(source), str(copied)],
         }
-        try:
-            runs = interleaved(sides, repeats)
-        finally:
+
+        def clear(copied: Path = copied) -> None:
+            """Both write new files: to free the blocks and pages of old ones takes seconds."""
             for path in [copied, *folder.glob("converted*")]:
-                os.unlink(path)
+                path.unlink(missing_ok=True)
+            os.sync()
+
+        try:
+            runs = interleaved(sides, repeats, before=clear)
+        finally:
+            clear()
         _report(report, name, runs["ours"], runs["copy"])
 
 

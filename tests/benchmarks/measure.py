@@ -141,15 +141,21 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Ru
 
 
 def interleaved(
-    commands: dict[str, Sequence[str]], repeats: int, environment: dict[str, str] | None = None
+    commands: dict[str, Sequence[str]],
+    repeats: int,
+    environment: dict[str, str] | None = None,
+    before: Callable[[], object] | None = None,
 ) -> dict[str, list[Run]]:
     """Each command `repeats` times, in turns, after one turn that does not count.
 
-    In turns, so that a machine that slows down slows all of them.
+    In turns, so that a machine that slows down slows all of them. `before` is called before
+    each, off the clock.
     """
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(repeats + 1):
         for name, command in commands.items():
+            if before is not None:
+                before()
             done = run(command, environment)
             if turn:
                 runs[name].append(done)
