@@ -68,5 +68,6 @@ def _own_modules_are_forgotten() -> Iterator[None]:
     written = tempfile.gettempdir()
     for name in set(sys.modules) - before:
         file = getattr(sys.modules[name], "__file__", None) or ""
+        # What is installed stays: classes of torch and sympy cannot be there twice.
         if file.startswith(written) and "site-packages" not in file:
             del sys.modules[name]

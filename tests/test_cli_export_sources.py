@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +57,12 @@ def state(width: int = 8) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "net.py").write_text(NET)
     torch.save({"model": state(), "hparams": {"width": 8}}, "run.pth")
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is not None and tmp_path in Path(file).parents:
-            del sys.modules[name]
+    return tmp_path
 
 
 def planned(*arguments: str) -> ExportPlan:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 from inspector_app.checkpoint.errors import CheckpointError
@@ -96,17 +95,6 @@ class SingleValues:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-
-    def __enter__(self) -> SingleValues:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def is_single(tensor: TensorInfo) -> bool:

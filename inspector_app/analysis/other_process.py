@@ -173,6 +173,16 @@ class OtherProcess:
             return None if self._ended else self._process
 
 
+def end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
+    """End each, and empty the list.
+
+    To be called when who has the list is destroyed, too: a function, since a method of an object
+    that is half gone cannot be.
+    """
+    while processes:
+        processes.pop().end()
+
+
 def _command() -> list[str]:
     if getattr(sys, "frozen", False):
         return [sys.executable, ARGUMENT]

@@ -150,7 +150,7 @@ def _counters(
         if len(taken) > MOST_COUNTERS:
             step = len(taken) / MOST_COUNTERS
             taken = [taken[int(place * step)] for place in range(MOST_COUNTERS)]
-        with SingleValues(state.sources[optimizer.file]) as values:
+        with closing(SingleValues(state.sources[optimizer.file])) as values:
             for number, entry in enumerate(taken):
                 if number % _COUNTERS_A_STEP == 0:
                     yield Progress("steps", number, len(taken))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable
 
-from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.command import Trouble
 from inspector_app.terminal.export_formats import declare_formats, options_of
 from inspector_app.terminal.model_options import (
@@ -18,9 +16,9 @@ from inspector_app.terminal.model_options import (
     prefilled_arguments,
     prefilled_text,
 )
-from inspector_app.terminal.progress_line import ProgressLine, drive
-from inspector_app.terminal.worker_steps import check_reports, driven, save_report
-from inspector_app.worker.export_run import ENDINGS, ExportPlan, exporting
+from inspector_app.terminal.progress_line import drive
+from inspector_app.terminal.worker_steps import declare_output, done
+from inspector_app.worker.export_run import ENDINGS, ExportOutcome, ExportPlan, exporting
 from inspector_app.worker.failures import Failure
 from inspector_app.worker.input_text import check_axes
 from inspector_app.worker.protocol import (
@@ -57,12 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also write what was found as .json or .html, whether it passed or not",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but what is wrong")
-    parser.add_argument(
-        "--verbose", action="store_true", help="what the model's code prints, and its traceback"
-    )
-    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+    declare_output(parser, "print nothing but what is wrong")
 
 
 def export(arguments: argparse.Namespace, write: Write) -> bool:
@@ -74,17 +67,12 @@ def export(arguments: argparse.Namespace, write: Write) -> bool:
     """
     visible = not (arguments.no_progress or arguments.quiet)
     plan, prefilled = plan_of(arguments, visible)
-    check_reports(arguments)
-    line = ProgressLine(visible and not arguments.verbose)
-    outcome = driven(exporting(plan), line, arguments.verbose)
     from inspector_app.terminal.export_report import json_parts, report_text, text_parts
 
-    for path in arguments.report:
-        save_report(path, report_text(path, plan, outcome))
-    if outcome.failed is not None:
-        if arguments.verbose and outcome.failed.traceback:
-            print(outcome.failed.traceback, file=sys.stderr)
-        raise Trouble(f"{plain(arguments.file)}: {failure_text(outcome.failed, prefilled)}")
+    def report(path: str, outcome: ExportOutcome) -> str:
+        return report_text(path, plan, outcome)
+
+    outcome = done(arguments, exporting(plan), report, prefilled)
     if arguments.json:
         write(json_parts(plan, outcome))
     elif not arguments.quiet or not outcome.files:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterable
 
-from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.command import Trouble
 
 Write = Callable[[Iterable[str]], None]
@@ -17,6 +15,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     from inspector_app.terminal.model_options import declare_inputs, declare_model
     from inspector_app.terminal.quantize_options import CASTS, declare_data, declare_methods
     from inspector_app.terminal.quantize_preview import declare_preview
+    from inspector_app.terminal.worker_steps import declare_output
     from inspector_app.worker.protocol import FLOAT_DTYPES
 
     parser.add_argument("file", metavar="SRC", help="a checkpoint, a shard index or its folder")
@@ -40,12 +39,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also write what was found as .json or .html",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object, compact")
-    parser.add_argument("--quiet", action="store_true", help="the summary only")
-    parser.add_argument(
-        "--verbose", action="store_true", help="what the model's code prints, and its traceback"
-    )
-    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+    declare_output(parser, "the summary only")
 
 
 def quantize(arguments: argparse.Namespace, write: Write) -> bool:
@@ -73,23 +67,18 @@ def quantize(arguments: argparse.Namespace, write: Write) -> bool:
 
 
 def _write(arguments: argparse.Namespace, write: Write) -> bool:
-    from inspector_app.terminal.model_options import failure_text, prefilled_text
-    from inspector_app.terminal.progress_line import ProgressLine
+    from inspector_app.terminal.model_options import prefilled_text
     from inspector_app.terminal.quantize_report import json_parts, report_text, text_parts
-    from inspector_app.terminal.worker_steps import check_reports, driven, save_report
-    from inspector_app.worker.quantize_run import quantizing
+    from inspector_app.terminal.worker_steps import done
+    from inspector_app.worker.quantize_run import QuantizeOutcome, quantizing
 
     visible = not (arguments.no_progress or arguments.quiet)
     plan, prefilled = plan_of(arguments, visible)
-    check_reports(arguments)
-    line = ProgressLine(visible and not arguments.verbose)
-    outcome = driven(quantizing(plan), line, arguments.verbose)
-    for path in arguments.report:
-        save_report(path, report_text(path, plan, outcome))
-    if outcome.failed is not None:
-        if arguments.verbose and outcome.failed.traceback:
-            print(outcome.failed.traceback, file=sys.stderr)
-        raise Trouble(f"{plain(arguments.file)}: {failure_text(outcome.failed, prefilled)}")
+
+    def report(path: str, outcome: QuantizeOutcome) -> str:
+        return report_text(path, plan, outcome)
+
+    outcome = done(arguments, quantizing(plan), report, prefilled)
     if arguments.json:
         write(json_parts(plan, outcome))
     elif not arguments.quiet or outcome.refused:

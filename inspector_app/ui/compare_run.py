@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from inspector_app.analysis.comparison import EXACT, Comparison, KeyPair, Tolerance
 from inspector_app.analysis.content_apart import Compared, PairOutcome, measuring_content_apart
-from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded, end_all
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
@@ -53,7 +53,7 @@ class CompareRun(QObject):
         self._work: Background | None = None
         self._processes: list[OtherProcess] = []  # one at most
         # Not a method of this object, which is half gone when it is destroyed.
-        self.destroyed.connect(partial(_end_all, self._processes))
+        self.destroyed.connect(partial(end_all, self._processes))
         self._done = self._all = 0
         self._told = 0.0
         self._arrived: deque[tuple[KeyPair, PairOutcome]] = deque()
@@ -176,15 +176,10 @@ class CompareRun(QObject):
             self._work.cancel()
             self._work.deleteLater()
             self._work = None
-        _end_all(self._processes)
+        end_all(self._processes)
         # Pairs whose outcomes were not written are as they were, and can be compared again.
         self._arrived.clear()
         self._write.stop()
         self._conclusion = ""
         self._tell()
         self.activity_changed.emit(None)
-
-
-def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
-    while processes:
-        processes.pop().end()

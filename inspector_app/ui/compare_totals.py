@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
@@ -106,24 +106,17 @@ class StatusChip(QAbstractButton):
             self.update()
 
 
-class StatusTotals(QWidget):
-    """The chips.
+class ChipRow(QWidget):
+    """Chips side by side: with their words where these have room, else with their counts.
 
-    A click lists one status alone, a second one all differences again; with Ctrl or Shift a
-    status is added to what is listed, or taken away.
-
-    Signals:
-        wanted_changed: the statuses to list.
+    Args:
+        statuses: in their order.
+        looks: as a `StatusChip`'s.
     """
 
-    wanted_changed = Signal(object)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, statuses: Iterable[Any], looks: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._wanted: frozenset[str] = diff_status.DIFFERENCES
-        self.chips = {
-            status: StatusChip(status, diff_status) for status in diff_status.SHOWN_STATUSES
-        }
+        self.chips = {status: StatusChip(status, looks) for status in statuses}
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(SPACING)
@@ -132,6 +125,16 @@ class StatusTotals(QWidget):
             row.addWidget(chip)
         row.addStretch(1)
         self.set_totals({})
+
+    def set_totals(self, totals: Mapping[Any, int]) -> None:
+        """Show other counts."""
+        for status, chip in self.chips.items():
+            chip.set_count(totals.get(status, 0))
+        self.updateGeometry()
+        self._fit()
+
+    def _clicked(self, status: Any) -> None:
+        raise NotImplementedError
 
     def minimumSizeHint(self) -> QSize:
         return QSize(self._width(compact=True), super().minimumSizeHint().height())
@@ -149,12 +152,22 @@ class StatusTotals(QWidget):
         for chip in self.chips.values():
             chip.set_compact(compact)
 
-    def set_totals(self, totals: Mapping[str, int]) -> None:
-        """Show other counts."""
-        for status, chip in self.chips.items():
-            chip.set_count(totals.get(status, 0))
-        self.updateGeometry()
-        self._fit()
+
+class StatusTotals(ChipRow):
+    """The chips.
+
+    A click lists one status alone, a second one all differences again; with Ctrl or Shift a
+    status is added to what is listed, or taken away.
+
+    Signals:
+        wanted_changed: the statuses to list.
+    """
+
+    wanted_changed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(diff_status.SHOWN_STATUSES, diff_status, parent)
+        self._wanted: frozenset[str] = diff_status.DIFFERENCES
 
     def set_wanted(self, wanted: frozenset[str]) -> None:
         """Show that these are listed."""

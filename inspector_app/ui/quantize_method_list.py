@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QEvent, Signal
-from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QButtonGroup, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QCoreApplication, Signal
+from PySide6.QtWidgets import QButtonGroup, QVBoxLayout, QWidget
 
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui import theme
 from inspector_app.ui.quantize_forms import MethodForm, form_of
 from inspector_app.ui.text_blocks import Facts
 from inspector_app.ui.text_widgets import MutedLabel
-from inspector_app.ui.wizard_widgets import BAD, Choice, CopyLine, Hint, row_of
+from inspector_app.ui.wizard_widgets import BAD, Choice, CopyLine, Hint, TonedLabel, row_of
 from inspector_app.worker.quantize_methods import METHODS, Method, method_of
 from inspector_app.worker.quantize_protocol import MethodState, QuantizeOptions
 
@@ -23,30 +21,16 @@ def words_of(text: str) -> str:
     return QCoreApplication.translate("QuantizeMethods", text)
 
 
-class Badge(QLabel):
+class Badge(TonedLabel):
     """Whether a method is there, in a word or two at the end of its row."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._available: bool | None = None
+        super().__init__("muted", parent)
 
     def say(self, text: str, available: bool | None) -> None:
         """Show `text`, in the colour of what is there, is not, or is not known."""
-        self._available = available
         self.setText(text)
-        self._follow()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange:
-            self._follow()
-
-    def _follow(self) -> None:
-        palette = QPalette()
-        tones = theme.tones(palette)
-        colour = {True: tones.info, False: tones.error, None: tones.muted}[self._available]
-        palette.setColor(QPalette.ColorRole.WindowText, QColor(colour))
-        self.setPalette(palette)
+        self.set_tone({True: "info", False: "error", None: "muted"}[available])
 
 
 class MethodRow(QWidget):

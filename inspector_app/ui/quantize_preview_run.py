@@ -12,7 +12,7 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded, end_all
 from inspector_app.analysis.quantization_apart import previewing_apart
 from inspector_app.analysis.quantization_figures import (
     PreviewProgress,
@@ -97,7 +97,7 @@ class PreviewRun(QObject):
         self._processes: list[OtherProcess] = []  # one at most
         self._work = LatestWork(self)
         # Not a method of this object, which is half gone when it is destroyed.
-        self.destroyed.connect(partial(_end_all, self._processes))
+        self.destroyed.connect(partial(end_all, self._processes))
         self._paint = QTimer(self)
         self._paint.setSingleShot(True)
         self._paint.timeout.connect(self._show)
@@ -106,7 +106,7 @@ class PreviewRun(QObject):
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(lambda: _end_all(self._processes))
+        self._rest.timeout.connect(lambda: end_all(self._processes))
 
     @property
     def running(self) -> bool:
@@ -153,7 +153,7 @@ class PreviewRun(QObject):
         """Stop; what was computed stays."""
         if self.running:
             self._end()
-            _end_all(self._processes)
+            end_all(self._processes)
             self._show()
             self.ended.emit()
 
@@ -161,7 +161,7 @@ class PreviewRun(QObject):
         """End it, and return when nothing of the file is in use."""
         self._paint.stop()
         self._rest.stop()
-        _end_all(self._processes)
+        end_all(self._processes)
         self._work.stop()
 
     def _further(self, progress: PreviewProgress) -> None:
@@ -190,7 +190,7 @@ class PreviewRun(QObject):
         self.ended.emit()
 
     def _failed(self, error: Exception) -> None:
-        _end_all(self._processes)
+        end_all(self._processes)
         known = isinstance(error, (ProcessEnded, CheckpointError, OSError))
         self.error = plain(str(error) if known else f"{type(error).__name__}: {error}", 300)
         self._end()
@@ -200,8 +200,3 @@ class PreviewRun(QObject):
     def _end(self) -> None:
         self._work.cancel()
         self._rest.start()
-
-
-def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
-    while processes:
-        processes.pop().end()

@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.drift_apart import DriftSaid, Moved, measuring_drift_apart
-from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded, end_all
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.run_checkpoints import Run
 from inspector_app.checkpoint.errors import CheckpointError
@@ -44,7 +44,7 @@ class DriftView(QWidget):
         self._selected = ""
         self._processes: list[OtherProcess] = []  # one at most
         self._work = LatestWork(self)
-        self.destroyed.connect(partial(_end_all, self._processes))
+        self.destroyed.connect(partial(end_all, self._processes))
         self.button = QPushButton(self.tr("Measure drift"))
         self.button.setToolTip(
             self.tr("Read the weights: how far each layer is from the first checkpoint")
@@ -98,7 +98,7 @@ class DriftView(QWidget):
 
     def stop(self) -> None:
         """End it, and return when no file is in use."""
-        _end_all(self._processes)
+        end_all(self._processes)
         self._work.stop()
 
     def words(self) -> str:
@@ -155,7 +155,7 @@ class DriftView(QWidget):
         self._end()
 
     def _end(self) -> None:
-        _end_all(self._processes)
+        end_all(self._processes)
         self._work.cancel()
         self.button.setText(self.tr("Measure drift"))
         self.button.setEnabled(len(self._paths()) >= _LEAST)
@@ -221,8 +221,3 @@ class DriftView(QWidget):
                     n=_MOST_LAYERS, all=count_text(len(named))
                 )
             self._title.setText(said)
-
-
-def _end_all(processes: list[OtherProcess]) -> None:
-    while processes:
-        processes.pop().end()

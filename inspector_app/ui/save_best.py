@@ -6,15 +6,15 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import size_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.saving.save import best_name
 from inspector_app.ui.banner import INFO, WARNING, Banner
 from inspector_app.ui.save_run import SaveRun
+from inspector_app.ui.work_dialog import WorkDialog
 
 if TYPE_CHECKING:
     from inspector_app.ui.main_window import MainWindow
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WIDTH = 560
 
 
-class BestDialog(QDialog):
+class BestDialog(WorkDialog):
     """Copies at once, or asks where there is a best one already.
 
     Args:
@@ -41,7 +41,6 @@ class BestDialog(QDialog):
         super().__init__(parent)
         self.path = os.path.abspath(path)
         self.target = best_name(self.path)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Save as Best"))
         self.setMinimumWidth(_WIDTH)
         names = [plain(os.path.basename(each), 100) for each in (self.path, self.target)]
@@ -63,8 +62,6 @@ class BestDialog(QDialog):
             layout.addWidget(widget)
         layout.addStretch(1)
         layout.addLayout(foot)
-        if parent is not None:
-            parent.installEventFilter(self)
         if files > 1 or os.path.isdir(self.path):
             text = self.tr("{name} consists of several files").format(name=names[0])
             advice = self.tr("Save it as one, or in shards of another name.")
@@ -107,17 +104,11 @@ class BestDialog(QDialog):
         self.close_button.setText(self.tr("Close"))
         self.close_button.setEnabled(not self.run.running)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        # With the main window everything ends that was begun from it.
-        if watched is self.parent() and event.type() == QEvent.Type.Close:
-            self.close()
-        return super().eventFilter(watched, event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.run.running:
-            self.run.cancel()
-            return
-        super().keyPressEvent(event)
+    def cancel_work(self) -> bool:
+        if not self.run.running:
+            return False
+        self.run.cancel()
+        return True
 
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.

@@ -7,10 +7,9 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QDialog,
     QHBoxLayout,
     QMenu,
     QPushButton,
@@ -37,6 +36,7 @@ from inspector_app.ui.save_sizes import SizeSummary
 from inspector_app.ui.save_target import SaveTarget
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_widgets import BAD, Hint, Line
+from inspector_app.ui.work_dialog import WorkDialog
 
 if TYPE_CHECKING:
     from inspector_app.ui.main_window import MainWindow
@@ -46,7 +46,7 @@ TYPING_MS = 150
 FORM_WIDTH = 400
 
 
-class SaveDialog(QDialog):
+class SaveDialog(WorkDialog):
     """One checkpoint's other form. A window of its own: the main one stays usable.
 
     Args:
@@ -72,7 +72,6 @@ class SaveDialog(QDialog):
         self._steps.failed.connect(self._failed)
         self._planned: tuple[SaveOptions, str, int] | None = None
         self._wanted = False  # Save was pressed before the plan was there
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
         name = plain(os.path.basename(self.path), 80)
         self.setWindowTitle(self.tr("Save {name} As").format(name=name))
@@ -102,8 +101,6 @@ class SaveDialog(QDialog):
         self._typing.setInterval(TYPING_MS)
         self._typing.timeout.connect(self._make_plan)
         self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.95))
-        if parent is not None:
-            parent.installEventFilter(self)
         self.read()
 
     def _lay_out(self) -> None:
@@ -302,17 +299,11 @@ class SaveDialog(QDialog):
         if self.checkpoints:
             self.status.setText(self.tr("Looking what becomes of the keys…") if busy else "")
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        # With the main window everything ends that was begun from it.
-        if watched is self.parent() and event.type() == QEvent.Type.Close:
-            self.close()
-        return super().eventFilter(watched, event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.run.running:
-            self.run.cancel()
-            return
-        super().keyPressEvent(event)
+    def cancel_work(self) -> bool:
+        if not self.run.running:
+            return False
+        self.run.cancel()
+        return True
 
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.

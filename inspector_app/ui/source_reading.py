@@ -13,7 +13,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded, end_all
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.worker.failures import Failed, Failure
@@ -36,7 +36,7 @@ class SourceReading(QObject):
         self._work = LatestWork(self)
         self._processes: list[OtherProcess] = []  # one at most
         # Not a method of this object, which is half gone when it is destroyed.
-        self.destroyed.connect(partial(_end_all, self._processes))
+        self.destroyed.connect(partial(end_all, self._processes))
 
     @property
     def running(self) -> bool:
@@ -67,15 +67,15 @@ class SourceReading(QObject):
     def cancel(self) -> None:
         """Drop what is being read; no signal follows."""
         self._work.cancel()
-        _end_all(self._processes)
+        end_all(self._processes)
 
     def _done(self, found: Listing | Failed | None) -> None:
-        _end_all(self._processes)
+        end_all(self._processes)
         if found is not None:
             self.read.emit(found)
 
     def _broke_off(self, path: str, error: Exception) -> None:
-        _end_all(self._processes)
+        end_all(self._processes)
         known = isinstance(error, (ProcessEnded, OSError))
         cause = plain(str(error) if known else f"{type(error).__name__}: {error}", 300)
         self.read.emit(Failure("source-fails", source=path, error=cause).failed)
@@ -94,8 +94,3 @@ def _asking(
     number = process.ask(listing_apart, path, config)
     found: Listing | Failed | None = yield from process.answers(number)
     return found
-
-
-def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
-    while processes:
-        processes.pop().end()

@@ -24,7 +24,7 @@ from inspector_app.analysis.measuring_apart import (
     finding_figures,
     stamp_of,
 )
-from inspector_app.analysis.other_process import OtherProcess, ProcessEnded
+from inspector_app.analysis.other_process import OtherProcess, ProcessEnded, end_all
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
@@ -86,7 +86,7 @@ class StatisticsRun(QObject):
         self._work: Background | Steps | None = None
         self._processes: list[OtherProcess] = []  # one at most
         # Not a method of this object, which is half gone when it is destroyed.
-        self.destroyed.connect(partial(_end_all, self._processes))
+        self.destroyed.connect(partial(end_all, self._processes))
         self._paint = QTimer(self)
         self._paint.setSingleShot(True)
         self._paint.setInterval(PAINT_MS)
@@ -207,7 +207,7 @@ class StatisticsRun(QObject):
         self.activity_changed.emit(None)
 
     def _drop_work(self) -> None:
-        _end_all(self._processes)
+        end_all(self._processes)
         if self._work is not None:
             self._work.cancel()
             self._work.deleteLater()
@@ -275,11 +275,6 @@ def _view(tensor: TensorInfo) -> tuple[object, ...] | None:
     if tensor.storage is None:
         return None
     return id(tensor.storage), tensor.storage_offset, tensor.shape, tensor.dtype
-
-
-def _end_all(processes: list[OtherProcess], *_destroyed: object) -> None:
-    while processes:
-        processes.pop().end()
 
 
 def _counting(

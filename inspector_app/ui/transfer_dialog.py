@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.analysis.comparison import Comparison
 from inspector_app.analysis.key_mapping import NO_MAPPING, KeyMapping
@@ -30,6 +30,7 @@ from inspector_app.ui.transfer_layout import TransferLayout
 from inspector_app.ui.transfer_picture import TransferPicture
 from inspector_app.ui.transfer_run import Ends, comparing_ends, drawing, reading_ends
 from inspector_app.ui.transfer_saving import TransferReports
+from inspector_app.ui.work_dialog import WorkDialog
 
 if TYPE_CHECKING:
     from inspector_app.ui.main_window import MainWindow
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 START_SIZE = (1060, 780)
 
 
-class TransferDialog(QDialog):
+class TransferDialog(WorkDialog):
     """One source, and the target that is chosen for it.
 
     Args:
@@ -76,7 +77,6 @@ class TransferDialog(QDialog):
         self._steps.failed.connect(self._failed)
         self._folders: list[str] = []
         self._look_for_skipped = True
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
         name = plain(os.path.basename(self.source_path), 80)
         self.setWindowTitle(self.tr("Transfer Weights of {name}").format(name=name))
@@ -88,8 +88,6 @@ class TransferDialog(QDialog):
         self.reports = TransferReports(self)
         self._connect()
         self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.95))
-        if parent is not None:
-            parent.installEventFilter(self)
         self.set_target(target)
 
     def _connect(self) -> None:
@@ -359,17 +357,11 @@ class TransferDialog(QDialog):
         parts.copy_button.setEnabled(ready and not running)
         parts.status.setText("")
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        # With the main window everything ends that was begun from it.
-        if watched is self.parent() and event.type() == QEvent.Type.Close:
-            self.close()
-        return super().eventFilter(watched, event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.parts.run.running:
-            self.parts.run.cancel()
-            return
-        super().keyPressEvent(event)
+    def cancel_work(self) -> bool:
+        if not self.parts.run.running:
+            return False
+        self.parts.run.cancel()
+        return True
 
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.

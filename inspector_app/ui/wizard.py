@@ -6,10 +6,9 @@ keep what was chosen in them, so going back and forth loses nothing.
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QDialog,
     QHBoxLayout,
     QPushButton,
     QStackedWidget,
@@ -22,12 +21,13 @@ from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.wizard_run_page import RunPage
 from inspector_app.ui.wizard_steps import StepList
 from inspector_app.ui.wizard_widgets import Line, WizardPage
+from inspector_app.ui.work_dialog import WorkDialog
 
 START_SIZE = (940, 700)
 STEPS_WIDTH = 196
 
 
-class Wizard(QDialog):
+class Wizard(WorkDialog):
     """Leads through pages.
 
     Args:
@@ -45,7 +45,6 @@ class Wizard(QDialog):
     ) -> None:
         super().__init__(parent)
         self.subject = subject
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
         self.pages = pages
         self._last_choice, self._run, self._result = range(len(pages))[-3:]
@@ -67,8 +66,6 @@ class Wizard(QDialog):
         for key, go in (("Alt+Left", self.go_back), ("Alt+Right", self.go_on)):
             QShortcut(QKeySequence(key), self, go)
         self.resize(QSize(*START_SIZE).boundedTo(self.screen().availableSize() * 0.95))
-        if parent is not None:
-            parent.installEventFilter(self)
 
     def _lay_out(self) -> None:
         line, edge = Line(), Line()
@@ -223,17 +220,11 @@ class Wizard(QDialog):
 
     # --- the window
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        # With the main window everything ends that was begun from it.
-        if watched is self.parent() and event.type() == QEvent.Type.Close:
-            self.close()
-        return super().eventFilter(watched, event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.runner.running:
-            self.runner.cancel()
-            return
-        super().keyPressEvent(event)
+    def cancel_work(self) -> bool:
+        if not self.runner.running:
+            return False
+        self.runner.cancel()
+        return True
 
     def done(self, result: int) -> None:
         # However it is closed, by the window's button or by Escape.

@@ -28,6 +28,7 @@ from inspector_app.ui.worker_words import cause_text, next_step_text
 from inspector_app.worker.failures import Failed
 
 QUIET, GOOD, BAD = "quiet", "good", "bad"
+_TONES = {QUIET: "muted", GOOD: "info", BAD: "error"}
 PAGE_MARGIN = 20
 FORM_WIDTH = 980
 _INDICATOR_ON_DARK = "#687282"
@@ -83,34 +84,45 @@ def _lift_indicator(button: QAbstractButton) -> None:
     button.setPalette(palette)
 
 
-class Hint(QLabel):
+class TonedLabel(QLabel):
+    """A label in one of the theme's colours.
+
+    Args:
+        tone: the name of one of `theme.Tones`.
+    """
+
+    def __init__(self, tone: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tone = tone
+
+    def set_tone(self, tone: str) -> None:
+        """Take another colour."""
+        self._tone = tone
+        palette = QPalette()
+        colour = getattr(theme.tones(palette), tone)
+        palette.setColor(QPalette.ColorRole.WindowText, QColor(colour))
+        self.setPalette(palette)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ApplicationPaletteChange:
+            self.set_tone(self._tone)
+
+
+class Hint(TonedLabel):
     """One sentence below a field: what is wrong with it, or worth knowing. Hidden without."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._kind = QUIET
+        super().__init__(_TONES[QUIET], parent)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
         self.hide()
 
     def say(self, text: str, kind: str = QUIET) -> None:
         """Show `text`; "" shows nothing."""
-        self._kind = kind
         self.setText(plain(text, 1_000))
         self.setVisible(bool(text))
-        self._follow()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange:
-            self._follow()
-
-    def _follow(self) -> None:
-        palette = QPalette()
-        tones = theme.tones(palette)
-        colour = {QUIET: tones.muted, GOOD: tones.info, BAD: tones.error}[self._kind]
-        palette.setColor(QPalette.ColorRole.WindowText, QColor(colour))
-        self.setPalette(palette)
+        self.set_tone(_TONES[kind])
 
 
 class Fold(QWidget):

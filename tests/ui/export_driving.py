@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 
 import torch
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLineEdit, QRadioButton
 from torch import nn
+from wizard_hands import WizardHands
 
 from inspector_app.ui import inputs_page, model_page, model_source_code
 from inspector_app.ui.export_wizard import FORMAT, INPUTS, MODEL, RESULT, ExportWizard
@@ -65,28 +64,12 @@ def hurry(monkeypatch) -> None:
     monkeypatch.setattr(model_source_code, "TYPING_MS", 20)
 
 
-class Hands:
+class Hands(WizardHands):
     """Presses keys and buttons of a wizard, and waits as people do."""
 
     def __init__(self, qtbot, wizard: ExportWizard) -> None:
-        self.qtbot, self.wizard = qtbot, wizard
-
-    def press(self, button: QAbstractButton) -> None:
-        assert button.isEnabled(), button.text()
-        assert button.isVisible(), button.text()
-        at = button.rect().center()
-        if isinstance(button, (QCheckBox, QRadioButton)):
-            at = QPoint(10, button.height() // 2)  # its sign, wherever its text ends
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=at)
-
-    def type(self, field: QLineEdit, text: str) -> None:
-        field.setFocus()
-        field.selectAll()
-        self.qtbot.keyClick(field, Qt.Key.Key_Backspace)
-        self.qtbot.keyClicks(field, text)
-
-    def wait(self, done) -> None:
-        self.qtbot.waitUntil(done, timeout=PATIENCE_MS)
+        super().__init__(qtbot, PATIENCE_MS)
+        self.wizard = wizard
 
     def choose_code(self, source: str, name: str = "") -> None:
         """Type the source, and choose the class."""

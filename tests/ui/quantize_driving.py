@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLineEdit, QRadioButton
 from torch import nn
+from wizard_hands import WizardHands
 
 from inspector_app.ui import inputs_page, model_page, model_source_code, quantize_histogram
 from inspector_app.ui.quantize_dialog import QuantizeDialog
@@ -63,28 +62,12 @@ def hurry(monkeypatch) -> None:
     monkeypatch.setattr(MethodPage, "prepare", lambda _page: None)
 
 
-class Hands:
+class Hands(WizardHands):
     """Presses keys and buttons of the dialog, and waits as people do."""
 
     def __init__(self, qtbot, dialog: QuantizeDialog) -> None:
-        self.qtbot, self.dialog = qtbot, dialog
-
-    def press(self, button: QAbstractButton) -> None:
-        assert button.isEnabled(), button.text()
-        assert button.isVisible(), button.text()
-        at = button.rect().center()
-        if isinstance(button, (QCheckBox, QRadioButton)):
-            at = QPoint(10, button.height() // 2)  # its sign, wherever its text ends
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=at)
-
-    def type(self, field: QLineEdit, text: str) -> None:
-        field.setFocus()
-        field.selectAll()
-        self.qtbot.keyClick(field, Qt.Key.Key_Backspace)
-        self.qtbot.keyClicks(field, text)
-
-    def wait(self, done) -> None:
-        self.qtbot.waitUntil(done, timeout=PATIENCE_MS)
+        super().__init__(qtbot, PATIENCE_MS)
+        self.dialog = dialog
 
     def go_on_to(self, number: int) -> None:
         """Press Next, or what stands in its place."""

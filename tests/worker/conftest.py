@@ -13,17 +13,11 @@ from real_workers import NET, save_state, write_source
 
 
 @pytest.fixture
-def own_imports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """What a test imports of its own files in this process is forgotten after it."""
+def own_imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where this process imports from, and what its main module has, is as before after it."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
     main = dict(vars(sys.modules["__main__"]))
     yield
-    for name in set(sys.modules) - before:
-        # What is installed stays: classes of torch and sympy cannot be there twice.
-        file = getattr(sys.modules[name], "__file__", None)
-        if file is not None and tmp_path in Path(file).parents:
-            del sys.modules[name]
     for name in set(vars(sys.modules["__main__"])) - set(main):
         delattr(sys.modules["__main__"], name)
 
