@@ -36,6 +36,8 @@ class ActionSpec(NamedTuple):
         separator: a line stands above it.
         tree: the method of the tree in front that it calls, instead of one of the window.
         comparison: the method of the comparison in front that it calls.
+        part: the part of the window that has the slot, if it is not the window itself; parts
+            are made when they are needed first.
     """
 
     id: str
@@ -49,12 +51,19 @@ class ActionSpec(NamedTuple):
     separator: bool = False
     tree: str = ""
     comparison: str = ""
+    part: str = ""
 
 
 ACTIONS = (
-    ActionSpec("open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open),
     ActionSpec(
-        "open_run", QT_TRANSLATE_NOOP("Actions", "Open &Run Folder…"), FILE, ("Ctrl+Shift+O",)
+        "open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open, part="dialogs"
+    ),
+    ActionSpec(
+        "open_run",
+        QT_TRANSLATE_NOOP("Actions", "Open &Run Folder…"),
+        FILE,
+        ("Ctrl+Shift+O",),
+        part="dialogs",
     ),
     ActionSpec("open_sample", QT_TRANSLATE_NOOP("Actions", "Open the &Sample"), FILE),
     ActionSpec(
@@ -62,6 +71,7 @@ ACTIONS = (
         QT_TRANSLATE_NOOP("Actions", "Compare &With…"),
         FILE,
         ("Ctrl+D",),
+        part="dialogs",
     ),
     ActionSpec(
         "export",
@@ -69,6 +79,7 @@ ACTIONS = (
         FILE,
         ("Ctrl+E",),
         needs=FILE_READ,
+        part="dialogs",
     ),
     ActionSpec(
         "quantize",
@@ -76,6 +87,7 @@ ACTIONS = (
         FILE,
         ("Ctrl+Shift+Q",),
         needs=FILE_READ,
+        part="dialogs",
     ),
     ActionSpec(
         "transfer",
@@ -83,6 +95,7 @@ ACTIONS = (
         FILE,
         ("Ctrl+Shift+T",),
         needs=FILE_READ,
+        part="dialogs",
     ),
     ActionSpec(
         "save_as",
@@ -91,8 +104,15 @@ ACTIONS = (
         ("Ctrl+Shift+S",),
         needs=FILE_READ,
         separator=True,
+        part="dialogs",
     ),
-    ActionSpec("save_best", QT_TRANSLATE_NOOP("Actions", "Save as &Best"), FILE, needs=FILE_READ),
+    ActionSpec(
+        "save_best",
+        QT_TRANSLATE_NOOP("Actions", "Save as &Best"),
+        FILE,
+        needs=FILE_READ,
+        part="dialogs",
+    ),
     ActionSpec(
         "reload",
         QT_TRANSLATE_NOOP("Actions", "Re&load"),
@@ -286,14 +306,22 @@ ACTIONS = (
         COMPARE,
         needs=COMPARISON,
         separator=True,
+        part="dialogs",
     ),
-    ActionSpec("shortcuts", QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"), HELP, ("Ctrl+/",)),
+    ActionSpec(
+        "shortcuts",
+        QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"),
+        HELP,
+        ("Ctrl+/",),
+        part="dialogs",
+    ),
     ActionSpec(
         "about",
         QT_TRANSLATE_NOOP("Actions", "&About Checkpoint Inspector"),
         HELP,
         role=Role.AboutRole,
         separator=True,
+        part="dialogs",
     ),
 )
 MENUS = {
@@ -318,6 +346,10 @@ def key_sequences(keys: Standard | tuple[str, ...]) -> list[QKeySequence]:
     return QKeySequence.keyBindings(keys)
 
 
+def _on_part(window: QMainWindow, spec: ActionSpec) -> None:
+    getattr(getattr(window, spec.part), spec.id)()
+
+
 def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu]]:
     """Make the menu bar; each action calls the method that its entry names.
 
@@ -337,8 +369,12 @@ def fill_menus(window: QMainWindow) -> tuple[dict[str, QAction], dict[str, QMenu
         slot: Callable[..., object]
         if spec.comparison:
             slot = partial(window.on_comparison, spec.comparison)
+        elif spec.tree:
+            slot = partial(window.on_tree, spec.tree)
+        elif spec.part:
+            slot = partial(_on_part, window, spec)
         else:
-            slot = partial(window.on_tree, spec.tree) if spec.tree else getattr(window, spec.id)
+            slot = getattr(window, spec.id)
         # The slots take no "checked"; those of checkable actions ask the action.
         action.triggered.connect(lambda _checked=False, slot=slot: slot())
         if spec.group:

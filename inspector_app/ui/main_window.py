@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QSize, Signal
@@ -34,6 +35,7 @@ from inspector_app.ui.window_tabs import WindowTabs
 if TYPE_CHECKING:
     from inspector_app.ui.compare_tab import CompareTab
     from inspector_app.ui.start_page import StartPage
+    from inspector_app.ui.window_dialogs import WindowDialogs
 
 SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
 MESSAGE_MS = 6_000
@@ -95,6 +97,15 @@ class MainWindow(QMainWindow):
         self._recent_changed()
         self._update_actions()
 
+    # Parts that are made when they are needed first: an action of the table names its part.
+
+    @cached_property
+    def dialogs(self) -> WindowDialogs:
+        """What opens a dialog or a wizard."""
+        from inspector_app.ui.window_dialogs import WindowDialogs
+
+        return WindowDialogs(self)
+
     @property
     def start_page(self) -> StartPage:
         """What is shown without a file; made when it is needed for the first time."""
@@ -102,7 +113,7 @@ class MainWindow(QMainWindow):
             from inspector_app.ui.start_page import StartPage
 
             page = self._start_page = StartPage()
-            page.open_requested.connect(self.open_dialog)
+            page.open_requested.connect(self.dialogs.open_dialog)
             page.sample_requested.connect(self.open_sample)
             page.file_requested.connect(lambda path: self.open_paths([path]))
             page.clear_requested.connect(self._clear_recent)
@@ -136,11 +147,13 @@ class MainWindow(QMainWindow):
         """The tab in front, if any."""
         return self.tabs.current()
 
-    def _file(self) -> CheckpointTab | None:
+    def file_tab(self) -> CheckpointTab | None:
+        """The tab in front, if it shows one file."""
         tab = self.tab()
         return tab if isinstance(tab, CheckpointTab) else None
 
-    def _comparison(self) -> CompareTab | None:
+    def comparison_tab(self) -> CompareTab | None:
+        """The tab in front, if it compares two files."""
         tab = self.tab()
         return tab if tab is not None and tab.kind == "comparison" else None
 
@@ -153,13 +166,19 @@ class MainWindow(QMainWindow):
         tab.loaded.connect(self._tab_loaded)
         tab.settled.connect(lambda: self._tab_settled(tab))
         if isinstance(tab, CheckpointTab):
-            tab.export_requested.connect(self.export)
-            tab.quantize_requested.connect(self.quantize)
-            tab.save_requested.connect(self.save_as)
-            tab.transfer_requested.connect(self.transfer)
+            tab.export_requested.connect(self._export)
+            tab.quantize_requested.connect(self.actions_by_id["quantize"].trigger)
+            tab.save_requested.connect(self.actions_by_id["save_as"].trigger)
+            tab.transfer_requested.connect(self.actions_by_id["transfer"].trigger)
             tab.tree.offer([self.actions_by_id[name] for name in OFFERED])
         self._pages.setCurrentWidget(self.tabs)
         self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
+
+    def _export(self, part: TreePath | None) -> None:
+        self.dialogs.export(part)
+
+    def _choose_other(self, tab: CheckpointTab) -> None:
+        self.dialogs.choose_other(tab)
 
     def _tab_settled(self, tab: CheckpointTab | CompareTab) -> None:
         if isinstance(tab, CheckpointTab):
@@ -179,63 +198,6 @@ class MainWindow(QMainWindow):
 
     # Actions of the table, by name
 
-    def open_dialog(self) -> None:
-        from inspector_app.ui import file_dialogs
-
-        folder = self.settings.read(settings.LAST_FOLDER)
-        file_dialogs.ask(self, self.tr("Open Checkpoints"), folder, self.open_paths)
-
-    def open_run(self) -> None:
-        from inspector_app.ui import file_dialogs
-
-        folder = self.settings.read(settings.LAST_FOLDER)
-        file_dialogs.ask_folder(self, self.tr("Open a Run's Folder"), folder, self.tabs.open_run)
-
-    def compare_with(self) -> None:
-        self._choose_other(self._file())
-
-    def _choose_other(self, tab: CheckpointTab | None) -> None:
-        from inspector_app.ui import file_dialogs
-
-        self.tabs.expect_comparison()
-        file_dialogs.ask_other(self, tab, self.settings.read(settings.LAST_FOLDER), self.compare)
-
-    def export(self, part: TreePath | None = None) -> None:
-        if (tab := self._file()) is not None and tab.checkpoint is not None:
-            from inspector_app.ui.export_wizard import show_wizard
-
-            show_wizard(self, tab.checkpoint, part)
-
-    def quantize(self) -> None:
-        if (tab := self._file()) is not None and tab.checkpoint is not None:
-            from inspector_app.ui.quantize_dialog import show_quantize
-
-            show_quantize(self, tab.checkpoint)
-
-    def save_as(self) -> None:
-        if (tab := self._file()) is not None and tab.checkpoint is not None:
-            from inspector_app.ui.save_dialog import show_save_dialog
-
-            show_save_dialog(self, tab.path)
-
-    def save_best(self) -> None:
-        if (tab := self._file()) is not None and tab.checkpoint is not None:
-            from inspector_app.ui.save_best import save_best
-
-            save_best(self, tab.path, len(tab.checkpoint.files))
-
-    def transfer(self) -> None:
-        if (tab := self._file()) is not None and tab.checkpoint is not None:
-            from inspector_app.ui.transfer_dialog import show_transfer_dialog
-
-            show_transfer_dialog(self, tab.path)
-
-    def transfer_compared(self) -> None:
-        if (tab := self._comparison()) is not None:
-            from inspector_app.ui.transfer_dialog import show_transfer_dialog
-
-            show_transfer_dialog(self, tab.path_b, tab.path, tab.mapping)
-
     def open_sample(self) -> None:
         self.open_paths([resource_path(*SAMPLE)])
 
@@ -250,15 +212,15 @@ class MainWindow(QMainWindow):
         self.close()
 
     def copy_loading(self) -> None:
-        if (tab := self._file()) is not None:
+        if (tab := self.file_tab()) is not None:
             tab.copy_code("loading")
 
     def copy_resume(self) -> None:
-        if (tab := self._file()) is not None:
+        if (tab := self.file_tab()) is not None:
             tab.copy_code("resume")
 
     def compute_statistics(self) -> None:
-        if (tab := self._file()) is not None:
+        if (tab := self.file_tab()) is not None:
             tab.compute_statistics()
 
     def fold_repeated(self) -> None:
@@ -270,7 +232,7 @@ class MainWindow(QMainWindow):
 
     def on_comparison(self, method: str) -> None:
         """Call a method of the comparison in front, if there is one."""
-        if (tab := self._comparison()) is not None:
+        if (tab := self.comparison_tab()) is not None:
             getattr(tab, method)()
 
     def appearance_system(self) -> None:
@@ -287,16 +249,6 @@ class MainWindow(QMainWindow):
 
     def previous_tab(self) -> None:
         self.tabs.setCurrentIndex((self.tabs.currentIndex() - 1) % max(self.tabs.count(), 1))
-
-    def shortcuts(self) -> None:
-        from inspector_app.ui.dialogs import ShortcutsDialog
-
-        ShortcutsDialog(self).show()
-
-    def about(self) -> None:
-        from inspector_app.ui.dialogs import AboutDialog
-
-        AboutDialog(self).show()
 
     # What the window shows
 

@@ -120,6 +120,6 @@ def save_best(window: MainWindow, path: str, files: int) -> BestDialog:
     """Copy a checkpoint beside itself, as the best one."""
     dialog = BestDialog(path, files, window)
     dialog.open_requested.connect(lambda path: window.open_paths([path]))
-    dialog.save_as_requested.connect(window.save_as)
+    dialog.save_as_requested.connect(window.dialogs.save_as)
     dialog.show()
     return dialog

@@ -36,6 +36,7 @@ def test_no_two_actions_share_a_key(qapp):
 def test_each_action_has_its_slot_and_its_own_mnemonic(window):
     for spec in ACTIONS:
         owner = CheckpointTree if spec.tree else CompareTab if spec.comparison else window
+        owner = getattr(window, spec.part) if spec.part else owner
         assert callable(getattr(owner, spec.tree or spec.comparison or spec.id))
     for menu in window.menuBar().findChildren(QMenu):
         texts = [action.text() for action in menu.actions() if action.text()]
