@@ -58,6 +58,7 @@ MESSAGES: dict[str, str] = {
     "overlapping-entry": "the entry overlaps {other}",
     "record-size": "the entry should have {expected} bytes and has {found}",
     "bad-checksum": "the bytes do not match their checksum",
+    "unchecked": "the checksums of {count} entries were not compared: they overlap",
     "broken-record": "the record is damaged: {reason}",
     "more-of-a-kind": "{count} more entries have the problem {kind}",
     "missing-record": "the record {record} is missing",
