@@ -142,7 +142,8 @@ CHECKPOINT = FileType(
     key="PyTorchCheckpoint",
     name="PyTorch checkpoint",
     mime_type="application/x-pytorch-checkpoint",
-    endings=(".pth", ".pt", ".ckpt", ".pth.tar"),
+    # Mobile models (.ptl) are TorchScript, which is no type apart: nothing in their first bytes is.
+    endings=(".pth", ".pt", ".ckpt", ".pth.tar", ".ptl"),
     icon="checkpoint-inspector-checkpoint",
     uti="org.checkpoint-inspector.pytorch-checkpoint",
     magic=_CHECKPOINT_MAGIC,
@@ -156,15 +157,6 @@ EXPORTED_PROGRAM = FileType(
     uti="org.checkpoint-inspector.pytorch-exported-program",
     parents=(CHECKPOINT.mime_type,),
     magic=_EXPORTED_MAGIC,
-)
-MOBILE = FileType(
-    key="PyTorchMobileModel",
-    name="PyTorch mobile model",
-    mime_type="application/x-pytorch-mobile-model",
-    endings=(".ptl",),
-    icon="checkpoint-inspector-checkpoint",
-    uti="org.checkpoint-inspector.pytorch-mobile-model",
-    parents=(CHECKPOINT.mime_type,),
 )
 SAFETENSORS = FileType(
     key="Safetensors",
@@ -205,7 +197,7 @@ PICKLE = FileType(
     offered=Offered.OPEN_WITH,
 )
 
-FILE_TYPES = (CHECKPOINT, EXPORTED_PROGRAM, MOBILE, SAFETENSORS, ONNX, WEIGHTS, PICKLE)
+FILE_TYPES = (CHECKPOINT, EXPORTED_PROGRAM, SAFETENSORS, ONNX, WEIGHTS, PICKLE)
 
 
 def opened_by_default() -> tuple[FileType, ...]:

@@ -1,0 +1,111 @@
+"""How a desktop starts us: by what installed it, and quoted as each system wants it.
+
+Desktop entries: "The Exec key" of the Desktop Entry Specification 1.5. Windows:
+``CommandLineToArgvW``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from inspector_app.desktop.file_types import APP_ID
+
+# What needs no quotes, neither for the specification nor for xdg-open, which splits at spaces.
+_WORD = re.compile(r"[A-Za-z0-9_/.,:=@+-]+")
+_RESERVED = re.compile(r'(["`$\\])')
+
+
+def command_here(windowed: bool = False) -> list[str]:
+    """The program and arguments that start what is running now, as absolute paths.
+
+    Args:
+        windowed: on Windows, without a console window.
+    """
+    if getattr(sys, "frozen", False):
+        return [os.path.abspath(sys.executable)]
+    python = os.path.abspath(sys.executable)
+    folder = os.path.dirname(python)
+    if sys.platform == "win32":
+        # The script that pip makes opens a console window beside ours.
+        without_console = os.path.join(folder, "pythonw.exe")
+        if windowed and os.path.exists(without_console):
+            python = without_console
+        return [python, "-m", "inspector_app"] if _is_found(sys.executable) else _by_folder(python)
+    script = os.path.join(folder, APP_ID)
+    if os.access(script, os.X_OK) and os.path.abspath(sys.argv[0] or "") == script:
+        return [script]
+    return [python, "-m", "inspector_app"] if _is_found(python) else _by_folder(python)
+
+
+def _package_folder() -> str:
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _is_found(python: str) -> bool:
+    """Whether `python`, started anywhere, imports this very package."""
+    look = "import inspector_app, sys; sys.stdout.write(ascii(inspector_app.__file__))"
+    without = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    found = subprocess.run(
+        [python, "-c", look], capture_output=True, cwd=os.path.sep, env=without, check=False
+    )
+    here = os.path.join(_package_folder(), "inspector_app", "__init__.py")
+    return found.returncode == 0 and found.stdout.decode() == ascii(here)
+
+
+def _by_folder(python: str) -> list[str]:
+    """From a clone that nothing installed: its folder is named in the command."""
+    start = (
+        f"import sys; sys.path.insert(0, {_package_folder()!a}); "
+        "from inspector_app.__main__ import main; sys.exit(main())"
+    )
+    return [python, "-c", start]
+
+
+def is_plain(command: Sequence[str]) -> bool:
+    """Whether no argument needs quotes in any of the places that read an Exec line."""
+    return all(_WORD.fullmatch(argument) for argument in command)
+
+
+def exec_line(command: Sequence[str], *codes: str) -> str:
+    """The value of an Exec key: the command, quoted, and field codes such as ``%F``.
+
+    Raises:
+        ValueError: an argument cannot be written in such a line (a line break, bytes that are
+            not UTF-8).
+    """
+    return " ".join([*map(_exec_word, command), *codes])
+
+
+def _exec_word(argument: str) -> str:
+    argument.encode("utf-8")
+    if "\n" in argument or "\r" in argument or "\0" in argument:
+        raise ValueError("an Exec key is one line")
+    escaped = argument.replace("%", "%%")
+    if _WORD.fullmatch(argument):
+        return escaped
+    # Quoted for the command line, then escaped once more as every string of a desktop entry.
+    return '"' + _RESERVED.sub(r"\\\1", escaped).replace("\\", "\\\\") + '"'
+
+
+def entry_string(text: str) -> str:
+    """A value of type string in a desktop entry."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def windows_line(command: Sequence[str], *codes: str) -> str:
+    """A command of the Windows registry: each argument quoted, then codes such as ``"%1"``."""
+    # A percent sign in front of a digit would be taken for a file's name; `%%` is none to Windows.
+    quoted = [
+        subprocess.list2cmdline([each]) if '"' in each else _windows_word(each) for each in command
+    ]
+    return " ".join([*quoted, *codes])
+
+
+def _windows_word(argument: str) -> str:
+    if argument.endswith("\\"):
+        argument += "\\" * (len(argument) - len(argument.rstrip("\\")))
+    return f'"{argument}"'
