@@ -10,7 +10,9 @@ import gc
 import os
 import sys
 
-from inspector_app.ui import platform_check
+from inspector_app.ui import handing_over, meeting_place, platform_check
+from inspector_app.ui.handing_over import Meeting
+from inspector_app.ui.window_protocol import Request
 
 SCREENSHOT_SIZE = (1280, 800)
 TROUBLE = 2
@@ -36,17 +38,37 @@ def run(
     trouble = platform_check.prepare(screenshot is not None)
     if trouble:
         return _fail(trouble)
+    paths = [os.path.abspath(path) for path in files]
+    met, socket = Meeting(), ""
+    if screenshot is None:
+        # Before Qt: of fifty starts at once one needs it.
+        met, socket = _meet(paths, new_window, compare)
+        if met.handed:
+            return 0
     try:
         import_ahead()
         from inspector_app.ui import windows
     except ImportError as error:
         return _fail(platform_check.import_trouble(error))
-    paths = [os.path.abspath(path) for path in files]
     if screenshot is not None:
         from inspector_app.ui import picture
 
         return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE, compare)
-    return windows.show_until_closed(paths, new_window, compare)
+    return windows.show_until_closed(paths, compare, socket, met.reason)
+
+
+def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[Meeting, str]:
+    """Hand the files to the window that is open; the socket if this becomes it, else ""."""
+    place = meeting_place.find()
+    if place is None:
+        return Meeting(), ""
+    if new_window:
+        met = handing_over.be_first(place)
+    else:
+        environment = os.environ
+        token = environment.get("XDG_ACTIVATION_TOKEN") or environment.get("DESKTOP_STARTUP_ID")
+        met = handing_over.meet(place, Request(tuple(paths), compare, token or ""))
+    return met, place.socket if met.lock is not None else ""
 
 
 def import_ahead() -> None:

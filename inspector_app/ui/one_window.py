@@ -1,99 +1,172 @@
-"""A second start hands its files to the window that is open already.
+"""The window that is open takes the files of later starts.
 
-The two speak over a local socket that only the same user can reach: one JSON list of
-absolute paths, or ``{"compare": [A, B]}``, ended by a newline.
+What is said is in `window_protocol`, what a start does in `handing_over`.
 """
 
 from __future__ import annotations
 
-import json
+import os
 import sys
+from collections import deque
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
+from PySide6.QtWidgets import QApplication
 
+from inspector_app import __version__
+from inspector_app.ui import window_protocol as protocol
 from inspector_app.ui.main_window import MainWindow
 
-WAIT_MS = 1_000
-MESSAGE_BYTES = 1 << 20
-COMPARE = "compare"
+# Fifty double clicks at once are no more than somebody's selection.
+MOST_WAITING = 256
+# A start speaks at once; what says nothing is none.
+QUIET_MS = 10_000
+ALERT_MS = 0  # until somebody looks
 
 
-def hand_over(paths: list[str], name: str, compare: bool = False) -> bool:
-    """Let an open window open, or compare, `paths`; False if there is none that answers."""
-    connection = QLocalSocket()
-    connection.connectToServer(name)
-    if not connection.waitForConnected(WAIT_MS):
-        return False
-    request = {COMPARE: paths} if compare else paths
-    connection.write(json.dumps(request).encode() + b"\n")
-    # The answer tells a window that took them from one that is stuck.
-    answered = (
-        connection.waitForReadyRead(WAIT_MS) and bytes(connection.readAll().data()) == b"ok\n"
-    )
-    connection.disconnectFromServer()
-    return answered
+class OneWindow(QObject):
+    """Listens, and opens what is asked for: one request between two events of the window.
 
+    Args:
+        window: takes the files.
+        socket: path of the socket, or a pipe's name; whoever makes this holds the lock beside it.
 
-def listen(window: MainWindow, name: str) -> QLocalServer | None:
-    """Take files from later starts; None if another window does so already."""
-    server = QLocalServer(window)
-    server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
-    server.newConnection.connect(lambda: _accept(server, window))
-    if server.listen(name):
-        return server
-    if sys.platform != "win32" and not hand_over([], name):
-        # A window that died has left its socket behind.
-        QLocalServer.removeServer(name)
-        if server.listen(name):
-            return server
-    server.deleteLater()
-    return None
+    Attributes:
+        listening: later starts find it.
+    """
 
-
-def _accept(server: QLocalServer, window: MainWindow) -> None:
-    while (connection := server.nextPendingConnection()) is not None:
-        _Request(connection, window)
-
-
-class _Request(QObject):
-    """One start that hands over its files."""
-
-    def __init__(self, connection: QLocalSocket, window: MainWindow) -> None:
+    def __init__(self, window: MainWindow, socket: str) -> None:
         super().__init__(window)
-        self._connection = connection
         self._window = window
+        self._asked: deque[tuple[protocol.Request, _Start]] = deque()
+        self._server = QLocalServer(self)
+        self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
+        self._server.setMaxPendingConnections(MOST_WAITING)
+        self._server.setListenBacklogSize(MOST_WAITING)
+        self._server.newConnection.connect(self._accept)
+        self._next = QTimer(self)
+        self._next.setInterval(0)
+        self._next.timeout.connect(self._open_next)
+        if sys.platform != "win32":
+            # Only the holder of the lock comes here: what is there was left by one that died.
+            QLocalServer.removeServer(socket)
+        self.listening = self._server.listen(socket)
+        if (application := QApplication.instance()) is not None:
+            application.aboutToQuit.connect(self.stop)
+
+    def name(self) -> str:
+        """Where it listens."""
+        return self._server.fullServerName()
+
+    def stop(self) -> None:
+        """Take nothing more: starts that wait for an answer look for another window."""
+        self._next.stop()
+        self._server.close()
+        for _request, start in self._asked:
+            start.drop()
+        self._asked.clear()
+        self.listening = False
+
+    def ask(self, request: protocol.Request, start: _Start) -> None:
+        """Open it, after what was asked for before."""
+        self._asked.append((request, start))
+        self._next.start()
+
+    def _accept(self) -> None:
+        while (connection := self._server.nextPendingConnection()) is not None:
+            if len(self.findChildren(_Start)) >= MOST_WAITING:
+                connection.abort()
+                connection.deleteLater()
+            else:
+                _Start(connection, self)
+
+    def _open_next(self) -> None:
+        request, start = self._asked.popleft()
+        if not self._asked:
+            self._next.stop()
+        if start.gone:
+            return  # it has waited too long, and has a window of its own
+        if not self._window.isVisible():
+            start.drop()  # the window was closed, and this process ends
+            return
+        if request.compare:
+            self._window.compare(*request.paths)
+        elif request.paths:
+            self._window.open_paths(request.paths)
+        start.answer(protocol.TAKEN)
+        if not self._asked:
+            bring_to_front(self._window, request.token)
+
+
+class _Start(QObject):
+    """One start that hands over its files.
+
+    Attributes:
+        gone: nobody waits for the answer.
+    """
+
+    def __init__(self, connection: QLocalSocket, owner: OneWindow) -> None:
+        super().__init__(owner)
+        self._connection = connection
+        self._owner = owner
         self._received = b""
+        self._asked = False
+        self.gone = False
+        connection.setParent(self)
         connection.readyRead.connect(self._read)
-        connection.disconnected.connect(connection.deleteLater)
-        connection.disconnected.connect(self.deleteLater)
+        connection.disconnected.connect(self._ended)
+        QTimer.singleShot(QUIET_MS, self, self._end_quiet)
+        connection.write(protocol.greeting(__version__))
+        connection.flush()
         self._read()
 
-    def _read(self) -> None:
-        self._received += bytes(self._connection.readAll().data())
-        if len(self._received) > MESSAGE_BYTES:
-            self._connection.abort()
-            return
-        if not self._received.endswith(b"\n"):
-            return
-        try:
-            request = json.loads(self._received)
-        except (ValueError, RecursionError):
-            request = None
-        comparing = isinstance(request, dict) and list(request) == [COMPARE]
-        paths = request[COMPARE] if comparing else request
-        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-            self._connection.abort()
-            return
-        if comparing and len(paths) != 2:
-            self._connection.abort()
-            return
-        self._connection.write(b"ok\n")
+    def answer(self, word: str) -> None:
+        """Say what became of it."""
+        self._connection.write(protocol.answer(word))
         self._connection.flush()
-        if comparing:
-            self._window.compare(*paths)
-        else:
-            self._window.open_paths(paths)
-        self._window.showNormal() if self._window.isMinimized() else self._window.show()
-        self._window.raise_()
-        self._window.activateWindow()
+
+    def drop(self) -> None:
+        """End without an answer."""
+        self._connection.abort()
+        self._ended()
+
+    def _ended(self) -> None:
+        self.gone = True
+        self.deleteLater()
+
+    def _end_quiet(self) -> None:
+        if not self._asked:
+            self.drop()
+
+    def _read(self) -> None:
+        if self.gone:
+            return
+        self._received += bytes(self._connection.readAll().data())
+        if len(self._received) > protocol.MESSAGE_BYTES:
+            self.drop()
+            return
+        if self._asked or not self._received.endswith(b"\n"):
+            return
+        self._asked = True
+        received, self._received = self._received, b""
+        try:
+            request = protocol.read_request(received)
+        except protocol.NotUnderstoodError as error:
+            self.answer(error.answer)
+            self._connection.disconnectFromServer()
+            return
+        self._owner.ask(request, self)
+
+
+def bring_to_front(window: MainWindow, token: str) -> None:
+    """Show the window before all others, with the leave that `token` gives where that counts."""
+    if token:
+        # Qt hands it to the compositor, once.
+        os.environ["XDG_ACTIVATION_TOKEN"] = token
+    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
+    window.show()
+    window.raise_()
+    window.activateWindow()
+    if not window.isActiveWindow():
+        # Where a desktop lets nobody come to the front, it is marked in the task bar.
+        QApplication.alert(window, ALERT_MS)

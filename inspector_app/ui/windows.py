@@ -7,12 +7,12 @@ import sys
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from inspector_app.ui import icons, meeting_place, settings, theme
+from inspector_app.ui import icons, settings, theme
 from inspector_app.ui.collector import Collector
 from inspector_app.ui.main_window import MainWindow
 
 PAINTED_MS = 60
-SETTLED_MS = 500
+SETTLED_MS = 300
 
 
 def application() -> QApplication:
@@ -28,15 +28,16 @@ def application() -> QApplication:
     return made
 
 
-def show_until_closed(paths: list[str], new_window: bool, compare: bool = False) -> int:
-    """Open a window, or hand `paths` to the one that is open; returns the exit status."""
-    app = application()
-    name = meeting_place.server_name()
-    if not new_window and meeting_place.is_taken(name):
-        from inspector_app.ui import one_window
+def show_until_closed(
+    paths: list[str], compare: bool = False, socket: str = "", reason: str = ""
+) -> int:
+    """Open a window with `paths`, or with the comparison of two; returns the exit status.
 
-        if one_window.hand_over(paths, name, compare):
-            return 0
+    Args:
+        socket: where it takes files from later starts; "" where another window does, or none.
+        reason: of `handing_over`, why the window that is open already did not take the files.
+    """
+    app = application()
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
     window = MainWindow(remembered, Collector(app))
@@ -48,19 +49,23 @@ def show_until_closed(paths: list[str], new_window: bool, compare: bool = False)
     window.show()
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
-    QTimer.singleShot(SETTLED_MS, window, lambda: _be_reachable(window, "" if new_window else name))
+    QTimer.singleShot(SETTLED_MS, window, lambda: _settle(window, socket, reason))
     status = app.exec()
     window.deleteLater()
     return status
 
 
-def _be_reachable(window: MainWindow, name: str) -> None:
+def _settle(window: MainWindow, socket: str, reason: str) -> None:
     """Take files from later starts, and Ctrl+C from the terminal."""
     import signal
 
     # Python's own handler would only run after the next event that Python handles.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if name:
-        from inspector_app.ui import one_window
+    if socket:
+        from inspector_app.ui.one_window import OneWindow
 
-        one_window.listen(window, name)
+        OneWindow(window, socket)
+    if reason:
+        from inspector_app.ui.window_words import alone_sentence
+
+        window.say(alone_sentence(reason))

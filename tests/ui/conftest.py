@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,3 +80,10 @@ def compared(qtbot, window) -> Callable:
         return tab
 
     return compare_files
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A private folder for sockets, whose paths may have about a hundred characters only."""
+    with tempfile.TemporaryDirectory(prefix="ci-") as folder:
+        yield Path(folder)
