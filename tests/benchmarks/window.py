@@ -98,5 +98,5 @@ def window_command(path: Path) -> list[str]:
 
 def settings_in(home: str) -> dict[str, str]:
     """An environment whose windows know nothing of yours, nor hand over to them."""
-    names = ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "TMPDIR")
+    names = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "TMPDIR")
     return dict.fromkeys(names, home)
