@@ -18,6 +18,7 @@ from inspector_app.terminal.command import Command, Trouble
 
 if TYPE_CHECKING:
     import argparse
+    from typing import TextIO
 
 PROGRAM = "checkpoint-inspector"
 OTHER_PROCESS = "--other-process"  # how a bundle starts `analysis.other_process`
@@ -299,10 +300,16 @@ def _write(parts: Iterable[str]) -> None:
     reconfigure = getattr(stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
+    for part in parts:
+        _send(stdout, part)
+    _send(stdout, "")
+
+
+def _send(stdout: TextIO, part: str) -> None:
     try:
-        for part in parts:
-            stdout.write(part)
-        stdout.flush()
+        stdout.write(part)
+        if not part:
+            stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

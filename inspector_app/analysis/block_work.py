@@ -189,7 +189,9 @@ class Work(Generic[AnEntry, AResult]):
                     self._count(job, number, buffer)
         except BaseException as error:
             with self._news:
-                self._failure = error
+                # Where the first thread has not enough memory to import something, the second
+                # finds half of it.
+                self._failure = self._failure or error
                 self._stopped = True
                 self._news.notify_all()
 

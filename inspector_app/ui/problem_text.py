@@ -46,6 +46,8 @@ def error_cause(error: Exception) -> str:
         text = _capital(sentence(error.code, error.details, _translated(error.code)))
         text = text.rstrip(".") + "."
         return f"{text} ({plain(error.where)})" if error.where else text
+    if isinstance(error, MemoryError):
+        return QCoreApplication.translate("ErrorText", "There is not enough memory.")
     return QCoreApplication.translate(
         "ErrorText", "Checkpoint Inspector itself failed: {error}"
     ).format(error=plain(f"{type(error).__name__}: {error}"))
@@ -54,6 +56,8 @@ def error_cause(error: Exception) -> str:
 def next_step(error: Exception) -> str:
     """What the reader of the banner can do."""
     translate = QCoreApplication.translate
+    if isinstance(error, MemoryError):
+        return translate("ErrorText", "Close tabs or other programs, then try again.")
     if not isinstance(error, CheckpointError):
         return translate(
             "ErrorText", "Please report this, with the details that “Copy details” gives."
