@@ -217,7 +217,7 @@ def test_a_file_that_is_cut_while_it_is_scanned(qtbot, opened, tmp_path, said, a
     wrong = {figures.error for figures in run.figures.values() if figures.error}
     assert wrong == {"the file was changed after it was opened; open it again"}
     assert any(not figures.error for figures in run.figures.values())
-    qtbot.waitUntil(lambda: tab.banner.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(tab.banner.isVisible, timeout=PATIENCE_MS)
     assert tab.banner.title() == "The file changed on disk"
     alive()
 
@@ -231,7 +231,7 @@ def test_a_file_that_is_cut_while_it_is_compared(qtbot, window, tmp_path, alive)
     qtbot.waitUntil(lambda: tab.body.run.is_running, timeout=PATIENCE_MS)
     os.truncate(tmp_path / "b.safetensors", 256 << 20)
     qtbot.waitUntil(lambda: not tab.body.run.is_running, timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: tab.banner.isVisible(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(tab.banner.isVisible, timeout=PATIENCE_MS)
     assert tab.banner.title() == "One of the files changed on disk"
     alive()
 
