@@ -44,6 +44,7 @@ _OPTION_FOR = {
     "torch-missing": "--python chooses another Python",
     "torch-too-old": "--python chooses another Python",
     "torch-broken": "--python chooses another Python",
+    "no-interpreter": "--python names it",
     "interpreter-not-found": "--python names it",
     "interpreter-too-old": "--python names it",
     "module-not-found": "--python chooses another Python",

@@ -100,6 +100,10 @@ class Worker:
         self._mark = uuid.uuid4().hex
         self._kills = _oom_kills()
         self._scratch = tempfile.mkdtemp(prefix=SCRATCH)
+        if not interpreter and getattr(sys, "frozen", False):
+            # A bundle is a program of its own, and no interpreter.
+            self._last = Failed("no-interpreter")
+            return
         try:
             self._start(folder)
         except OSError as error:

@@ -17,6 +17,10 @@ _LONGEST = 1_000  # characters of an argument that are shown
 # code: (what is wrong, what to do)
 FAILURES: dict[str, tuple[str, str]] = {
     # the worker itself
+    "no-interpreter": (
+        "Models run under a Python of yours that has torch, and none is chosen",
+        "Choose a Python interpreter.",
+    ),
     "interpreter-not-found": (
         "{interpreter} cannot be started: {reason}",
         "Choose another Python interpreter.",

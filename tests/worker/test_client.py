@@ -85,6 +85,14 @@ def test_what_is_no_interpreter_is_said(interpreter: str) -> None:
     assert interpreter in failed.cause
 
 
+def test_a_bundle_starts_itself_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    failed = answer(Probe(), "")
+    assert isinstance(failed, Failed)
+    assert failed.code == "no-interpreter"
+    assert isinstance(answer(Probe(), sys.executable), Finished)
+
+
 def test_another_program_is_no_interpreter() -> None:
     failed = answer(Probe(), "/bin/true")
     assert isinstance(failed, Failed)
