@@ -11,7 +11,11 @@ PROGRAM = "checkpoint-inspector"
 
 
 def command_line(
-    sources: Sequence[str], target: str, options: SaveOptions, force: bool = False
+    sources: Sequence[str],
+    target: str,
+    options: SaveOptions,
+    force: bool = False,
+    clean: bool = False,
 ) -> str:
     """The command, quoted for a POSIX shell."""
     words = [PROGRAM, "convert", *sources, target]
@@ -47,6 +51,8 @@ def command_line(
             "weighted": [f"--weights={','.join(map(repr, averaging.weights))}"],
             "ema": [f"--ema-decay={averaging.decay!r}"],
         }[averaging.kind]
+    if clean:
+        words.append("--clean")
     if force:
         words.append("--force")
     return shlex.join(words)

@@ -23,6 +23,7 @@ from inspector_app.analysis.output_tree import (
     OutTensor,
     StoredBytes,
 )
+from inspector_app.analysis.plain_forms import PlainForm, plain_form, plain_key, without_inner
 from inspector_app.analysis.save_notes import Changed, Left, PlannedTensor, Why
 from inspector_app.analysis.save_options import SaveOptions
 from inspector_app.analysis.state_dict_keys import HEADER, METADATA
@@ -181,6 +182,7 @@ class OutBuilder:
         self._renames = renames
         self._replacements = replacements
         self._left_nodes = left_nodes
+        self._keys_of: dict[Node, set[Any]] = {}
         self.requests: list[Request] = []
         self.tensors: list[PlannedTensor] = []
         self.left: list[tuple[Node, Left]] = []
@@ -248,6 +250,10 @@ class OutBuilder:
         if key is _NOT_KEPT:
             self._note(child, "key-to-text", type=str(child.key))
             return None
+        value = plain_key(key)
+        if value is not None and self._is_new_key(child, value[0]):
+            self._note(child, "key-to-value", type=str(value[0]))
+            return value
         if type(key) is Call:
             key = raw_bytes(key)  # as protocol 2 writes bytes
         if isinstance(key, (bool, float, bytes)) or child.key == "None":
@@ -256,6 +262,17 @@ class OutBuilder:
             return (OutSequence("tuple", list(key)),)
         self._note(child, "key-to-text", type=str(child.key))
         return None
+
+    def _is_new_key(self, child: Node, key: Any) -> bool:
+        """No other entry has, or is given, this key."""
+        assert child.parent is not None
+        known = self._keys_of.get(child.parent)
+        if known is None:
+            known = self._keys_of[child.parent] = {each.key for each in child.parent.children}
+        if key in known:
+            return False
+        known.add(key)
+        return True
 
     def one_tensor(self, node: TensorInfo, name: str) -> None:
         """Write a tensor that can be written, without what is around it."""
@@ -312,10 +329,9 @@ class OutBuilder:
             encoded = _encoded_text(node)
             if encoded is not None:
                 return encoded, None
-            attributes = [child for child in node.children if not _is_inner(child.key)]
-            if attributes:
-                self._note(node, "object-to-dict")
-                return OutMapping("dict", []), attributes
+            form = plain_form(node)
+            if form is not None:
+                return self._plain_form(node, form, name)
         if kind == Kind.ARRAY and isinstance(node.value, ArrayInfo):
             return self._array(node, name)
         if kind == Kind.STORAGE and isinstance(node.value, StorageRef):
@@ -323,6 +339,21 @@ class OutBuilder:
         if kind == Kind.GLOBAL and node.value in ALLOWED:
             return OutGlobal(node.value), None
         return self._leave(node, Why.NOT_PLAIN)
+
+    def _plain_form(
+        self, node: Node, form: PlainForm, name: str
+    ) -> tuple[Any, Iterable[Node] | None]:
+        if form.node is not None:
+            made, below = self._one(form.node, name)
+            if made is _ABSENT:
+                return made, below
+        else:
+            made = OutSequence("list", []) if form.what == "to-list" else OutMapping("dict", [])
+            below = form.children
+        self._note(node, form.what)
+        if form.lost:
+            self._note(node, "arguments-dropped")
+        return made, below
 
     # --- containers
 
@@ -332,6 +363,9 @@ class OutBuilder:
         if name != node.type_name:
             self._note(node, "to-dict")
         children: Iterable[Node] = node.children
+        if name != node.type_name and len(without_inner(node)) < len(node.children):
+            self._note(node, "arguments-dropped")
+            children = without_inner(node)
         if node.parent is None and self._checkpoint.format == "safetensors":
             # The header's texts are no key of the mapping.
             children = [child for child in children if child.key != HEADER]
@@ -406,9 +440,13 @@ class OutBuilder:
             return value, None
         return self._leave(node, Why.NOT_PLAIN)
 
-    def _array(self, node: Node, name: str) -> tuple[Any, None]:
+    def _array(self, node: Node, name: str) -> tuple[Any, Iterable[Node] | None]:
         holder = TensorInfo("", "float64", (), (), None, 0)
         holder.children = [node]
+        if node.children and len(node.value.shape) == 1:
+            # Objects of any kind: numpy holds them as a list does.
+            self._note(node, "to-list")
+            return OutSequence("list", []), node.children
         found = array_tensor(holder)
         if found is None or found.details.note or not has_bytes(found.storage):
             return self._leave(node, Why.NOT_PLAIN)
@@ -569,10 +607,6 @@ def _encoded_text(node: Node) -> BytesPlace | None:
     if not isinstance(place, BytesPlace) or place.kind != "str" or place.place is None:
         return None
     return BytesPlace("encoded", place.offset, place.nbytes, place.place)
-
-
-def _is_inner(key: object) -> bool:
-    return isinstance(key, str) and key.startswith("(") and key.endswith(")")
 
 
 def _type_of(node: Node) -> str:

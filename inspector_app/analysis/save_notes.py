@@ -49,7 +49,9 @@ class Changed(NamedTuple):
         what: a code: ``object-to-dict``, ``array-to-tensor``, ``to-number``, ``to-text``,
             ``to-list``, ``to-set``, ``to-dict``, ``module-to-state-dict``,
             ``subclass-to-tensor``, ``storage-to-tensor``, ``attribute-dropped``, ``untied``,
-            ``not-cast``, ``not-averaged``, ``key-to-text``.
+            ``not-cast``, ``not-averaged``, ``key-to-text``, ``key-to-value``,
+            ``object-to-value``, ``object-to-tuple``, ``object-to-state``,
+            ``arguments-dropped``.
         details: ``type``: what it was.
     """
 
@@ -86,6 +88,10 @@ _WHY = {
 }
 _WHAT = {
     "object-to-dict": "{type} becomes a plain dict",
+    "object-to-value": "{type} becomes the value that it is made of",
+    "object-to-tuple": "{type} becomes a tuple of what it is made of",
+    "object-to-state": "{type} becomes its state, as plain data",
+    "arguments-dropped": "{type} loses the arguments that it was made with",
     "to-dict": "{type} becomes a plain dict",
     "to-list": "{type} becomes a list",
     "to-set": "{type} becomes a set",
@@ -97,6 +103,7 @@ _WHAT = {
     "subclass-to-tensor": "{type} becomes a plain tensor",
     "attribute-dropped": "the tensor loses its attribute {type}",
     "key-to-text": "its key becomes the text {type}",
+    "key-to-value": "its key becomes the value {type}",
     "untied": "it shared bytes with other tensors and has its own now",
     "not-cast": "{type} tensors are not cast",
     "not-averaged": "it is that of the last file ({type})",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from inspector_app.analysis.clean_copy import check_target, proving
 from inspector_app.analysis.key_mapping import BadRuleError, Rule
 from inspector_app.analysis.save_options import (
     CASTS,
@@ -45,6 +46,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--best", action="store_true", help="write SRC_best beside SRC, instead of a DST"
+    )
+    parser.add_argument(
+        "--clean",
+        action="store_true",
+        help="a copy of tensors and plain data only, read again to prove that it names nothing "
+        "outside torch's allowlist; DST is a .pth",
     )
     what = parser.add_argument_group("what is kept")
     what.add_argument(
@@ -137,6 +144,8 @@ def convert(arguments: argparse.Namespace, write: Write) -> bool:
     dtypes = tuple(map(_dtype_rule, arguments.dtype))
     rules = parsed_rules(arguments.map)
     most = None if arguments.max_shard_size is None else parsed_size(arguments.max_shard_size)
+    if arguments.clean:
+        check_target(target)
     checkpoints = [drive(source, visible) for source in sources]
     sections = None
     if arguments.section is not None:
@@ -160,6 +169,8 @@ def convert(arguments: argparse.Namespace, write: Write) -> bool:
 
     made = plan(checkpoints, target, options)
     saved = None if arguments.dry_run else driven(made, arguments.force, ProgressLine(visible))
+    if arguments.clean and saved is not None:
+        _prove(saved.files[0], ProgressLine(visible))
     show(made, saved, arguments, write)
     return bool(made.lost_tensors)
 
@@ -273,14 +284,22 @@ def driven(plan: SavePlan, force: bool, line: ProgressLine) -> Saved:
             line.erase()
 
 
+def _prove(path: str, line: ProgressLine) -> None:
+    for progress in proving(path):
+        if line.due and progress.total:
+            line.show(f"reading it again: {100 * progress.done // progress.total} %")
+    line.erase()
+
+
 def show(plan: SavePlan, saved: Saved | None, arguments: argparse.Namespace, write: Write) -> None:
     """Print what was written, or would be."""
     from inspector_app.terminal.convert_report import json_parts, text_parts
     from inspector_app.terminal.style import Style
 
     if arguments.json:
-        write(json_parts(plan, saved))
+        write(json_parts(plan, saved, arguments.clean))
     elif not arguments.quiet:
-        write(text_parts(plan, saved, Style.of(sys.stdout)))
+        clean = arguments.clean and saved is not None
+        write(text_parts(plan, saved, Style.of(sys.stdout), clean=clean))
     elif plan.lost_tensors or (saved is not None and saved.overflows):
         write(text_parts(plan, saved, Style.of(sys.stdout), wrong_only=True))

@@ -28,12 +28,22 @@ _NOTES = {
 
 
 def text_parts(
-    plan: SavePlan, saved: Saved | None, style: Style, wrong_only: bool = False
+    plan: SavePlan,
+    saved: Saved | None,
+    style: Style,
+    wrong_only: bool = False,
+    clean: bool = False,
 ) -> Iterator[str]:
-    """A line for what is written, then what is not, and what in another form."""
+    """A line for what is written, then what is not, and what in another form.
+
+    Args:
+        clean: what was written has been read again, and names nothing outside the allowlist.
+    """
     left = plan.lost_tensors if wrong_only else list(plan.left)
     if not wrong_only:
         yield from _head(plan, saved, style)
+    if clean:
+        yield "  nothing outside the allowlist of torch.load(weights_only=True)\n"
     yield from _left_lines(left, style)
     if not wrong_only:
         yield from _changed_lines(plan, style)
@@ -100,8 +110,8 @@ def _some(lines: list[str], title: str) -> Iterator[str]:
         yield f"    and {count_text(len(lines) - _SHOWN)} more; --json lists them all\n"
 
 
-def json_parts(plan: SavePlan, saved: Saved | None) -> Iterator[str]:
-    """One object, with a newline at its end."""
+def json_parts(plan: SavePlan, saved: Saved | None, clean: bool = False) -> Iterator[str]:
+    """One object, with a newline at its end. Of a clean copy that was written it says so."""
     yield (
         json.dumps(
             {
@@ -145,6 +155,7 @@ def json_parts(plan: SavePlan, saved: Saved | None) -> Iterator[str]:
                     {"name": each.name, "dtype": each.dtype, "count": each.count}
                     for each in (saved.overflows if saved else ())
                 ],
+                **({"clean": saved is not None} if clean else {}),
             },
             separators=(",", ":"),
             allow_nan=False,

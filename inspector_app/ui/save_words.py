@@ -29,6 +29,12 @@ def changed_text(what: str, details: dict[str, object]) -> str:
     becomes_dict = _translate("SaveWords", "{type} becomes a plain dict")
     template = {
         "object-to-dict": becomes_dict,
+        "object-to-value": _translate("SaveWords", "{type} becomes its value"),
+        "object-to-tuple": _translate("SaveWords", "{type} becomes a tuple"),
+        "object-to-state": _translate("SaveWords", "{type} becomes its state, as plain data"),
+        "arguments-dropped": _translate("SaveWords", "{type} loses its arguments"),
+        "key-to-text": _translate("SaveWords", "its key becomes the text {type}"),
+        "key-to-value": _translate("SaveWords", "its key becomes the value {type}"),
         "to-dict": becomes_dict,
         "to-list": _translate("SaveWords", "{type} becomes a list"),
         "to-set": _translate("SaveWords", "{type} becomes a set"),
