@@ -222,6 +222,18 @@ def _transfer(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if transfer(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_desktop(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.desktop_command import declare
+
+    declare(parser)
+
+
+def _desktop(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.desktop_command import desktop
+
+    return FOUND_SOMETHING if desktop(arguments, _write) else FOUND_NOTHING
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
@@ -239,6 +251,7 @@ COMMANDS = {
     ),
     "run": Command("list the checkpoints of a run, and which is the best", _declare_run, _run),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
+    "desktop": Command("make double clicks open files here", _declare_desktop, _desktop),
 }
 
 
