@@ -150,7 +150,7 @@ def needed_globals(checkpoint: Checkpoint) -> NeededGlobals:
             entries.append(known[1])
             continue
         module, qualified_name = split_global(name)
-        if not all(map(is_identifier, name.split("."))) or _leads_to_standard(module):
+        if not all(map(is_identifier, name.split("."))) or leads_to_standard(module):
             refused.append(name)
         elif not qualified_name.split(".")[-1].lstrip("_")[:1].isupper():
             functions.append(name)
@@ -248,7 +248,12 @@ def _known(name: str) -> tuple[tuple[str, ...], str] | None:
     return None
 
 
-def _leads_to_standard(module: str) -> bool:
+def is_plain_data(name: str) -> bool:
+    """Whether it is a data type of the standard library or of numpy."""
+    return _known(name) is not None
+
+
+def leads_to_standard(module: str) -> bool:
     """A module of the standard library, also by way of one that imports it
     (``torch.serialization.os``)."""
     first, *others = module.split(".")

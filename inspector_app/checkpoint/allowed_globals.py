@@ -59,6 +59,17 @@ ALLOWED: frozenset[str] = frozenset(
     for name in names.split()
 )
 
+# The classes of storages that a pickle names: torch puts a stand-in there.
+STORAGES: frozenset[str] = frozenset(
+    f"{prefix}{name}Storage"
+    for prefixes, names in (
+        (["torch.", "torch.cuda."], _STORAGE_CLASSES),
+        (["torch."], _QUANTIZED_STORAGE_CLASSES),
+    )
+    for prefix in prefixes
+    for name in names.split()
+)
+
 # Torch looks at whole names first, then at modules (torch/_utils.py: NAME_MAPPING and
 # IMPORT_MAPPING).
 _RENAMED_MODULES = {

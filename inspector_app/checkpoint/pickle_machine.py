@@ -48,7 +48,7 @@ _FIRST_WINDOW = 64 << 10
 _WINDOW = 1 << 20
 # Estimated bytes that an opcode's result takes, its place on the stack included; the least
 # also stands for its time.
-_COST = [40] * 256
+COST = [40] * 256
 for _opcodes, _bytes in (
     (b"(", 120),  # a stack of its own
     (b"]l\x85\x86\x87t", 96),
@@ -62,7 +62,7 @@ for _opcodes, _bytes in (
     (b"qrp\x94", 110),  # an entry of the memo
 ):
     for _opcode in _opcodes:
-        _COST[_opcode] = _bytes
+        COST[_opcode] = _bytes
 
 
 class PickleMachine:
@@ -169,7 +169,7 @@ class PickleMachine:
                 opcode_at = position
                 op = data[position]
                 position += 1
-                cost += _COST[op]
+                cost += COST[op]
                 budget -= 1
                 if not budget:
                     budget = _SLICE
@@ -264,8 +264,8 @@ class PickleMachine:
                     third = stack.pop()
                     second = stack.pop()
                     stack[-1] = (stack[-1], second, third)
-                elif op in _CONSTANTS:
-                    append(_CONSTANTS[op])
+                elif op in CONSTANTS:
+                    append(CONSTANTS[op])
                 elif op == 0x52:  # REDUCE
                     args = stack.pop()
                     function = stack[-1]
@@ -377,8 +377,8 @@ class PickleMachine:
                                 {"opcode": "FRAME beyond the end", "offset": base + opcode_at},
                             )
                         )
-                elif op in _SIZED:
-                    kind, width = _SIZED[op]
+                elif op in SIZED:
+                    kind, width = SIZED[op]
                     size = int.from_bytes(data[position : position + width], "little")
                     if len(data) < position + width:
                         raise StructError
@@ -470,6 +470,16 @@ class PickleMachine:
             raise
         stacks.append(stack)
         self.value = understood(stacks)
+
+    @property
+    def source(self) -> ByteSource:
+        """The bytes that the stream is part of."""
+        return self._source
+
+    @property
+    def start(self) -> int:
+        """Where the stream begins in `source`."""
+        return self._start
 
     @property
     def recurring(self) -> list[TensorInfo]:
@@ -649,9 +659,9 @@ class PickleMachine:
             )
 
 
-_CONSTANTS = {0x29: (), 0x4E: None, 0x88: True, 0x89: False}
+CONSTANTS = {0x29: (), 0x4E: None, 0x88: True, 0x89: False}
 # Opcodes with a length before their bytes: what they make, and the length's width.
-_SIZED = {
+SIZED = {
     0x42: ("bytes", 4),  # BINBYTES
     0x43: ("bytes", 1),  # SHORT_BINBYTES
     0x8E: ("bytes", 8),  # BINBYTES8

@@ -112,7 +112,12 @@ def is_script_class(reference: Any) -> bool:
 
 def is_builtin(reference: GlobalRef) -> bool:
     """Whether TorchScript's own unpickler makes it, which imports nothing."""
-    return is_script_class(reference) or reference.full_name in _TYPED
+    return is_builtin_name(reference.module, reference.name)
+
+
+def is_builtin_name(module: str, name: str) -> bool:
+    """The same of a name alone."""
+    return module == "__torch__" or module.startswith("__torch__.") or f"{module}.{name}" in _TYPED
 
 
 def is_script_object(value: Any) -> bool:

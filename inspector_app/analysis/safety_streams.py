@@ -1,0 +1,435 @@
+"""Finds every pickle of a file, and traces each.
+
+Those that torch reads come first; then other entries of the archive, what follows a
+stream, and bytes inside a stream that are pickles or archives themselves, to a bounded
+depth. What nobody would load is traced too: a program that is told to may.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import suppress
+
+from inspector_app.analysis.safety_report import PickleStream
+from inspector_app.checkpoint import raw_pickle, torch_legacy, torch_tar, zip_directory
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import CheckpointError, Problem
+from inspector_app.checkpoint.limits import Limits
+from inspector_app.checkpoint.model import Checkpoint, Progress, Record, TreePath
+from inspector_app.checkpoint.pickle_machine import PickleMachine
+from inspector_app.checkpoint.pickle_nodes import BytesPlace
+from inspector_app.checkpoint.pickle_trace import PickleTrace, bytes_of
+from inspector_app.checkpoint.record_source import MemorySource, RecordSource
+from inspector_app.checkpoint.tar_members import members
+from inspector_app.checkpoint.tar_storages import TarStorages
+from inspector_app.checkpoint.trace_places import Places, placing
+from inspector_app.checkpoint.weights_only import Refusal, WeightsOnlyRules
+from inspector_app.checkpoint.zip_directory import DEFLATED, ENCRYPTED, STORED, ZipDirectory
+
+_ENDINGS = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".joblib", ".dill")
+_LEGACY_PARTS = (
+    ("magic number", 0),
+    ("protocol version", 0),
+    ("system information", 0),
+    ("object", 6),
+    ("storage keys", 0),
+)
+_DEEPEST = 3
+_MOST_STREAMS = 2_000
+_MOST_FOLLOWING = 50
+_KEPT_BYTES = 64 << 20
+_STEP = 5_000
+_HEAD = 512
+
+Steps = Generator[Progress, None, None]
+# Index, trace, places if it is part of the tree, what to add to offsets, TorchScript or not.
+Take = Callable[[int, PickleTrace, "Places | None", int, bool], None]
+
+
+class LoadedStream:
+    """A stream that ``torch.load`` would read, and what it would say.
+
+    Attributes:
+        index: among the streams.
+        refusals: by default, and with the globals allowed that can be.
+        broken: why it cannot be read to its end, or "".
+        offset: where that is.
+        value: what it makes, still inert.
+    """
+
+    __slots__ = ("broken", "index", "offset", "refusals", "value")
+
+    def __init__(self, index: int, machine: PickleTrace, rules: tuple[WeightsOnlyRules, ...]):
+        self.index = index
+        self.refusals: list[Refusal | None] = [each.refusal for each in rules]
+        broken = [each for each in machine.problems if each.code != "odd-opcode"]
+        self.broken = "" if machine.finished or not broken else broken[-1].message
+        self.offset = machine.end
+        self.value = machine.value if type(machine.value) is int else None
+
+
+class StreamWalk:
+    """Traces the streams of the files of a checkpoint.
+
+    Args:
+        checkpoint: what was read of them.
+        allowed: globals that the second verdict takes as allowed.
+        take: is given each traced stream, with its index and places.
+
+    Attributes:
+        streams: in the order they were traced.
+        loaded: those that torch reads, in its order.
+        problems: of streams and archives that the reader did not look into.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        limits: Limits,
+        allowed: frozenset[str],
+        take: Take,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._limits = limits
+        self._allowed = allowed
+        self._take = take
+        self._kept = 0
+        self._depth = 0
+        self._full = False
+        self._file = checkpoint.path
+        self._expected = len(checkpoint.tensors) + len(checkpoint.storages)
+        self.streams: list[PickleStream] = []
+        self.loaded: list[LoadedStream] = []
+        self.problems: list[Problem] = []
+
+    def file(self, path: str) -> Steps:
+        """Trace what the file at `path` holds.
+
+        Raises:
+            CheckpointError: it is gone, or has become unreadable.
+        """
+        with ByteSource(path) as source:
+            self._file = path
+            yield from self._container(source, "", (), "loaded")
+
+    def _container(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
+        if zip_directory.recognise(source):
+            if role == "loaded" and source.read(0, 4) != zip_directory.LOCAL:
+                # torch takes a file for a zip only if it begins like one.
+                yield from self._stream(source, 0, source.size, name or "first bytes", role, None)
+                role = "extra"
+            yield from self._zip(source, name, path, role)
+        elif torch_legacy.recognise(source):
+            yield from self._legacy(source, name, path, role)
+        elif torch_tar.recognise(source):
+            yield from self._tar(source, name, path, role)
+        elif raw_pickle.recognise(source, self._limits):
+            yield from self._following(source, 0, source.size, name, path, role, parts=0)
+
+    # --- one stream
+
+    def _stream(
+        self,
+        source: ByteSource,
+        start: int,
+        end: int,
+        name: str,
+        role: str,
+        path: TreePath | None,
+        parts: int = 0,
+        script: bool = False,
+    ) -> Generator[Progress, None, PickleTrace | None]:
+        """Trace one stream and what is nested in it; None if there are too many."""
+        if len(self.streams) >= _MOST_STREAMS:
+            if not self._full:
+                self._full = True
+                self._note(Problem("pickle-count", details={"limit": _MOST_STREAMS}))
+            return None
+        rules: tuple[WeightsOnlyRules, ...] = ()
+        if role == "loaded":
+            rules = (WeightsOnlyRules(storage_parts=parts),)
+            rules += (WeightsOnlyRules(self._allowed, parts),)
+        machine = PickleTrace(
+            source, start, end, self._limits, name, expected=self._expected, rules=rules
+        )
+        yield from machine.run()
+        if role != "loaded" and not machine.finished and not machine.traced:
+            # Bytes that only begin like a pickle.
+            return machine
+        places = None
+        if path is not None:
+            places = yield from placing(machine.value, machine.spans, self._limits, path, script)
+        index = len(self.streams)
+        place = source.place_of(start)
+        data = None
+        if place is None:
+            shift = -start
+            data = source.read(start, machine.end - start) if self._may_keep(source) else b""
+        else:
+            shift = place[1] - start
+        self.streams.append(
+            PickleStream(
+                name or "pickle",
+                self._file,
+                start + shift,
+                machine.end + shift,
+                data,
+                path,
+                role,
+                machine.protocol,
+                machine.finished,
+                script,
+                self._expected,
+            )
+        )
+        for problem in machine.problems:
+            self._note(problem)
+        if role == "loaded":
+            self.loaded.append(LoadedStream(index, machine, rules))
+        self._take(index, machine, places, shift, script)
+        yield from self._nested(machine, name)
+        return machine
+
+    def _may_keep(self, source: ByteSource) -> bool:
+        self._kept += source.size
+        return self._kept <= _KEPT_BYTES
+
+    def _note(self, problem: Problem) -> None:
+        if len(self.problems) < self._limits.globals:
+            self.problems.append(problem)
+
+    def _following(
+        self,
+        source: ByteSource,
+        start: int,
+        end: int,
+        name: str,
+        path: TreePath | None,
+        role: str,
+        parts: int = 5,
+        script: bool = False,
+    ) -> Steps:
+        """A stream, and those that follow it in the same bytes."""
+        machine = yield from self._stream(source, start, end, name, role, path, parts, script)
+        for number in range(_MOST_FOLLOWING):
+            if machine is None or not machine.finished or machine.end >= end:
+                return
+            start = machine.end
+            machine = yield from self._stream(
+                source, start, end, f"{name or 'pickle'} ({number + 2})", "extra", None
+            )
+
+    def _nested(self, machine: PickleTrace, name: str) -> Steps:
+        """Bytes in the stream that are pickles or archives themselves."""
+        if self._depth >= _DEEPEST:
+            return
+        found = list(machine.found_bytes)
+        for traced in machine.traced.values():
+            # Written as text by protocols 0 to 2, or given to a function as text.
+            for use in traced.uses:
+                if use.how == "call" and type(use.arguments) is tuple and use.arguments:
+                    data = _encoded(traced.module, traced.name, use.arguments)
+                    if data is not None:
+                        found.append((use.offset, data))
+        outer, depth = self._expected, self._depth
+        for offset, value in found:
+            source: ByteSource | None = None
+            if isinstance(value, BytesPlace):
+                source = RecordSource(machine.source, value.offset, value.nbytes)
+            else:
+                data = bytes_of(value)
+                if data is not None and _may_be_pickle(data):
+                    source = MemorySource(machine.source, data)
+            if source is None or not _may_be_pickle(source.read(0, 16)):
+                continue
+            place = f"bytes at {offset}" + (f" of {name}" if name else "")
+            self._depth, self._expected = depth + 1, 0
+            try:
+                yield from self._container(source, place, None, "nested")
+            except CheckpointError as error:
+                self._note(Problem(error.code, place, error.details))
+            finally:
+                self._depth, self._expected = depth, outer
+
+    # --- containers
+
+    def _legacy(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
+        start = 0
+        label = f"{name}: " if name else ""
+        for part, parts in _LEGACY_PARTS:
+            here = path if part == "object" else None
+            machine = yield from self._stream(
+                source, start, source.size, f"{label}pickle of the {part}", role, here, parts
+            )
+            if machine is None or not machine.finished:
+                return
+            start = machine.end
+        for problem in self._checkpoint.problems:
+            if problem.code == "trailing-bytes" and not name:
+                count = problem.details.get("count")
+                if type(count) is int and 0 < count < source.size:
+                    yield from self._sniffed(source, source.size - count, "trailing bytes")
+
+    def _sniffed(self, source: ByteSource, start: int, name: str) -> Steps:
+        if _may_be_pickle(source.read(start, 16)):
+            rest = RecordSource(source, start, source.size - start)
+            yield from self._container(rest, name, None, "extra")
+
+    def _tar(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
+        label = f"{name}: " if name else ""
+        for member in members(source):
+            start, end = member.offset, min(member.offset + member.nbytes, source.size)
+            where = f"{label}{member.name}"
+            if member.name == "pickle":
+                yield from self._following(source, start, end, where, path, role, parts=6)
+            elif member.name in ("storages", "tensors"):
+                parts = _TarParts(source, self._limits)
+                if member.name == "storages":
+                    yield from parts.read_storages(member)
+                else:
+                    yield from parts.read_tensors(member)
+                for place in parts.naming:
+                    yield from self._stream(source, place, end, f"{where} at {place}", role, None)
+            else:
+                rest = RecordSource(source, start, end - start)
+                if _may_be_pickle(rest.read(0, 16)):
+                    inner = "loaded" if member.name == "sys_info" else "extra"
+                    yield from self._container(rest, where, None, inner)
+
+    def _zip(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
+        directory = yield from zip_directory.reading(source, self._limits)
+        known = 0 if name else len(directory.problems)
+        label = f"{name}: " if name else ""
+        root = f"{directory.root}/" if directory.root else ""
+        main = directory.get(f"{root}data.pkl")
+        constants = directory.get(f"{root}constants.pkl")
+        script = main is not None and constants is not None
+        taken: set[int] = set()
+        for record, place in ((main, path), (constants, _below(path, "constants"))):
+            if record is not None:
+                taken.add(record.header_offset)
+                try:
+                    yield from self._record(directory, record, label, role, place, script)
+                except CheckpointError as error:
+                    self._note(Problem(error.code, f"{label}{record.name}", error.details))
+        storages = self._storages_of(source) if not name else set()
+        for number, record in enumerate(directory.order):
+            if number % _STEP == 0:
+                yield Progress("entries", number, len(directory.order))
+            if record.header_offset in taken or record.header_offset in storages:
+                continue
+            head = _head(directory, record)
+            if _may_be_pickle(head) or (head and record.name.lower().endswith(_ENDINGS)):
+                inner = _export_path(record.name[len(root) :]) if path == () else None
+                expected = script or _is_usual(record.name[len(root) :])
+                if not expected and _may_be_pickle(head) and not name:
+                    self._note(Problem("hidden-pickle", record.name))
+                try:
+                    yield from self._record(directory, record, label, "extra", inner, script)
+                except CheckpointError as error:
+                    self._note(Problem(error.code, f"{label}{record.name}", error.details))
+        for problem in directory.problems[known:]:
+            self._note(problem)
+
+    def _storages_of(self, source: ByteSource) -> set[int]:
+        """Where the entries are that are known to be values of tensors."""
+        return {
+            storage.record.header_offset
+            for storage in self._checkpoint.storages.values()
+            if storage.record is not None
+            and (storage.file or self._checkpoint.path) == source.path
+            and ":" not in storage.key
+        }
+
+    def _record(
+        self,
+        directory: ZipDirectory,
+        record: Record,
+        label: str,
+        role: str,
+        path: TreePath | None,
+        script: bool,
+    ) -> Steps:
+        where = f"{label}{record.name}"
+        if record.method == STORED and not record.flags & ENCRYPTED:
+            start = directory.data_offset(record)
+            source: ByteSource = RecordSource(directory.source, start, record.nbytes)
+        else:
+            source = MemorySource(directory.source, directory.read(record))
+        if source.read(0, 4) == zip_directory.LOCAL and self._depth < _DEEPEST:
+            self._depth += 1
+            try:
+                yield from self._zip(source, where, path, role)
+            finally:
+                self._depth -= 1
+            return
+        yield from self._following(source, 0, source.size, where, path, role, 5, script)
+
+
+class _TarParts(TarStorages):
+    """Notes where the pickles stand that name something."""
+
+    def __init__(self, source: ByteSource, limits: Limits) -> None:
+        super().__init__(source, limits)
+        self.naming: list[int] = []
+
+    def run(self, machine: PickleMachine, where: str) -> object:
+        value = super().run(machine, where)
+        if machine.globals and len(self.naming) < _MOST_STREAMS:
+            self.naming.append(machine.start)
+        return value
+
+
+def _encoded(module: str, name: str, arguments: tuple[object, ...]) -> bytes | None:
+    """The bytes of a text that a call is given, if they may be a pickle."""
+    first = arguments[0]
+    if isinstance(first, str) and first[:1] in ("\x80", "(", "]", "}", "c", "P"):
+        with suppress(UnicodeEncodeError):
+            data = first.encode("latin-1")
+            if _may_be_pickle(data):
+                return data
+    if isinstance(first, bytes) and first[:1] in b"(]}c" and first[-1:] == b".":
+        return first
+    return None
+
+
+def _may_be_pickle(head: bytes) -> bool:
+    """Whether bytes begin like a pickle, a zip archive, or a legacy file."""
+    if head[:1] == b"\x80":
+        return len(head) > 2 and head[1] <= 5
+    return head[:4] == zip_directory.LOCAL
+
+
+def _head(directory: ZipDirectory, record: Record) -> bytes:
+    """The first bytes of an entry, unpacked; none if they cannot be had."""
+    with suppress(CheckpointError, zlib.error):
+        if record.flags & ENCRYPTED or not record.nbytes:
+            return b""
+        data = directory.source.read(directory.data_offset(record), min(record.packed_bytes, _HEAD))
+        if record.method == DEFLATED:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, 16)
+        return data if record.method == STORED else b""
+    return b""
+
+
+def _below(path: TreePath | None, key: str) -> TreePath | None:
+    return None if path is None else (*path, key)
+
+
+def _export_path(name: str) -> TreePath | None:
+    """Where `exported_program` hangs the pickles of an archive of one program."""
+    if name in ("serialized_state_dict.pt", "data/weights/model.pt"):
+        return ()
+    if name in ("serialized_constants.pt", "data/constants/model.pt"):
+        return ("constants",)
+    if name in ("serialized_example_inputs.pt", "data/sample_inputs/model.pt"):
+        return ("sample_inputs",)
+    return None
+
+
+def _is_usual(name: str) -> bool:
+    """Whether torch.export writes pickles there."""
+    return name.startswith(("data/weights/", "data/constants/", "data/sample_inputs/")) or (
+        name.startswith("serialized_") and name.endswith(".pt")
+    )
