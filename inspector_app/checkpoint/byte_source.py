@@ -19,6 +19,13 @@ _KINDS = {
     stat.S_IFCHR: "device",
     stat.S_IFBLK: "device",
 }
+_SCHEMES = ("http", "https", "ftp", "sftp", "s3", "gs", "hf", "ssh")
+
+
+def _is_web_address(path: str | bytes) -> bool:
+    """Whether a path was meant as an address; made absolute, it has become ``/folder/https:/…``."""
+    parts = os.fsdecode(path).replace(os.sep, "/").split("/")
+    return any(f"{scheme}:" in parts[:-1] for scheme in _SCHEMES)
 
 
 def _lock() -> AbstractContextManager[bool]:
@@ -59,7 +66,8 @@ class ByteSource:
             flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
             self._descriptor = os.open(self.path, flags | getattr(os, "O_NONBLOCK", 0))
         except FileNotFoundError:
-            raise UnreadableFile("not-found", self.path) from None
+            code = "web-address" if _is_web_address(self.path) else "not-found"
+            raise UnreadableFile(code, self.path) from None
         except PermissionError:
             raise UnreadableFile("permission", self.path) from None
         except (OSError, ValueError) as error:

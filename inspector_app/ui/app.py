@@ -38,7 +38,7 @@ def run(
     trouble = platform_check.prepare(screenshot is not None)
     if trouble:
         return _fail(trouble)
-    paths = [os.path.abspath(path) for path in files]
+    paths = [_absolute(path) for path in files]
     met, socket = Meeting(), ""
     if screenshot is None:
         # Before Qt: of fifty starts at once one needs it.
@@ -55,6 +55,15 @@ def run(
 
         return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE, compare)
     return windows.show_until_closed(paths, compare, socket, met.reason)
+
+
+def _absolute(given: str) -> str:
+    if given[:5].lower() == "file:":
+        # Browsers and portals hand on URLs.
+        from inspector_app.ui.given_paths import path_of
+
+        return path_of(given)
+    return os.path.abspath(given)
 
 
 def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[Meeting, str]:
