@@ -28,7 +28,7 @@ from inspector_app.checkpoint.text import plain
 MESSAGES: dict[str, str] = {
     # errors
     "not-found": "there is no such file",
-    "web-address": "this is an address of the web, not a file; download it and open the file",
+    "web-address": "this is an address of the web, not a file on this computer",
     "permission": "the file may not be read: permission denied",
     "is-directory": "this is a folder without a shard index (*.index.json); open a file in it",
     "not-regular": "this is a {kind}, not a regular file",

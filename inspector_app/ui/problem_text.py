@@ -64,6 +64,10 @@ def next_step(error: Exception) -> str:
         )
     if error.code == "not-found":
         return translate("ErrorText", "It may have been moved, renamed or deleted.")
+    if error.code == "web-address":
+        return translate("ErrorText", "Download it first, then open the downloaded file.")
+    if error.code in ("is-directory", "not-regular"):
+        return translate("ErrorText", "Open a checkpoint itself.")
     if error.code == "permission":
         return translate("ErrorText", "Change its permissions or open a copy of it.")
     if error.code == "git-lfs-pointer":

@@ -138,6 +138,8 @@ def _fields(template: str) -> list[str]:
 def test_each_kind_of_error_says_what_to_do(qtbot):
     kinds: list[Exception] = [
         UnreadableFile("not-found"),
+        UnreadableFile("web-address"),
+        UnreadableFile("is-directory"),
         UnreadableFile("permission"),
         UnreadableFile("os-error", reason="it broke"),
         UnrecognisedFormat("empty"),
