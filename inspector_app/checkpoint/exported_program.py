@@ -99,7 +99,9 @@ class _Reader:
         if old:
             # The old archive has no root that entries could lie outside of.
             directory.problems[:] = [
-                problem for problem in directory.problems if problem.code != "outside-root"
+                problem
+                for problem in directory.problems
+                if problem.code not in ("outside-root", "no-root")
             ]
 
     def read(self) -> Generator[Progress, None, Checkpoint]:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.errors import RefusedFile, UnreadableFile, UnrecognisedFormat
+from inspector_app.checkpoint.errors import Problem, RefusedFile, UnreadableFile, UnrecognisedFormat
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
 
@@ -23,6 +23,13 @@ _LOOKS_LIKE = (
     (b"BZh", "it is compressed with bzip2; decompress it first"),
     (b"\xfd7zXZ\0", "it is compressed with xz; decompress it first"),
     (b"(\xb5/\xfd", "it is compressed with zstd; decompress it first"),
+    (b"\x04\x22\x4d\x18", "it is compressed with lz4; decompress it first"),
+    (b"\x5d\0\0", "it is compressed with lzma; decompress it first"),
+    (b"\x1f\x9d", "it is compressed with compress (.Z); decompress it first"),
+    (b"\x78\x01", "it is compressed with zlib, as joblib does it; decompress it first"),
+    (b"\x78\x9c", "it is compressed with zlib, as joblib does it; decompress it first"),
+    (b"\x78\xda", "it is compressed with zlib, as joblib does it; decompress it first"),
+    (b"MSCF", "it is a cabinet archive; unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive; unpack it first"),
     (b"Rar!", "it is a rar archive; unpack it first"),
     (b"\x89HDF", "it is an HDF5 file, as Keras writes them"),
@@ -72,12 +79,17 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
         from inspector_app.checkpoint import torch_legacy
 
         if torch_legacy.recognise(source):
-            return (yield from torch_legacy.read(source, limits))
-    if head[257:262] == b"ustar" or head[:9] in (b"storages\0", b"tensors\0\0", b"pickle\0\0\0"):
+            checkpoint = yield from torch_legacy.read(source, limits)
+            if _is_tar(head):
+                checkpoint.problems.insert(0, Problem("also-tar"))
+            return checkpoint
+    if _is_tar(head):
         from inspector_app.checkpoint import torch_tar
 
         if torch_tar.recognise(source):
             return (yield from torch_tar.read(source, limits))
+        if head[:1] != b"\x80":
+            raise UnrecognisedFormat("unrecognised", source.path, looks_like=_tar(source))
     if head[8:].lstrip()[:1] == b"{":
         from inspector_app.checkpoint import safetensors
 
@@ -114,19 +126,43 @@ def _read_zip(source: ByteSource, limits: Limits) -> Reading:
     if torch_zip.recognise(directory):
         return (yield from torch_zip.read(source, directory, limits))
     first = directory.order[0].name if directory.order else ""
+    if directory.get(f"{directory.root}/.data/extern_modules") is not None:
+        looks_like = "it is an archive of torch.package, which holds Python code"
+        raise UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
     kind = "a numpy archive (.npz)" if first.endswith(".npy") else "a zip archive"
     looks_like = f"it is {kind} without data.pkl (its first entry is {first})"
     raise UnrecognisedFormat("unrecognised", source.path, looks_like=looks_like)
 
 
+def _is_tar(head: bytes) -> bool:
+    if head[257:262] != b"ustar" and head[:9] not in (
+        b"storages\0",
+        b"tensors\0\0",
+        b"pickle\0\0\0",
+    ):
+        return False
+    from inspector_app.checkpoint.tar_members import BLOCK, is_header
+
+    return is_header(head[:BLOCK])
+
+
+def _tar(source: ByteSource) -> str:
+    from inspector_app.checkpoint.tar_members import members
+
+    first = next(members(source), None)
+    holds = f" of {first.name} and others" if first is not None else ""
+    return f"it is a tar archive{holds}; unpack it first"
+
+
 def _may_be_more(directory: ZipDirectory) -> bool:
     """Whether a torch zip has an entry that TorchScript or torch.export would have too."""
-    names, root = directory.records, directory.root
-    return (
-        f"{root}/constants.pkl" in names
-        or f"{root}/archive_format" in names
-        or "serialized_exported_program.json" in names
+    root = directory.root
+    names = (
+        f"{root}/constants.pkl",
+        f"{root}/archive_format",
+        "serialized_exported_program.json",
     )
+    return any(directory.get(name) is not None for name in names)
 
 
 def _unrecognised(source: ByteSource, head: bytes) -> UnrecognisedFormat:

@@ -9,9 +9,10 @@ persistent id ``("storage", class, key, location, numel)``.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.errors import BrokenFile, Problem
+from inspector_app.checkpoint.errors import BrokenFile, CheckpointError, Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import (
     Checkpoint,
@@ -29,19 +30,22 @@ from inspector_app.checkpoint.pickle_tree import PickleTree
 from inspector_app.checkpoint.record_source import MemorySource
 from inspector_app.checkpoint.sections import find_sections
 from inspector_app.checkpoint.storage_table import StorageTable
-from inspector_app.checkpoint.torch_rebuild import storage_reference
-from inspector_app.checkpoint.zip_directory import STORED, ZipDirectory
+from inspector_app.checkpoint.torch_rebuild import BadTensorError, storage_reference
+from inspector_app.checkpoint.zip_checks import ascii_lower
+from inspector_app.checkpoint.zip_checksums import verifying
+from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
 
 _SLICE = 5_000
 _SHOWN_OF_A_KIND = 20
 _BYTE_ORDER_BYTES = 16
 # Small text records that say something about the file.
 _METADATA = ("version", ".data/version", ".format_version", ".storage_alignment")
+_WRITTEN = ("data.pkl", "byteorder", ".data/serialization_id", *_METADATA)
 
 
 def recognise(directory: ZipDirectory) -> bool:
     """Whether there is a ``data.pkl`` in the archive's root."""
-    return _inside(directory, "data.pkl") in directory.records
+    return directory.get(_inside(directory, "data.pkl")) is not None
 
 
 class ZipPickle:
@@ -74,6 +78,8 @@ class ZipPickle:
         self.placed: dict[tuple[str, str], StorageRef] = {}
         self.protocol = 0
         self.finished = False
+        # Of the records that the pickle refers to.
+        self.used: set[str] = set()
 
     @property
     def storages(self) -> dict[str, StorageRef]:
@@ -88,9 +94,16 @@ class ZipPickle:
             BrokenFile: the record cannot be read at all.
         """
         directory = self._directory
-        record = directory.records[self._name]
+        record = directory.get(self._name)
+        if record is None:
+            raise BrokenFile("missing-record", directory.source.path, record=self._name)
+        self._name = record.name
+        self.used.add(record.name)
         machine = self._machine(record)
         yield from machine.run()
+        if record.method == STORED:
+            # What was unpacked has been checked.
+            yield from self._check_sum(record)
         self.globals = machine.globals
         self.protocol = machine.protocol
         self.finished = machine.finished
@@ -102,11 +115,33 @@ class ZipPickle:
         self.problems.extend(self.tree.problems)
         yield from self.tree.release()
         yield from self._attach()
+        for reference in machine.references:
+            # Also what the tree does not show is in use.
+            with suppress(BadTensorError):
+                self.used.add(f"{self._prefix}{storage_reference(reference.pid)[0]}")
         return node
+
+    def _check_sum(self, record: Record) -> Generator[Progress, None, None]:
+        done = 0
+        # Without flags what follows its bytes is not read.
+        steps = verifying(self._directory, record._replace(flags=0))
+        while True:
+            try:
+                done += next(steps)
+            except StopIteration as end:
+                found: list[Problem] = end.value
+                self.problems.extend(found)
+                return
+            yield Progress("pickle", done, record.nbytes)
 
     def _machine(self, record: Record) -> PickleMachine:
         directory = self._directory
-        if record.method == STORED and not record.flags & 1:
+        if record.flags & ENCRYPTED:
+            # Scanners give up at the mark, so it may be a false one.
+            if not directory.is_plain(record):
+                raise BrokenFile("encrypted-entry", directory.source.path, record.name)
+            self.problems.append(Problem("falsely-encrypted", record.name))
+        if record.method == STORED:
             self._start = directory.data_offset(record)
             source: ByteSource = directory.source
             end = self._start + record.nbytes
@@ -131,13 +166,17 @@ class ZipPickle:
 
     def _attach(self) -> Generator[Progress, None, None]:
         """Give each storage its record, and compare the two lengths."""
-        records = self._directory.records
+        directory = self._directory
+        records = directory.records
+        used = self.used
         prefix = self._prefix
         file = self._file
         placed = self.placed
         missing = different = 0
         for number, storage in enumerate(self._table.by_key.values()):
-            record = records.get(prefix + storage.key)
+            if number % _SLICE == 0:
+                yield Progress("storages", number, len(self._table.by_key))
+            record = records.get(prefix + storage.key) or directory.get(prefix + storage.key)
             storage.record = record
             storage.file = file
             placed[file, storage.key] = storage
@@ -146,7 +185,9 @@ class ZipPickle:
                 if storage.nbytes and missing <= _SHOWN_OF_A_KIND:
                     name = f"{prefix}{storage.key}"
                     self.problems.append(Problem("missing-record", self._name, {"record": name}))
-            elif record.nbytes != storage.nbytes:
+                continue
+            used.add(record.name)
+            if record.nbytes != storage.nbytes:
                 different += 1
                 if different <= _SHOWN_OF_A_KIND:
                     self.problems.append(
@@ -156,8 +197,6 @@ class ZipPickle:
                             {"expected": storage.nbytes, "found": record.nbytes},
                         )
                     )
-            if number % _SLICE == 0:
-                yield Progress("storages", number, len(self._table.by_key))
         for key, what in list(self._table.conflicts.items())[:_SHOWN_OF_A_KIND]:
             self.problems.append(
                 Problem("bad-tensor", f"{prefix}{key}", {"what": f"one storage with {what}"})
@@ -184,8 +223,8 @@ def read(
     checkpoint.tensors = pickle.tree.tensors
     checkpoint.globals = global_uses(pickle.globals.values())
     checkpoint.metadata = metadata(directory, pickle)
-    checkpoint.problems = [*directory.problems, *pickle.problems]
-    checkpoint.problems.extend((yield from _hidden_pickles(directory)))
+    found = yield from _other_entries(directory, pickle)
+    checkpoint.problems = [*directory.problems, *pickle.problems, *found]
     checkpoint.storages = pickle.placed
     checkpoint.files = [source.path]
     checkpoint.sections = find_sections(root)
@@ -198,26 +237,37 @@ def metadata(directory: ZipDirectory, pickle: ZipPickle) -> dict[str, str]:
     if pickle.byte_order:
         stated["byteorder"] = pickle.byte_order
     for name in _METADATA:
-        record = directory.records.get(_inside(directory, name))
-        if record is not None and record.nbytes <= _SLICE:
-            text = directory.read(record).decode("utf-8", "replace").strip()
+        text = _small_text(directory, _inside(directory, name))
+        if text:
             stated[name.lstrip(".").rpartition("/")[2]] = text
     return stated
 
 
-def _byte_order(directory: ZipDirectory) -> str:
-    record = directory.records.get(_inside(directory, "byteorder"))
-    if record is None or record.nbytes > _BYTE_ORDER_BYTES:
+def _small_text(directory: ZipDirectory, name: str, most: int = _SLICE) -> str:
+    """The text of a small record, or "" where there is none that can be read."""
+    record = directory.get(name)
+    if record is None or record.nbytes > most:
         return ""
-    text = directory.read(record).decode("ascii", "replace").strip()
-    if text not in ("little", "big"):
-        directory.problems.append(Problem("bad-byteorder", record.name, {"value": text}))
+    try:
+        return directory.read(record).decode("utf-8", "replace").strip()
+    except CheckpointError as error:
+        # That it cannot be read is no reason not to show the rest.
+        directory.report(error.code, record.name, **error.details)
+        return ""
+
+
+def _byte_order(directory: ZipDirectory) -> str:
+    name = _inside(directory, "byteorder")
+    text = _small_text(directory, name, _BYTE_ORDER_BYTES)
+    if text not in ("little", "big", ""):
+        directory.report("bad-byteorder", name, value=text)
     return text
 
 
-def _hidden_pickles(directory: ZipDirectory) -> Generator[Progress, None, list[Problem]]:
-    """Pickles under other names than torch reads, such as ``data.PKL``."""
-    known = {_inside(directory, "data.pkl"), _inside(directory, "constants.pkl")}
+def hidden_pickles(
+    directory: ZipDirectory, known: set[str]
+) -> Generator[Progress, None, list[Problem]]:
+    """Pickles under other names than those `known`, which torch reads."""
     order = directory.order
     found = []
     for start in range(0, len(order), _SLICE):
@@ -226,7 +276,45 @@ def _hidden_pickles(directory: ZipDirectory) -> Generator[Progress, None, list[P
             if name[-1:] in "lL" and name[-4:].lower() == ".pkl" and name not in known:
                 found.append(Problem("hidden-pickle", name))
         yield Progress("names", start, len(order))
-    return found
+    return _few(found)
+
+
+def _other_entries(
+    directory: ZipDirectory, pickle: ZipPickle
+) -> Generator[Progress, None, list[Problem]]:
+    """Entries that `torch.save` does not write, pickles first; such as ``other.pkl``."""
+    used = pickle.used
+    others: list[Record] = []
+    order = directory.order
+    for start in range(0, len(order), _SLICE):
+        others += [record for record in order[start : start + _SLICE] if record[0] not in used]
+        yield Progress("names", start, len(order))
+    known = {_inside(directory, name) for name in _WRITTEN}
+    # What a pickle that was cut would have referred to is not known.
+    folder = "" if pickle.finished and not pickle.tree.problems else _inside(directory, "data/")
+    hidden, unused = [], []
+    for number, record in enumerate(others):
+        if number % _SLICE == 0:
+            yield Progress("names", number, len(others))
+        name = record.name
+        if name[-4:].lower() == ".pkl":
+            hidden.append(Problem("hidden-pickle", name))
+        elif (
+            ascii_lower(name) not in known
+            and name.startswith(_inside(directory, ""))
+            and not (folder and name.startswith(folder))
+            and (record.nbytes or not name.endswith("/"))
+        ):
+            unused.append(Problem("unused-entry", name))
+    return [*_few(hidden), *_few(unused)]
+
+
+def _few(problems: list[Problem]) -> list[Problem]:
+    more = len(problems) - _SHOWN_OF_A_KIND
+    if more <= 0:
+        return problems
+    last = Problem("more-of-a-kind", details={"count": more, "kind": problems[0].code})
+    return [*problems[:_SHOWN_OF_A_KIND], last]
 
 
 def _inside(directory: ZipDirectory, name: str) -> str:

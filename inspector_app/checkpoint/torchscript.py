@@ -27,9 +27,18 @@ from inspector_app.checkpoint.pickle_machine import PickleMachine
 from inspector_app.checkpoint.pickle_nodes import GlobalRef
 from inspector_app.checkpoint.script_tree import ScriptTree, is_builtin
 from inspector_app.checkpoint.sections import find_sections
-from inspector_app.checkpoint.torch_zip import ZipPickle, metadata
+from inspector_app.checkpoint.torch_zip import ZipPickle, hidden_pickles, metadata
 from inspector_app.checkpoint.zip_directory import ZipDirectory
 
+# What the mobile format and older ones have besides; the lists of `export_module.cpp`.
+_PICKLES = (
+    "data.pkl",
+    "constants.pkl",
+    "bytecode.pkl",
+    "attributes.pkl",
+    "metadata.pkl",
+    "mobile_debug_handles.pkl",
+)
 _MOST_TEXT = 4096
 _VERSION_BYTES = 16
 
@@ -37,7 +46,8 @@ _VERSION_BYTES = 16
 def recognise(directory: ZipDirectory) -> bool:
     """Whether the archive's root has the two pickles of TorchScript."""
     root = directory.root
-    return {f"{root}/data.pkl", f"{root}/constants.pkl"} <= directory.records.keys()
+    names = (f"{root}/data.pkl", f"{root}/constants.pkl")
+    return all(directory.get(name) is not None for name in names)
 
 
 class _ScriptPickle(ZipPickle):
@@ -68,7 +78,7 @@ def read(
     checkpoint.modified_ns = source.modified_ns
     checkpoint.files = [source.path]
     checkpoint.tensors = main.tree.tensors
-    checkpoint.problems = [*directory.problems, *main.problems]
+    checkpoint.problems = list(main.problems)
     _take_storages(checkpoint, main.placed.values(), "data")
     named = [*main.globals.values()]
     named += yield from _read_constants(checkpoint, directory, f"{prefix}constants")
@@ -85,6 +95,10 @@ def read(
     stated |= dict(_extra_files(directory, f"{prefix}extra/"))
     checkpoint.metadata = stated
     checkpoint.sections = find_sections(root)
+    known = {f"{prefix}{name}" for name in _PICKLES}
+    checkpoint.problems += yield from hidden_pickles(directory, known | main.used)
+    # Reading the parts may have added to them.
+    checkpoint.problems[:0] = directory.problems
     return checkpoint
 
 
@@ -98,7 +112,6 @@ def _read_constants(
         node = yield from constants.read("constants", root)
     except BrokenFile as error:
         directory.report(error.code, f"{name}.pkl", **error.details)
-        checkpoint.problems.append(directory.problems[-1])
         return []
     checkpoint.problems.extend(constants.problems)
     if node.children:
@@ -118,7 +131,11 @@ def _take_storages(checkpoint: Checkpoint, storages: Iterable[StorageRef], folde
 
 def _bytecode_version(directory: ZipDirectory, record: Record, limits: Limits) -> str:
     """The number that ``bytecode.pkl`` begins with: ``(version, function, …)``."""
-    start = directory.data_offset(record)
+    try:
+        start = directory.data_offset(record)
+    except BrokenFile as error:
+        directory.report(error.code, record.name, **error.details)
+        return "?"
     machine = PickleMachine(directory.source, start, start + _VERSION_BYTES, limits)
     for _ in machine.run():
         pass

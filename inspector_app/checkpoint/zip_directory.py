@@ -20,12 +20,14 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
-from inspector_app.checkpoint.zip_checks import EntryChecks, utf8
+from inspector_app.checkpoint.zip_checks import EntryChecks, ascii_lower, utf8, utf8_name
 from inspector_app.checkpoint.zip_end import EndRecord, find_end, zip64_values
+from inspector_app.checkpoint.zip_fields import HIGHEST_VERSION, oddities
 
 LOCAL = b"PK\x03\x04"
-# signature, flags, method, crc32, packed, size, name, extra and comment lengths, place.
-_CENTRAL = Struct("<I4xHH4xIIIHHH8xI")
+# signature, version needed, flags, method, crc32, packed, size, name, extra and comment
+# lengths, disk and attributes, place.
+_CENTRAL = Struct("<I2xHHH4xIIIHHHQI")
 _CENTRAL_SIGNATURE = 0x02014B50
 # signature, flags, method, crc32, packed, size, name and extra lengths.
 LOCAL_HEADER = Struct("<4s2xHH4xIIIHH")
@@ -34,7 +36,7 @@ _CHUNK = 1 << 18  # About 4,000 entries, which take a few milliseconds.
 _HEADER_STEP = 16
 _SHOWN_OF_A_KIND = 20
 
-ENCRYPTED = 0x1
+ENCRYPTED = 0x41  # by a password, and strongly: torch refuses both.
 DESCRIPTOR = 0x8  # Sizes and checksum stand after the bytes, not in the local header.
 STORED = 0
 DEFLATED = 8
@@ -65,10 +67,26 @@ class ZipDirectory:
         self._offsets: dict[int, int] = {}
         self._reported: dict[str, int] = {}
         self._mismatched: set[str] = set()
+        self._capitals: dict[str, Record] = {}
+        self._other_case: set[str] = set()
 
     def get(self, name: str) -> Record | None:
-        """The entry with this full name, if there is one."""
-        return self.records.get(name)
+        """The entry with this full name, or else one that differs by ASCII case only.
+
+        torch takes either, `zipfile` only the first: the second is reported.
+        """
+        record = self.records.get(name)
+        if record is not None:
+            return record
+        small = ascii_lower(name)
+        if small != name:
+            record = self.records.get(small)
+        if record is None and self._capitals:
+            record = self._capitals.get(small)
+        if record is not None and record.name not in self._other_case:
+            self._other_case.add(record.name)
+            self.report("other-case", record.name, name=name)
+        return record
 
     def report(self, code: str, where: str = "", **details: object) -> None:
         """Note a problem; of each code the first few are kept and `take` counts the rest."""
@@ -79,6 +97,9 @@ class ZipDirectory:
     def take(self, checks: EntryChecks) -> None:
         """Take over the entries and say how many problems were not kept."""
         self.order, self.records, self.root = checks.order, checks.records, checks.root
+        self._capitals = {
+            ascii_lower(name): self.records[name] for name in reversed(checks.with_capitals)
+        }
         for code, count in self._reported.items():
             if count > _SHOWN_OF_A_KIND:
                 details: dict[str, object] = {"count": count - _SHOWN_OF_A_KIND, "kind": code}
@@ -139,9 +160,10 @@ class ZipDirectory:
         """
         where = record.name
         stored = record.method == STORED
+        encrypted = record.flags & ENCRYPTED and not self.is_plain(record)
         if limit is None:
             limit = self.limits.pickle_bytes if stored else self.limits.inflated_bytes
-        if record.flags & ENCRYPTED:
+        if encrypted:
             raise BrokenFile("encrypted-entry", self.source.path, where)
         if not stored and record.method != DEFLATED:
             raise BrokenFile(
@@ -161,6 +183,17 @@ class ZipDirectory:
         elif record.crc32 and zlib.crc32(data) != record.crc32:
             self.report("bad-checksum", where)
         return data
+
+    def is_plain(self, record: Record) -> bool:
+        """Whether the bytes of an entry have their checksum as they stand, encrypted or not.
+
+        Those of an encrypted entry are the plain ones' after decryption.
+        """
+        size = record.packed_bytes
+        if record.method != STORED or size != record.nbytes or size > self.limits.inflated_bytes:
+            return False
+        data = self.source.read(self.data_offset(record), size)
+        return len(data) == size and zlib.crc32(data) == record.crc32
 
     def _inflate(self, record: Record, packed: bytes) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -237,7 +270,7 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
     source, limit = directory.source, directory.limits.directory_entries
     place, stop = end.directory, end.directory_end
     shift = end.prepended
-    checks = EntryChecks(directory.report, end.directory, source.size)
+    checks = EntryChecks(directory.report, end.directory, source.size, shift)
     make, unpack, size = tuple.__new__, _CENTRAL.unpack_from, _CENTRAL.size
     whole = True
     while whole and place < stop:
@@ -248,9 +281,10 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
         batch: list[Record] = []
         add = batch.append
         while at + size <= have:
-            (mark, flags, method, crc, packed, nbytes, names, extras, comments, header) = unpack(
-                data, at
-            )
+            (
+                mark, needed, flags, method, crc, packed, nbytes,
+                names, extras, comments, attributes, header,
+            ) = unpack(data, at)  # fmt: skip
             if mark != _CENTRAL_SIGNATURE:
                 whole = False
                 break
@@ -263,6 +297,10 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
                     directory, data[after : after + extras], nbytes, packed, header
                 )
             name = text[at + size : after]
+            if extras or attributes or needed > HIGHEST_VERSION:
+                fields = (needed, attributes, data[after : after + extras])
+                for reason in oddities(data[at + size : after], *fields, (nbytes, packed, header)):
+                    directory.report("odd-entry", utf8_name(name), reason=reason)
             add(make(Record, (name, -1, nbytes, header + shift, crc, method, packed, flags)))
             at = following
         # A header that does not fit into what is left of the directory ends it.
@@ -276,6 +314,8 @@ def _entries(directory: ZipDirectory, end: EndRecord) -> Generator[Progress, Non
     found = len(checks.order)
     if found != end.count:
         directory.report("bad-directory", reason=f"{found} entries instead of {end.count}")
+        # Where the others would lie is no surprise then.
+        checks.start = -1
     elif place != stop:
         directory.report("bad-directory", reason=f"{stop - place} unused bytes after its entries")
     elif end.size != stop - end.directory:

@@ -7,9 +7,11 @@ from struct import Struct
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 
-_END = Struct("<4s4x2HIIH")  # signature, entries here, entries, size, offset, comment
-_LOCATOR = Struct("<4s4xQ4x")  # signature, place of the ZIP64 end record
-_END64 = Struct("<4s20xQQQQ")  # signature, entries here, entries, size, offset
+# signature, this disk and the directory's, entries here, entries, size, offset, comment
+_END = Struct("<4s4HIIH")
+_LOCATOR = Struct("<4sIQ4x")  # signature, disk and place of the ZIP64 end record
+# signature, disks, entries here, entries, size, offset
+_END64 = Struct("<4s12xIIQQQQ")
 _END_MARK = b"PK\x05\x06"
 _LOCATOR_MARK = b"PK\x06\x07"
 _END64_MARK = b"PK\x06\x06"
@@ -85,19 +87,28 @@ def find_end(source: ByteSource) -> EndRecord | None:
 def _parse(source: ByteSource, tail: bytes, start: int, place: int) -> EndRecord | None:
     if place + _END.size > len(tail):
         return None
-    _, _, count, size, offset, comment_bytes = _END.unpack_from(tail, place)
+    _, disk, first, here, count, size, offset, comment_bytes = _END.unpack_from(tail, place)
     after = place + _END.size
     comment = tail[after : after + comment_bytes]
     stop = start + place
     problems: list[Problem] = []
+
+    def odd(reason: str) -> None:
+        problems.append(Problem("bad-directory", details={"reason": reason}))
+
+    if disk not in (0, 0xFFFF) or first not in (0, 0xFFFF):
+        odd("it says that it is one disk of several")
     wide = _zip64(source, stop)
     if wide is not None:
-        stop, (count64, size64, offset64) = wide
+        stop, disks, here64, (count64, size64, offset64) = wide
         narrow = ((count, count64, 0xFFFF), (size, size64, 1 << 32), (offset, offset64, 1 << 32))
         if any(old not in (new, top - (top > 0xFFFF)) for old, new, top in narrow):
-            reason = "its two end records disagree"
-            problems.append(Problem("bad-directory", details={"reason": reason}))
+            odd("its two end records disagree")
+        elif disks != (0, 0) or here64 != count64:
+            odd("its ZIP64 end record says that it is one disk of several")
         count, size, offset = count64, size64, offset64
+    if here != count and not problems and wide is None:
+        odd(f"its end record counts {here} entries and {count}")
     prepended = stop - size - offset
     places = []
     # `zipfile` trusts the size and finds the directory right before the end record;
@@ -127,17 +138,21 @@ def _parse(source: ByteSource, tail: bytes, start: int, place: int) -> EndRecord
     return end
 
 
-def _zip64(source: ByteSource, end: int) -> tuple[int, tuple[int, int, int]] | None:
-    """The place of the ZIP64 end record, and the count, size and offset in it."""
+def _zip64(
+    source: ByteSource, end: int
+) -> tuple[int, tuple[int, int], int, tuple[int, int, int]] | None:
+    """The place of the ZIP64 end record, and what is in it: disks, entries on this one, and
+    the count, size and offset.
+    """
     locator = source.read(end - _LOCATOR.size, _LOCATOR.size) if end >= _LOCATOR.size else b""
     if locator[:4] != _LOCATOR_MARK:
         return None
     # Where the locator says, and where it is if bytes were prepended.
-    for place in (_LOCATOR.unpack(locator)[1], end - _LOCATOR.size - _END64.size):
+    for place in (_LOCATOR.unpack(locator)[2], end - _LOCATOR.size - _END64.size):
         record = source.read(place, _END64.size) if place >= 0 else b""
         if len(record) == _END64.size and record[:4] == _END64_MARK:
-            _, _, count, size, offset = _END64.unpack(record)
-            return place, (count, size, offset)
+            _, disk, first, here, count, size, offset = _END64.unpack(record)
+            return place, (disk, first), here, (count, size, offset)
     return None
 
 

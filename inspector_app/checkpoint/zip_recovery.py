@@ -52,7 +52,7 @@ def recovering(
     directory = ZipDirectory(source, limits)
     checks = EntryChecks(directory.report, source.size, source.size)
     place = 0
-    reason = "the archive's directory is missing"
+    reason = "the archive's directory is missing, or far from the end"
     first_read = source.bytes_read
     while len(checks.order) < limits.directory_entries:
         header = source.read(place, LOCAL_HEADER.size)
