@@ -34,11 +34,19 @@ def command_here(windowed: bool = False) -> list[str]:
         without_console = os.path.join(folder, "pythonw.exe")
         if windowed and os.path.exists(without_console):
             python = without_console
-        return [python, "-m", "inspector_app"] if _is_found(sys.executable) else _by_folder(python)
-    script = os.path.join(folder, APP_ID)
-    if os.access(script, os.X_OK) and os.path.abspath(sys.argv[0] or "") == script:
-        return [script]
-    return [python, "-m", "inspector_app"] if _is_found(python) else _by_folder(python)
+    else:
+        script = os.path.join(folder, APP_ID)
+        if os.access(script, os.X_OK) and os.path.abspath(sys.argv[0] or "") == script:
+            return [script]
+    # Not `-m`: that imports from the current folder first, which is the file's on Windows, and
+    # may hold an inspector_app that somebody else put there. From a clone, which nothing
+    # installed, its own folder comes first.
+    first = [] if _is_found(sys.executable) else [_package_folder()]
+    start = (
+        f"import sys; sys.path[:sys.path[0] == ''] = {first!a}; sys.argv[0] = {APP_ID!a}; "
+        "from inspector_app.__main__ import main; sys.exit(main())"
+    )
+    return [python, "-c", start]
 
 
 def _package_folder() -> str:
@@ -54,15 +62,6 @@ def _is_found(python: str) -> bool:
     )
     here = os.path.join(_package_folder(), "inspector_app", "__init__.py")
     return found.returncode == 0 and found.stdout.decode() == ascii(here)
-
-
-def _by_folder(python: str) -> list[str]:
-    """From a clone that nothing installed: its folder is named in the command."""
-    start = (
-        f"import sys; sys.path.insert(0, {_package_folder()!a}); "
-        "from inspector_app.__main__ import main; sys.exit(main())"
-    )
-    return [python, "-c", start]
 
 
 def is_plain(command: Sequence[str]) -> bool:
