@@ -3,6 +3,7 @@
 # make bench   the benchmarks, side by side with torch.load and a bare window
 # make exports export and prove a matrix of models, formats and checkpoints (EXPORTS_ARGS=Cnn)
 # make quantizations quantize and measure a matrix of trained models and methods (QUANTIZATIONS_ARGS=Cnn)
+# make fuzz    each reader against files that a fuzzer makes up, SECONDS each (TARGET= for one)
 # make lint    ruff, mypy and the import rule
 # make samples train the bundled sample checkpoints anew
 # make screenshots paint the README's pictures anew
@@ -19,6 +20,9 @@ TEST_PROCESSES ?= 2
 BENCH_ARGS ?=
 EXPORTS_ARGS ?=
 QUANTIZATIONS_ARGS ?=
+SECONDS ?= 60
+TARGET ?=
+FUZZ_JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
 bin := $(VENV)/bin
 recipe := pyproject.toml constraints.txt packaging/environment.sh
@@ -26,7 +30,7 @@ libraries := packaging/linux/system-libraries.sh
 # What the window needs of the system depends on whether there is a display to open it on.
 mode := $(if $(DISPLAY)$(WAYLAND_DISPLAY),window,offscreen)
 
-.PHONY: run test bench exports quantizations lint samples screenshots clean
+.PHONY: run test bench exports quantizations fuzz lint samples screenshots clean
 
 run: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	@packaging/run-window.sh $(VENV) "$(FILE)" "$(SCREENSHOT)"
@@ -43,6 +47,9 @@ exports: $(VENV)/.installed-exports
 
 quantizations: $(VENV)/.installed-dev
 	$(bin)/python -m tests.quantizations $(QUANTIZATIONS_ARGS)
+
+fuzz: $(VENV)/.installed-fuzz
+	$(bin)/python -m tests.fuzz targets --seconds $(SECONDS) --jobs $(FUZZ_JOBS) --target "$(TARGET)"
 
 lint: $(VENV)/.installed-dev
 	$(bin)/ruff check .
@@ -74,6 +81,10 @@ $(VENV)/.installed-dev: $(recipe)
 
 $(VENV)/.installed-exports: $(recipe)
 	@packaging/environment.sh $(VENV) "[dev,exports]"
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
+
+$(VENV)/.installed-fuzz: $(recipe)
+	@packaging/environment.sh $(VENV) "[dev,fuzz]"
 	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 $(VENV)/.libraries-%: $(libraries) | $(VENV)/.installed

@@ -74,26 +74,30 @@ def _look(files: list[Path]) -> int:
 
 
 def _mutate(options: argparse.Namespace, folder: Path) -> int:
-    from tests.fuzz.minimising import minimised
-    from tests.fuzz.mutating import Result, mutate
+    from tests.fuzz.minimising import minimise
+    from tests.fuzz.mutating import Finding, Result, mutate
+
+    seen: set[str] = set()
 
     def tell(result: Result) -> None:
         print(f"{result.files:,} files, {len(result.findings)} findings", flush=True)
 
-    result = mutate(folder, options.files, options.seed, options.processes, tell, options.first)
-    seen: set[str] = set()
-    for finding in result.findings:
-        head = finding.what.rpartition(" at ")[2] or finding.what
-        fresh = head not in seen
-        seen.add(head)
-        # One of a sort is made small; the others wait.
-        content = minimised(finding.seed, finding.content) if fresh else finding.content
-        options.findings.mkdir(parents=True, exist_ok=True)
+    def found(finding: Finding) -> None:
+        place = finding.what.rpartition(" at ")[2]
         path = options.findings / f"{options.seed}-{finding.number}{finding.seed.suffix}"
-        path.write_bytes(content)
-        print(f"{path} ({len(content)} bytes, {finding.seed.name}): {finding.what}")
-        if fresh and finding.trace:
-            print(finding.trace)
+        options.findings.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(finding.content)
+        if place not in seen:
+            # One of a place is made small; the others are kept as they are.
+            seen.add(place)
+            minimise(folder, finding.seed, path, finding.content)
+            size = path.stat().st_size
+            print(f"{path} ({size} bytes, {finding.seed.name}): {finding.what}")
+            print(finding.trace, flush=True)
+
+    result = mutate(
+        folder, options.files, options.seed, options.processes, tell, found, options.first
+    )
     print(result.table())
     return bool(result.findings)
 

@@ -48,13 +48,23 @@ def forget_peak() -> None:
 
 def peak_megabytes() -> int:
     """Since `forget_peak`, or of the process."""
-    if _STATUS.exists():
-        with _STATUS.open() as lines:
-            for line in lines:
-                if line.startswith("VmHWM"):
-                    return int(line.split()[1]) >> 10
+    peak = _stated("VmHWM")
+    if peak is not None:
+        return peak
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // scale
+
+
+def resident_megabytes() -> int:
+    """What the process takes now; 0 where that is not said."""
+    return _stated("VmRSS") or 0
+
+
+def _stated(name: str) -> int | None:
+    if not _STATUS.exists():
+        return None
+    with _STATUS.open() as lines:
+        return next((int(line.split()[1]) >> 10 for line in lines if line.startswith(name)), None)
 
 
 def ended_by(returncode: int) -> str:

@@ -1,19 +1,21 @@
 """Makes a finding smaller: the same thing goes wrong, with fewer bytes.
 
 Each attempt is a forked process, so that a crash, a hang or a peak of memory is an answer
-like any other.
+like any other. Forking wants a process without threads: ``python -m tests.fuzz.minimising``.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.fuzz import bounds
-from tests.fuzz.stored_seeds import StoredSeed
+from tests.fuzz.stored_seeds import ROOT, StoredSeed, stored
 from tests.fuzz.trial import outcome_of, write_file
 
 
@@ -47,6 +49,13 @@ def sort_of(outcome: str) -> str:
     return what.split(":")[0] + (f" at {place.split(':')[0]}" if place else "")
 
 
+def minimise(folder: Path, seed: StoredSeed, path: Path, content: bytes) -> None:
+    """Write the smaller file to `path`, by a process of its own."""
+    path.write_bytes(content)
+    command = [sys.executable, "-m", "tests.fuzz.minimising", str(folder), seed.name, str(path)]
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
 def minimised(seed: StoredSeed, content: bytes, seconds: float = 60) -> bytes:
     """The shortest file found within `seconds` that has the same finding."""
     wanted = sort_of(answer(seed, content))
@@ -74,3 +83,15 @@ def shrunk(content: bytes, same: Callable[[bytes], bool], deadline: float) -> by
                 at += length
         length //= 2
     return content
+
+
+def main(arguments: list[str]) -> None:
+    """``SEEDS NAME FILE``: make FILE, which was made of the seed NAME, smaller in place."""
+    folder, name, file = arguments
+    seed = next(seed for seed in stored(Path(folder)) if seed.name == name)
+    path = Path(file)
+    path.write_bytes(minimised(seed, path.read_bytes()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fuzz import bounds
-from tests.fuzz.mutations import mutant
+from tests.fuzz.mutations import Mutant, mutant
 from tests.fuzz.stored_seeds import ROOT, StoredSeed, stored
 
 _SILENT = 120  # seconds without a word: it is stuck where no signal reaches it
@@ -121,9 +121,15 @@ def mutate(
     run: int,
     processes: int,
     tell: Callable[[Result], None] = lambda result: None,
+    found: Callable[[Finding], None] = lambda finding: None,
     first: int = 0,
 ) -> Result:
-    """Look at `files` mutated files of the run `run`, made of the seeds in `folder`."""
+    """Look at `files` mutated files of the run `run`, made of the seeds in `folder`.
+
+    Args:
+        tell: is given what there is so far, now and then.
+        found: is given each finding at once.
+    """
     seeds = stored(folder)
     result = Result()
     start = time.monotonic()
@@ -138,30 +144,33 @@ def mutate(
 
     for index in range(processes):
         begin(first + index)
-    told = start
+    told, told_of = start, 0
     try:
         while alive:
             trial, line = _next(lines, alive)
             if line is not None:
                 number, reader, kind, outcome = line.rstrip("\n").split("\t", 3)
                 trial.next = int(number) + trial.step
-                _count(result, seeds, run, int(number), reader, kind, outcome)
+                word, _, what = outcome.partition(" ")
+                if word == "finding":
+                    _add(result, mutant(seeds, run, int(number)), int(number), what)
+                else:
+                    result.outcomes[reader, word] += 1
+                    result.structured += kind == "s"
             else:
                 alive.pop(trial).join()
                 code = trial.process.wait()
                 words = trial.last_words()
                 if trial.next < trial.end:
-                    if trial.next == trial.first and "Error" in words and code == 1:
+                    if trial.next == trial.first and code == 1:
                         raise RuntimeError(words)
-                    found = mutant(seeds, run, trial.next)
-                    what = bounds.ended_by(code)
-                    result.outcomes[found.seed.reader, "finding"] += 1
-                    result.structured += found.structured
-                    result.findings.append(
-                        Finding(trial.next, found.seed, what, found.content, words)
-                    )
+                    _add(result, mutant(seeds, run, trial.next), trial.next, bounds.ended_by(code))
+                    result.findings[-1].trace = words
                     if trial.next + trial.step < trial.end:
                         begin(trial.next + trial.step)
+            while told_of < len(result.findings):
+                found(result.findings[told_of])
+                told_of += 1
             result.seconds = time.monotonic() - start
             if time.monotonic() - told > 30:
                 told = time.monotonic()
@@ -186,18 +195,7 @@ def _next(
                 trial.process.kill()
 
 
-def _count(
-    result: Result,
-    seeds: list[StoredSeed],
-    run: int,
-    number: int,
-    reader: str,
-    kind: str,
-    outcome: str,
-) -> None:
-    word, _, what = outcome.partition(" ")
-    result.outcomes[reader, word] += 1
-    result.structured += kind == "s"
-    if word == "finding":
-        found = mutant(seeds, run, number)
-        result.findings.append(Finding(number, found.seed, what, found.content))
+def _add(result: Result, mutated: Mutant, number: int, what: str) -> None:
+    result.outcomes[mutated.seed.reader, "finding"] += 1
+    result.structured += mutated.structured
+    result.findings.append(Finding(number, mutated.seed, what, mutated.content))
