@@ -7,7 +7,14 @@ can read (`inspector_app.worker.client` starts them by their path).
 
 from __future__ import annotations
 
+import os
 import re
+import sysconfig
+
+# Their versions are reported, and their licences lie beside them.
+DISTRIBUTIONS = (
+    "PySide6_Essentials", "shiboken6", "numpy", "numba", "llvmlite", "ml_dtypes", "pyqtgraph",
+)  # fmt: skip
 
 # Imported from C, where PyInstaller does not look.
 HIDDEN = ("numba._devicearray",)
@@ -86,3 +93,21 @@ STRIPPED = ("libllvmlite.so", "libpython")
 def is_stripped(destination: str) -> bool:
     """Whether the symbols of a library are taken out (Linux)."""
     return destination.replace("\\", "/").rpartition("/")[2].startswith(STRIPPED)
+
+
+def is_run(script: str) -> bool:
+    """Whether a script runs at each start (Linux): ours, and none of PyInstaller's own.
+
+    Those prepare `inspect`, `pkgutil`, `multiprocessing` and Qt's folders, whatever is used of
+    them; they take 0.15 s, Qt included, which `show` never needs, and leave variables behind
+    that a file manager we start would obey. Qt finds its plugins beside its libraries.
+    """
+    return not script.startswith("pyi_rth_")
+
+
+def licences(root: str) -> list[str]:
+    """Files with the terms of what has no distribution of its own: ours, and Python's."""
+    python = os.path.join(sysconfig.get_path("stdlib"), "LICENSE.txt")
+    windows = os.path.join(sysconfig.get_config_var("installed_base") or "", "LICENSE.txt")
+    found = [each for each in (python, windows) if os.path.exists(each)]
+    return [os.path.join(root, "LICENSE"), *found[:1]]

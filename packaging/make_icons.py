@@ -102,6 +102,7 @@ def files(name: str, folder: str) -> dict[Path, bytes]:
     made = {
         THEME / f"{size}x{size}" / folder / f"{name}.png": content for size, content in pngs.items()
     }
+    made[THEME / "scalable" / folder / f"{name}.svg"] = drawing(name, max(SIZES)).read_bytes()
     windows = io.BytesIO()
     images[max(ICO_SIZES)].save(
         windows,
