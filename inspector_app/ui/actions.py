@@ -1,137 +1,38 @@
-"""Every action of the window: one table, from which the menus are made."""
+"""Every action of the window: one table, from which the menus are made.
+
+The File menu's entries are in `file_actions`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
-Standard = QKeySequence.StandardKey
-Role = QAction.MenuRole
-
-FILE, EDIT, VIEW, COMPARE, HELP = "file", "edit", "view", "compare", "help"
-# What an action needs to be of use: a tab, one that shows something, a file's or a
-# comparison's, a selected row, a selected tensor, a training to resume.
-NOTHING, TAB, CHECKPOINT, SELECTION = "", "tab", "checkpoint", "selection"
-FILE_READ, COMPARISON = "file", "comparison"
-TENSOR, TRAINING = "tensor", "training"
-
-
-class ActionSpec(NamedTuple):
-    """One action.
-
-    Attributes:
-        id: how code names it; the window's slot is called the same, unless it is the tree's.
-        text: with its mnemonic, translated in the context ``Actions``.
-        menu: where it is; ``menu/submenu`` for a submenu.
-        keys: a standard key, or sequences that are alike everywhere.
-        role: where macOS puts it.
-        needs: what it needs to be of use.
-        checkable: it is on or off.
-        group: of these actions exactly one is on.
-        separator: a line stands above it.
-        tree: the method of the tree in front that it calls, instead of one of the window.
-        comparison: the method of the comparison in front that it calls.
-        part: the part of the window that has the slot, if it is not the window itself; parts
-            are made when they are needed first.
-    """
-
-    id: str
-    text: str
-    menu: str
-    keys: Standard | tuple[str, ...] = ()
-    role: Role = Role.NoRole
-    needs: str = NOTHING
-    checkable: bool = False
-    group: str = ""
-    separator: bool = False
-    tree: str = ""
-    comparison: str = ""
-    part: str = ""
-
+from inspector_app.ui.action_spec import (
+    CHECKPOINT,
+    COMPARE,
+    COMPARISON,
+    EDIT,
+    FILE,
+    FILE_READ,
+    HELP,
+    SELECTION,
+    TAB,
+    TENSOR,
+    TRAINING,
+    VIEW,
+    ActionSpec,
+    Role,
+    Standard,
+)
+from inspector_app.ui.file_actions import FILE_ACTIONS
 
 ACTIONS = (
-    ActionSpec(
-        "open_dialog", QT_TRANSLATE_NOOP("Actions", "&Open…"), FILE, Standard.Open, part="dialogs"
-    ),
-    ActionSpec(
-        "open_run",
-        QT_TRANSLATE_NOOP("Actions", "Open &Run Folder…"),
-        FILE,
-        ("Ctrl+Shift+O",),
-        part="dialogs",
-    ),
-    ActionSpec("open_sample", QT_TRANSLATE_NOOP("Actions", "Open the &Sample"), FILE),
-    ActionSpec(
-        "compare_with",
-        QT_TRANSLATE_NOOP("Actions", "Compare &With…"),
-        FILE,
-        ("Ctrl+D",),
-        part="dialogs",
-    ),
-    ActionSpec(
-        "export",
-        QT_TRANSLATE_NOOP("Actions", "&Export…"),
-        FILE,
-        ("Ctrl+E",),
-        needs=FILE_READ,
-        part="dialogs",
-    ),
-    ActionSpec(
-        "quantize",
-        QT_TRANSLATE_NOOP("Actions", "Q&uantize…"),
-        FILE,
-        ("Ctrl+Shift+Q",),
-        needs=FILE_READ,
-        part="dialogs",
-    ),
-    ActionSpec(
-        "transfer",
-        QT_TRANSLATE_NOOP("Actions", "Trans&fer Weights…"),
-        FILE,
-        ("Ctrl+Shift+T",),
-        needs=FILE_READ,
-        part="dialogs",
-    ),
-    ActionSpec(
-        "save_as",
-        QT_TRANSLATE_NOOP("Actions", "Save &As…"),
-        FILE,
-        ("Ctrl+Shift+S",),
-        needs=FILE_READ,
-        separator=True,
-        part="dialogs",
-    ),
-    ActionSpec(
-        "save_best",
-        QT_TRANSLATE_NOOP("Actions", "Save as &Best"),
-        FILE,
-        needs=FILE_READ,
-        part="dialogs",
-    ),
-    ActionSpec(
-        "reload",
-        QT_TRANSLATE_NOOP("Actions", "Re&load"),
-        FILE,
-        Standard.Refresh,
-        needs=TAB,
-        separator=True,
-    ),
-    ActionSpec(
-        "close_tab", QT_TRANSLATE_NOOP("Actions", "&Close Tab"), FILE, ("Ctrl+W",), needs=TAB
-    ),
-    ActionSpec(
-        "quit",
-        QT_TRANSLATE_NOOP("Actions", "&Quit"),
-        FILE,
-        ("Ctrl+Q",),
-        Role.QuitRole,
-        separator=True,
-    ),
+    *FILE_ACTIONS,
     ActionSpec(
         "copy_name",
         QT_TRANSLATE_NOOP("Actions", "Copy &Name"),
@@ -177,6 +78,14 @@ ACTIONS = (
         EDIT,
         ("Ctrl+Shift+L",),
         needs=TRAINING,
+    ),
+    ActionSpec(
+        "paste",
+        QT_TRANSLATE_NOOP("Actions", "Open Files From Clip&board"),
+        EDIT,
+        Standard.Paste,
+        separator=True,
+        part="files",
     ),
     ActionSpec(
         "find",
@@ -309,10 +218,24 @@ ACTIONS = (
         part="dialogs",
     ),
     ActionSpec(
+        "documentation",
+        QT_TRANSLATE_NOOP("Actions", "&Documentation"),
+        HELP,
+        Standard.HelpContents,
+        part="dialogs",
+    ),
+    ActionSpec(
         "shortcuts",
         QT_TRANSLATE_NOOP("Actions", "&Keyboard Shortcuts"),
         HELP,
         ("Ctrl+/",),
+        part="dialogs",
+    ),
+    ActionSpec(
+        "report_problem",
+        QT_TRANSLATE_NOOP("Actions", "&Report a Problem…"),
+        HELP,
+        separator=True,
         part="dialogs",
     ),
     ActionSpec(

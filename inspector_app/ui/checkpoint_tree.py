@@ -13,6 +13,7 @@ from inspector_app.checkpoint.model import Checkpoint, Node, PathElement, Tensor
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import theme
 from inspector_app.ui.icons import icon
+from inspector_app.ui.row_dragging import RowDragging
 from inspector_app.ui.text_widgets import MutedLabel
 from inspector_app.ui.tree_arranger import TreeArranger
 from inspector_app.ui.tree_filter import Found
@@ -61,6 +62,9 @@ class CheckpointTree(QWidget):
         self.view = self.view_class(self._model, self._arranger)
         export = self.export_requested.emit if self.can_export else None
         self._menu = TreeMenu(self.view, self._model, self._arranger, self.message.emit, export)
+
+        if self.can_export:
+            RowDragging(self.view, self._drag_rows)
 
         self.search_field = QLineEdit()
         self.search_field.setPlaceholderText(
@@ -214,7 +218,14 @@ class CheckpointTree(QWidget):
         nodes = [self._model.node(line) for line in lines]
         return [node for node in nodes if isinstance(node, TensorInfo)]
 
-    # Copying
+    # Copying and dragging
+
+    def _drag_rows(self) -> None:
+        if self._checkpoint is not None:
+            from inspector_app.ui.drag_out import MOST_FILES, drag_tensors
+
+            names, tensors = self._menu.dragged(MOST_FILES + 1)
+            drag_tensors(self.view, self._checkpoint, tensors, names, self.message.emit)
 
     def copy_names(self) -> None:
         """Copy the names of the selected rows."""

@@ -24,6 +24,8 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 
+# What `drag_out` calls tensors that are dragged out of this window.
+OWN_TENSORS = "application/x-checkpoint-inspector-tensors"
 MARGIN, GAP = 24, 16
 ICON = 34
 # Two files are dropped to be compared; opening both is the smaller target.
@@ -258,7 +260,9 @@ class DropTargets(QWidget):
 
 
 def dropped_paths(data: QMimeData) -> list[str]:
-    """The local files among what is dragged."""
+    """The local files among what is dragged; none of tensors that this window shows."""
+    if data.hasFormat(OWN_TENSORS):
+        return []  # asking for their files would write them
     return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
 
 

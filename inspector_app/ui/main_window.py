@@ -22,8 +22,8 @@ from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.model import TensorInfo, TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.resources_path import resource_path
+from inspector_app.ui import action_spec, settings, theme
 from inspector_app.ui import actions as table
-from inspector_app.ui import settings, theme
 from inspector_app.ui.activity_bar import ActivityBar
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.checkpoint_tree import CheckpointTree
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from inspector_app.ui.compare_tab import CompareTab
     from inspector_app.ui.start_page import StartPage
     from inspector_app.ui.window_dialogs import WindowDialogs
+    from inspector_app.ui.window_files import WindowFiles
+    from inspector_app.ui.window_printing import WindowPrinting
 
 SAMPLE = ("samples", "digits_cnn_epoch_4.pth")
 MESSAGE_MS = 6_000
@@ -71,6 +73,8 @@ class MainWindow(QMainWindow):
         self.tabs.opened.connect(self._tab_opened)
         self.tabs.emptied.connect(self._show_start_page)
         self.tabs.compare_requested.connect(self._choose_other)
+        self.tabs.paths_copied.connect(self._copy_paths)
+        self.tabs.place_wanted.connect(self._show_place)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.tabs)
         self.setCentralWidget(self._pages)
@@ -105,6 +109,20 @@ class MainWindow(QMainWindow):
         from inspector_app.ui.window_dialogs import WindowDialogs
 
         return WindowDialogs(self)
+
+    @cached_property
+    def files(self) -> WindowFiles:
+        """What has to do with where files lie."""
+        from inspector_app.ui.window_files import WindowFiles
+
+        return WindowFiles(self)
+
+    @cached_property
+    def printing(self) -> WindowPrinting:
+        """What prints."""
+        from inspector_app.ui.window_printing import WindowPrinting
+
+        return WindowPrinting(self)
 
     @property
     def start_page(self) -> StartPage:
@@ -179,6 +197,12 @@ class MainWindow(QMainWindow):
 
     def _choose_other(self, tab: CheckpointTab) -> None:
         self.dialogs.choose_other(tab)
+
+    def _copy_paths(self, paths: list[str]) -> None:
+        self.files.copy_paths(paths)
+
+    def _show_place(self, path: str) -> None:
+        self.files.show_path(path)
 
     def _tab_settled(self, tab: CheckpointTab | CompareTab) -> None:
         if isinstance(tab, CheckpointTab):
@@ -290,14 +314,14 @@ class MainWindow(QMainWindow):
         read = tab is not None and tab.checkpoint is not None
         file = isinstance(tab, CheckpointTab)
         have = {
-            table.NOTHING: True,
-            table.TAB: tab is not None,
-            table.CHECKPOINT: read,
-            table.FILE_READ: read and file,
-            table.COMPARISON: read and tab.kind == "comparison",
-            table.SELECTION: read and tab.tree.view.current_row() >= 0,
-            table.TENSOR: read and isinstance(tab.node, TensorInfo),
-            table.TRAINING: read and tab.can_resume(),
+            action_spec.NOTHING: True,
+            action_spec.TAB: tab is not None,
+            action_spec.CHECKPOINT: read,
+            action_spec.FILE_READ: read and file,
+            action_spec.COMPARISON: read and tab.kind == "comparison",
+            action_spec.SELECTION: read and tab.tree.view.current_row() >= 0,
+            action_spec.TENSOR: read and isinstance(tab.node, TensorInfo),
+            action_spec.TRAINING: read and tab.can_resume(),
         }
         for spec in table.ACTIONS:
             self.actions_by_id[spec.id].setEnabled(have[spec.needs])

@@ -225,6 +225,10 @@ class RunTable(QTableView):
             index = self._model.index(rows[0], 0)
             self.selectionModel().setCurrentIndex(index, flags.NoUpdate)
 
+    def heads(self) -> list[str]:
+        """What stands above the columns."""
+        return self._model.heads()
+
     def rows(self) -> list[list[str]]:
         """What is shown, from top to bottom."""
         return [self._model._texts(each) for each in self._model.shown]

@@ -96,6 +96,13 @@ class TreeMenu:
 
         self._copy(iter([tensor_line(self.checkpoint, tensor)]))
 
+    def dragged(self, most: int) -> tuple[str, list[TensorInfo]]:
+        """The names of the selected rows, and the first tensors among them."""
+        rows = self._selected_rows()
+        names = "\n".join(names_text(self._model, rows[:most]))
+        nodes = (self._model.rows.nodes[row] for row in rows)
+        return names, [node for node in nodes if type(node) is TensorInfo][:most]
+
     def show(self, point: QPoint) -> None:
         """The menu of the rows, at a point of the viewport."""
         menu = self.menu()

@@ -267,7 +267,7 @@ class TreeView(QTableView):
                 return
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        line = self._arrow_at(event.position().toPoint())
+        line = self.arrow_at(event.position().toPoint())
         if line >= 0 and event.button() == Qt.MouseButton.LeftButton:
             self.toggle(line)
             return
@@ -283,7 +283,7 @@ class TreeView(QTableView):
                 return
         super().mouseDoubleClickEvent(event)
 
-    def _arrow_at(self, point: QPoint) -> int:
+    def arrow_at(self, point: QPoint) -> int:
         """The line whose arrow is at `point`, or -1."""
         index = self.indexAt(point)
         if not index.isValid() or index.column() != Column.NAME:

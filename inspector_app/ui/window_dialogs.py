@@ -100,15 +100,27 @@ class WindowDialogs:
 
     def shortcuts(self) -> None:
         """Every key."""
-        from inspector_app.ui.dialogs import ShortcutsDialog
+        from inspector_app.ui.shortcuts_dialog import ShortcutsDialog
 
         ShortcutsDialog(self._window).show()
 
     def about(self) -> None:
         """The program and what it runs on."""
-        from inspector_app.ui.dialogs import AboutDialog
+        from inspector_app.ui.about_dialog import AboutDialog
 
         AboutDialog(self._window).show()
+
+    def documentation(self) -> None:
+        """The README."""
+        from inspector_app.ui.manual_dialog import ManualDialog
+
+        ManualDialog(self._window).show()
+
+    def report_problem(self) -> None:
+        """What to say of a problem."""
+        from inspector_app.ui.about_dialog import ProblemDialog
+
+        ProblemDialog(self._window).show()
 
     def _folder(self) -> str:
         return self._window.settings.read(settings.LAST_FOLDER)

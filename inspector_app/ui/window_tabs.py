@@ -13,10 +13,10 @@ from shiboken6 import isValid
 
 from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.model import Checkpoint
-from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, settings
 from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.collector import taking_apart
+from inspector_app.ui.tab_bar import DocumentTabBar
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import tooltip
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from inspector_app.ui.compare_tab import CompareTab
     from inspector_app.ui.run_tab import RunTab
 
-LONGEST_NAME = 60
+MOST_CLOSED = 20  # tabs that can be opened again
 # What a comparison is made of, the innermost first: a step imports one.
 _COMPARISON = (
     "inspector_app.analysis.comparison",
@@ -52,15 +52,23 @@ class WindowTabs(QTabWidget):
         opened: a tab was made; it has not begun to read.
         emptied: the last tab was closed.
         compare_requested: this tab's file is to be compared with one that is yet to be chosen.
+        paths_copied: these are to be copied.
+        place_wanted: this file is to be shown where it lies.
+
+    Attributes:
+        closed: what was closed, the latest last: a tab's kind and its paths.
     """
 
     opened = Signal(object)
     emptied = Signal()
     compare_requested = Signal(object)
+    paths_copied = Signal(list)
+    place_wanted = Signal(str)
 
     def __init__(self, remembered: settings.Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._settings = remembered
+        self.closed: list[tuple[str, list[str]]] = []
         self._expecting: Steps | None = None
         # Checkpoints that a dialog reads, and those of them that no tab shows any more.
         self._in_use: list[Checkpoint] = []
@@ -68,7 +76,10 @@ class WindowTabs(QTabWidget):
         self.setDocumentMode(True)
         self.setMovable(True)
         self.setUsesScrollButtons(True)
-        bar = self.tabBar()
+        bar = DocumentTabBar()
+        bar.close_wanted.connect(self.close_tab)
+        bar.pulled_out.connect(self._drag)
+        self.setTabBar(bar)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         bar.customContextMenuRequested.connect(self._show_menu)
 
@@ -150,6 +161,7 @@ class WindowTabs(QTabWidget):
         if tab is None:
             return
         self.remember(tab)
+        self.closed = [*self.closed, (tab.kind, tab.paths())][-MOST_CLOSED:]
         shown = tab.stop()
         self.removeTab(index)
         tab.deleteLater()
@@ -246,31 +258,16 @@ class WindowTabs(QTabWidget):
 
     def menu_of(self, index: int) -> QMenu:
         """What can be done with a tab. It deletes itself once it was closed."""
+        from inspector_app.ui.tab_menu import tab_menu
+
         self.expect_comparison()
-        menu = QMenu(self)
-        menu.aboutToHide.connect(menu.deleteLater)
-        tab = self.widget(index)
-        if isinstance(tab, CheckpointTab):
-            action = menu.addAction(self.tr("Compare &With…"))
-            action.triggered.connect(lambda: self.compare_requested.emit(tab))
-            for other in self.files():
-                if other is not tab:
-                    name = plain(other.name(), LONGEST_NAME).replace("&", "&&")
-                    action = menu.addAction(self.tr("Compare With {name}").format(name=name))
-                    action.triggered.connect(
-                        lambda _checked=False, other=other: self.compare(tab.path, other.path)
-                    )
-        else:
-            menu.addAction(self.tr("&Swap Sides")).triggered.connect(tab.swap_sides)
-            for path in (tab.path, tab.path_b):
-                name = plain(os.path.basename(path), LONGEST_NAME).replace("&", "&&")
-                action = menu.addAction(self.tr("Open {name}").format(name=name))
-                action.triggered.connect(lambda _checked=False, path=path: self.open_files([path]))
-        menu.addSeparator()
-        menu.addAction(self.tr("&Reload")).triggered.connect(tab.read)
-        close = menu.addAction(self.tr("&Close Tab"))
-        close.triggered.connect(lambda: self.close_tab(self.indexOf(tab)))
-        return menu
+        return tab_menu(self, self.widget(index))
+
+    def _drag(self, index: int) -> None:
+        from inspector_app.ui.drag_out import drag_files
+
+        if (tab := self.widget(index)) is not None:
+            drag_files(self, tab.paths())
 
     def _show_menu(self, point: QPoint) -> None:
         index = self.tabBar().tabAt(point)
