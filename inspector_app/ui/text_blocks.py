@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QFontDatabase, QResizeEvent, QTextOption, QWheelEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QPlainTextEdit, QSizePolicy, QWidget
@@ -109,7 +111,12 @@ class TextBlock(QPlainTextEdit):
         # A plain text document counts its height in lines.
         lines = min(round(self.document().size().height()), self._max_lines)
         margin = 2 * round(self.document().documentMargin()) + 2 * self.frameWidth()
-        height = max(lines, 1) * self.fontMetrics().lineSpacing() + margin + 1
+        # A line is laid out a pixel taller than the font says where its ascent and descent are
+        # both rounded up, as those of GNOME's 10 points are: a scroll bar would appear.
+        tall = max(
+            self.fontMetrics().lineSpacing(), line.lineAt(0).height() if line.lineCount() else 0
+        )
+        height = max(lines, 1) * ceil(tall) + margin + 1
         if height != self.minimumHeight() or height != self.maximumHeight():
             self.setFixedHeight(height)
 

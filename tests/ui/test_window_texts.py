@@ -135,6 +135,21 @@ def _fields(template: str) -> list[str]:
     return [field for _, field, _, _ in string.Formatter().parse(template) if field]
 
 
+@pytest.mark.parametrize("size", [8.0, 9.0, 10.0, 10.5, 11.0, 12.0, 13.0])
+@pytest.mark.parametrize("text", ["one", "one\ntwo\nthree"])
+def test_no_size_of_the_font_makes_a_text_scroll(qtbot, size, text):
+    block = TextBlock()
+    qtbot.addWidget(block)
+    font = block.font()
+    font.setPointSizeF(size)
+    block.setFont(font)
+    block.set_text(text)
+    block.resize(300, 40)
+    block.show()
+    qtbot.wait(1)
+    assert block.verticalScrollBar().maximum() == 0
+
+
 def test_each_kind_of_error_says_what_to_do(qtbot):
     kinds: list[Exception] = [
         UnreadableFile("not-found"),
