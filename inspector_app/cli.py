@@ -234,6 +234,18 @@ def _desktop(arguments: argparse.Namespace) -> int:
     return FOUND_SOMETHING if desktop(arguments, _write) else FOUND_NOTHING
 
 
+def _declare_scan(parser: argparse.ArgumentParser) -> None:
+    from inspector_app.terminal.scan_command import declare
+
+    declare(parser)
+
+
+def _scan(arguments: argparse.Namespace) -> int:
+    from inspector_app.terminal.scan_command import scan
+
+    return scan(arguments, _write)
+
+
 COMMANDS = {
     "open": Command("open files in a window", _declare_open, _open),
     "show": Command("print what is in a file", _declare_show, _show),
@@ -250,6 +262,7 @@ COMMANDS = {
         "show the state of a training, and whether it can be resumed", _declare_training, _training
     ),
     "run": Command("list the checkpoints of a run, and which is the best", _declare_run, _run),
+    "scan": Command("list what files would import and call", _declare_scan, _scan),
     "stats": Command("measure the values of a file's tensors", _declare_stats, _stats),
     "desktop": Command("make double clicks open files here", _declare_desktop, _desktop),
 }

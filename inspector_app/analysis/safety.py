@@ -20,19 +20,22 @@ from inspector_app.analysis.safety_report import (
     Use,
 )
 from inspector_app.analysis.safety_streams import StreamWalk
-from inspector_app.analysis.safety_verdict import verdict_of
+from inspector_app.analysis.safety_verdict import broken_verdict, verdict_of
+from inspector_app.checkpoint import uncollected
 from inspector_app.checkpoint.allowed_globals import is_allowed
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.errors import Problem
+from inspector_app.checkpoint.errors import CheckpointError, Problem, UnreadableFile
 from inspector_app.checkpoint.inert_text import arguments_text
 from inspector_app.checkpoint.limits import DEFAULT, Limits
-from inspector_app.checkpoint.model import Checkpoint, CodeText, Progress
+from inspector_app.checkpoint.model import Checkpoint, CodeText, Kind, Node, Progress
 from inspector_app.checkpoint.pickle_trace import PickleTrace
 from inspector_app.checkpoint.record_source import MemorySource
 from inspector_app.checkpoint.script_tree import is_builtin_name
 from inspector_app.checkpoint.trace_places import Places, placing
 
-_PICKLED = frozenset({"torch-zip", "torch-legacy", "torch-tar", "torchscript", "torch-export"})
+_PICKLED = frozenset(
+    {"torch-zip", "torch-legacy", "torch-tar", "torchscript", "torch-export", "pickle"}
+)
 _MOST_USES = 1_000  # of one global that are listed; of an allowed one far fewer
 _MOST_ALLOWED_USES = 50
 
@@ -48,9 +51,9 @@ def examine(
     needed = needed_globals(checkpoint)
     found = _Globals()
     walk = StreamWalk(checkpoint, limits, allowable(checkpoint, needed), found.take)
-    if checkpoint.format in (*_PICKLED, "pickle"):
+    if checkpoint.format in _PICKLED:
         for path in checkpoint.files or [checkpoint.path]:
-            yield from walk.file(path)
+            yield from uncollected(walk.file(path))
     return SafetyReport(
         checkpoint.path,
         checkpoint.format,
@@ -59,6 +62,36 @@ def examine(
         tuple(_code(checkpoint, code) for code in checkpoint.code),
         tuple(walk.streams),
         verdict_of(checkpoint, walk.loaded, needed),
+    )
+
+
+def examine_broken(
+    path: str, error: CheckpointError, limits: Limits = DEFAULT
+) -> Generator[Progress, None, SafetyReport]:
+    """The same of a file of which nothing can be shown: what its pickles name before they
+    break, with `error` as an anomaly.
+
+    Raises:
+        UnreadableFile: it is gone, or has become unreadable.
+    """
+    checkpoint = Checkpoint(path, "broken", 0, Node("", Kind.MAPPING), files=[path])
+    checkpoint.problems = [Problem(error.code, error.where, error.details)]
+    found = _Globals()
+    walk = StreamWalk(checkpoint, limits, frozenset(), found.take)
+    try:
+        yield from uncollected(walk.file(path))
+    except UnreadableFile:
+        raise
+    except CheckpointError as stopped:
+        walk.problems.append(Problem(stopped.code, stopped.where, stopped.details))
+    return SafetyReport(
+        path,
+        checkpoint.format,
+        found.sorted(),
+        tuple(_together(checkpoint.problems, walk.problems)),
+        (),
+        tuple(walk.streams),
+        broken_verdict(walk.loaded, error.message),
     )
 
 
@@ -85,10 +118,9 @@ def tracing(
         machine = PickleTrace(
             source, stream.start, stream.end, limits, stream.name, stream.expected
         )
-        yield from machine.run()
-        return (
-            yield from placing(machine.value, machine.spans, limits, stream.path, stream.script)
-        )
+        yield from uncollected(machine.run())
+        steps = placing(machine.value, machine.spans, limits, stream.path, stream.script)
+        return (yield from uncollected(steps))
 
 
 class _Globals:

@@ -24,7 +24,7 @@ from inspector_app.checkpoint.record_source import MemorySource, RecordSource
 from inspector_app.checkpoint.tar_members import members
 from inspector_app.checkpoint.tar_storages import TarStorages
 from inspector_app.checkpoint.trace_places import Places, placing
-from inspector_app.checkpoint.weights_only import Refusal, WeightsOnlyRules
+from inspector_app.checkpoint.weights_only import WeightsOnlyRules
 from inspector_app.checkpoint.zip_directory import DEFLATED, ENCRYPTED, STORED, ZipDirectory
 
 _ENDINGS = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".joblib", ".dill")
@@ -62,7 +62,7 @@ class LoadedStream:
 
     def __init__(self, index: int, machine: PickleTrace, rules: tuple[WeightsOnlyRules, ...]):
         self.index = index
-        self.refusals: list[Refusal | None] = [each.refusal for each in rules]
+        self.refusals = (rules[0].refusal, rules[-1].refusal)
         broken = [each for each in machine.problems if each.code != "odd-opcode"]
         self.broken = "" if machine.finished or not broken else broken[-1].message
         self.offset = machine.end
@@ -149,7 +149,8 @@ class StreamWalk:
         rules: tuple[WeightsOnlyRules, ...] = ()
         if role == "loaded":
             rules = (WeightsOnlyRules(storage_parts=parts),)
-            rules += (WeightsOnlyRules(self._allowed, parts),)
+            if self._allowed:
+                rules += (WeightsOnlyRules(self._allowed, parts),)
         machine = PickleTrace(
             source, start, end, self._limits, name, expected=self._expected, rules=rules
         )

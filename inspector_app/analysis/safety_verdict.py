@@ -66,6 +66,16 @@ def verdict_of(
     return Verdict(True, f"{_CALL} accepts all that its pickles name and do")
 
 
+def broken_verdict(loaded: Sequence[LoadedStream], reason: str) -> Verdict:
+    """The same of a file that is so broken that it has no tree."""
+    none = NeededGlobals((), (), (), (), (), ())
+    for stream in loaded:
+        refused = _refused(stream, none, loaded)
+        if refused is not None:
+            return refused
+    return Verdict(False, f"{_CALL} fails: {reason}")
+
+
 def _refused(
     stream: LoadedStream, needed: NeededGlobals, loaded: Sequence[LoadedStream]
 ) -> Verdict | None:
@@ -87,7 +97,7 @@ def _refused(
     verb = "refuses it" if refusal.kind == "UnpicklingError" else "fails"
     return Verdict(
         False,
-        f"{_CALL} {verb}: {plain(refusal.message, 400)}",
+        f"{_CALL} {verb}: {plain(refusal.message.partition('. Please use ')[0], 400)}",
         message,
         lines,
         stream.index,

@@ -10,12 +10,14 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator
+from typing import TypeVar
 
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
 
-__all__ = ["count_as_old", "open_checkpoint", "reading"]
+__all__ = ["count_as_old", "open_checkpoint", "reading", "uncollected"]
 
+T = TypeVar("T")
 Reading = Generator[Progress, None, Checkpoint]
 
 
@@ -38,11 +40,15 @@ def reading(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Reading:
     """The same in steps of at most a few milliseconds; the checkpoint is the return value."""
     from inspector_app.checkpoint.recognise import reader_of
 
-    # The cyclic collector would walk the growing tree again and again, and finds nothing.
+    return (yield from uncollected(reader_of(path, limits)))
+
+
+def uncollected(steps: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
+    """`steps` without the cyclic collector, which would walk what grows again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
-        return (yield from reader_of(path, limits))
+        return (yield from steps)
     finally:
         if enabled:
             count_as_old()

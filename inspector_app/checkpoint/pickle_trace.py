@@ -47,12 +47,11 @@ from inspector_app.checkpoint.pickle_nodes import (
     PairList,
     PersistentId,
 )
-from inspector_app.checkpoint.weights_only import WeightsOnlyRules
+from inspector_app.checkpoint.weights_only import UNRESTRICTED, WeightsOnlyRules
 
 _SLICE = 1024  # opcodes between two steps: about a millisecond
 _MOST_USES = 1_000  # of one global that are kept, of each kind
 _MOST_BYTES = 1_000  # values of bytes that may be pickles themselves
-_LEAF = frozenset({int, float, str, bytes, bool, type(None), GlobalRef, PersistentId})
 # The first protocol that has the opcode, where it is not 0 or 1: pickletools.py.
 _SINCE = {
     **dict.fromkeys(b"\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b", 2),
@@ -105,8 +104,11 @@ class TracedGlobal:
 class Spans:
     """Which bytes of a stream made which value.
 
+    Recorded are containers, and the tuples and calls around one: what else there is, a
+    tensor's call for one, has its place among the items of a container.
+
     Attributes:
-        values: containers, calls and references, held so that identities stay their own.
+        values: the recorded ones, held so that identities stay their own.
         starts, ends: of each, the offsets of the first and of the last opcode.
         items: by the identity of a container, the offsets where its items begin, and
             the offset of the opcode that took them, item by item.
@@ -117,21 +119,28 @@ class Spans:
         self.starts = array("Q")
         self.ends = array("Q")
         self.items: dict[int, tuple[array[int], array[int]]] = {}
-        self._latest: dict[int, int] = {}
+        self.latest: dict[int, int] = {}
 
     def add(self, value: Any, start: int, end: int) -> None:
         """`value` stands there; one that grows again keeps its first opcode."""
-        index = self._latest.get(id(value))
+        index = self.latest.get(id(value))
         if index is not None and self.starts[index] == start:
             self.ends[index] = end
             return
-        self._latest[id(value)] = len(self.values)
+        self.latest[id(value)] = len(self.values)
         self.values.append(value)
         self.starts.append(start)
         self.ends.append(end)
 
+    def around(self, parts: Any) -> bool:
+        """Whether one of `parts` is recorded."""
+        latest = self.latest
+        return any(id(part) in latest for part in parts)
+
     def add_items(self, container: Any, starts: list[int], end: int) -> None:
         """The next items of `container` begin at `starts`; the opcode at `end` took them."""
+        if not starts:
+            return
         known = self.items.get(id(container))
         if known is None:
             known = self.items[id(container)] = (array("Q"), array("Q"))
@@ -210,9 +219,6 @@ class PickleTrace(PickleMachine):
                         self._limit_reached(limit)
                         break
                     yield Progress("trace", at - self._start, self._length())
-                if self._rules:
-                    for rules in self._rules:
-                        rules.before(op, self._stack, at)
                 handler = handlers[op]
                 if handler is None:
                     raise BrokenPickle(f"there is no opcode 0x{op:02x}")
@@ -281,18 +287,35 @@ class PickleTrace(PickleMachine):
         ):
             for opcode in opcodes:
                 table[opcode] = self._newer(handler) if opcode in _SINCE else handler
+        if self._rules:
+            for opcode in range(256):
+                if opcode not in UNRESTRICTED:
+                    table[opcode] = self._ruled(table[opcode])
         return table
+
+    def _ruled(self, handler: Callable[[int], bool | None] | None) -> Callable[[int], bool | None]:
+        """`handler`, after the rules have seen the opcode."""
+
+        def ruled(op: int) -> bool | None:
+            for rules in self._rules:
+                rules.before(op, self._stack, self._at)
+            if handler is None:
+                raise BrokenPickle(f"there is no opcode 0x{op:02x}")
+            return handler(op)
+
+        return ruled
 
     def _newer(self, handler: Callable[[int], bool | None]) -> Callable[[int], bool | None]:
         """`handler`, noting once for each opcode that the declared protocol lacks it."""
 
         def checked(op: int) -> bool | None:
-            if self.protocol < _SINCE[op]:
+            if self.protocol < _SINCE[op] and op not in noted:
+                noted.add(op)
                 name = f"0x{op:02x} of protocol {_SINCE[op]} in a stream of protocol"
                 self._odd(f"{name} {self.protocol}", self._at)
-            self._handlers[op] = handler
             return handler(op)
 
+        noted: set[int] = set()
         return checked
 
     def _push(self, value: Any, start: int) -> None:
@@ -339,10 +362,12 @@ class PickleTrace(PickleMachine):
         else:
             value = unpack_from(">d", data, position)[0]
             self._position += 8
-        self._push(value, self._at)
+        self._stack.append(value)
+        self._starts.append(self._at)
 
     def _constant(self, op: int) -> None:
-        self._push(CONSTANTS[op], self._at)
+        self._stack.append(CONSTANTS[op])
+        self._starts.append(self._at)
 
     def _unicode(self, op: int) -> None:
         width, form = {0x58: (4, "<I"), 0x8C: (1, "<B"), 0x8D: (8, "<Q")}[op]
@@ -397,7 +422,7 @@ class PickleTrace(PickleMachine):
                 raise BrokenPickle("PUT has a negative index")
             self._remember(index)
         elif op == 0x50:  # PERSID
-            self._made(self._persistent(text(line, "utf-8"), self._at), self._at)
+            self._push(self._persistent(text(line, "utf-8"), self._at), self._at)
         else:
             value = literal(op, line, self._encoding)
             if isinstance(value, bytes):
@@ -416,7 +441,8 @@ class PickleTrace(PickleMachine):
         else:
             (index,) = unpack_from("<I", self._data, self._position)
             self._position += 4
-        self._push(self._recall(index), self._at)
+        self._stack.append(self._memo[index] if index in self._memo else self._recall(index))
+        self._starts.append(self._at)
 
     def _put(self, op: int) -> None:
         if op == 0x71:
@@ -502,13 +528,11 @@ class PickleTrace(PickleMachine):
         self._tuple_of(items, starts, starts[0])
 
     def _tuple_of(self, items: tuple[Any, ...], starts: list[int], start: int) -> None:
-        # Of shapes, strides and ids there are hundreds of thousands: their place is that of
-        # what holds them.
-        if all(type(item) in _LEAF for item in items):
-            self._push(items, start)
-            return
-        self._made(items, start)
-        self.spans.add_items(items, starts, self._at)
+        # Of shapes, strides and ids there are hundreds of thousands.
+        if self.spans.around(items):
+            self.spans.add(items, start, self._at)
+            self.spans.add_items(items, starts, self._at)
+        self._push(items, start)
 
     def _from_mark(self, op: int) -> None:
         items, starts, mark = self._since_mark()
@@ -601,14 +625,18 @@ class PickleTrace(PickleMachine):
 
     def _called(self, function: Any, arguments: Any, start: int) -> None:
         self._note(function, "call", self._at, arguments)
-        self._made(Call("call", function, arguments, self._at), start)
+        call = Call("call", function, arguments, self._at)
+        if self.spans.around((function, arguments)):
+            self.spans.add(call, start, self._at)
+        self._push(call, start)
 
     def _reduce(self, op: int) -> None:
         arguments, _ = self._take()
         function, _ = self._top()
         self._note(function, "call", self._at, arguments)
         self._stack[-1] = call = Call("call", function, arguments, self._at)
-        self.spans.add(call, self._starts[-1], self._at)
+        if self.spans.around((function, arguments)):
+            self.spans.add(call, self._starts[-1], self._at)
 
     def _obj(self, op: int) -> None:
         items, _, mark = self._since_mark()
@@ -622,7 +650,8 @@ class PickleTrace(PickleMachine):
         given = arguments if keywords is None else (arguments, keywords)
         self._note(function, "newobj", self._at, given)
         self._stack[-1] = call = self._new(function, arguments, keywords, self._at)
-        self.spans.add(call, start, self._at)
+        if self.spans.around((function, arguments, keywords)):
+            self.spans.add(call, start, self._at)
 
     def _build_opcode(self, op: int) -> None:
         state, _ = self._take()
@@ -634,11 +663,7 @@ class PickleTrace(PickleMachine):
 
     def _binpersid(self, op: int) -> None:
         pid, start = self._take()
-        value = self._persistent(pid, self._at)
-        if type(value) is PersistentId:
-            self._made(value, start)
-        else:
-            self._push(value, start)
+        self._push(self._persistent(pid, self._at), start)
 
     def _persistent(self, pid: Any, position: int) -> PersistentId | GlobalRef:
         parts = pid if type(pid) is tuple else (pid,)

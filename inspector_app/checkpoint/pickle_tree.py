@@ -134,7 +134,8 @@ class _Level:
         node.children = self.children
 
 
-def _identity(value: Any) -> int:
+def identity(value: Any) -> int:
+    """Of an inert value; of a view of a module that of the module."""
     return id(value.origin if type(value) is _ModuleView else value)
 
 
@@ -173,8 +174,8 @@ class PickleTree:
         open_now: set[int] = set()
         if entries is not None:
             levels.append(_Level(root, entries, value, listed, False))
-            open_now.add(_identity(value))
-        self._seen.add(_identity(value))
+            open_now.add(identity(value))
+        self._seen.add(identity(value))
         done = 0
         shown = 0
         while levels:
@@ -212,13 +213,13 @@ class PickleTree:
                     children.append(Node(element, Kind.SCALAR, kind.__name__, item, node))
                 elif item is ABSENT:
                     pass
-                elif _identity(item) in open_now:
+                elif identity(item) in open_now:
                     children.append(Node(element, Kind.REFERENCE, "contains itself", None, node))
                 elif len(levels) >= self._limits.depth:
                     self._limit_reached("levels", self._limits.depth, node)
                     children.append(Node(element, Kind.REFERENCE, "too deep", None, node))
                 elif self._repeated >= self._limits.repeated_nodes and (
-                    repeating or _identity(item) in self._seen
+                    repeating or identity(item) in self._seen
                 ):
                     children.append(Node(element, Kind.REFERENCE, "seen above", None, node))
                 else:
@@ -228,9 +229,9 @@ class PickleTree:
                         # What a wrapper's other attributes hold, such as a device mesh.
                         inner = False
                     if below is not None:
-                        again = _identity(item) in self._seen
-                        self._seen.add(_identity(item))
-                        open_now.add(_identity(item))
+                        again = identity(item) in self._seen
+                        self._seen.add(identity(item))
+                        open_now.add(identity(item))
                         levels.append(_Level(child, below, item, inner, repeating or again))
                         break
                 if done - shown >= _SLICE:
@@ -238,7 +239,7 @@ class PickleTree:
                     yield Progress("tree", done)
             if below is None and levels:
                 levels.pop()
-                open_now.discard(_identity(level.value))
+                open_now.discard(identity(level.value))
         return root
 
     def release(self) -> Generator[Progress, None, None]:

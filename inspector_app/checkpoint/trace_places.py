@@ -7,7 +7,7 @@ that it shows. Offsets and nodes then meet in the spans that `pickle_trace` reco
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from inspector_app.checkpoint.limits import Limits
@@ -18,9 +18,15 @@ from inspector_app.checkpoint.model import (
     StorageRef,
     TreePath,
 )
-from inspector_app.checkpoint.pickle_nodes import Call, PairList, PersistentId
+from inspector_app.checkpoint.pickle_nodes import (
+    Call,
+    GlobalRef,
+    ItemSet,
+    PairList,
+    PersistentId,
+)
 from inspector_app.checkpoint.pickle_trace import Spans
-from inspector_app.checkpoint.pickle_tree import Below, PickleTree
+from inspector_app.checkpoint.pickle_tree import Below, PickleTree, identity
 from inspector_app.checkpoint.script_tree import ScriptTree, untyped
 from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.torch_rebuild import storage_reference
@@ -42,7 +48,7 @@ class Places:
         self._ends: list[int] = []
         self._nodes: list[Node] = []
         self._parents: list[int] = []
-        self._spans: dict[Node, tuple[int, int]] | None = None
+        self._spans: dict[Node, tuple[int, int]] = {}
 
     def path_at(self, offset: int) -> TreePath:
         """The path of the innermost node whose opcodes are around `offset`."""
@@ -61,10 +67,6 @@ class Places:
         count = len(self._prefix)
         if tuple(path[:count]) != self._prefix:
             return None
-        if self._spans is None:
-            self._spans = {}
-            for index, node in enumerate(self._nodes):
-                self._spans.setdefault(node, (self._starts[index], self._ends[index]))
         node = self._root
         found = self._spans.get(node)
         for key in path[count:]:
@@ -77,17 +79,21 @@ class Places:
             found = self._spans.get(node, found)
         return found
 
-    def _take(self, found: list[tuple[int, int, Node]]) -> Generator[Progress, None, None]:
+    def _take(
+        self, found: list[tuple[int, int, int]], nodes: list[Node]
+    ) -> Generator[Progress, None, None]:
         """Sort the spans, which enclose each other, and find what encloses each."""
-        found.sort(key=lambda span: (span[0], -span[1]))
+        found.sort()
         open_now: list[int] = []
-        for index, (start, end, node) in enumerate(found):
+        for index, (start, before, number) in enumerate(found):
+            end, node = -before, nodes[number]
             while open_now and self._ends[open_now[-1]] < start:
                 open_now.pop()
             self._starts.append(start)
             self._ends.append(end)
             self._nodes.append(node)
             self._parents.append(open_now[-1] if open_now else -1)
+            self._spans.setdefault(node, (start, end))
             open_now.append(index)
             if index % _SLICE == 0:
                 yield Progress("places", index, len(found))
@@ -102,7 +108,7 @@ class _Remembering(PickleTree):
         self, value: Any, key: PathElement, parent: Node | None, listed: bool
     ) -> tuple[Node, Below | None, bool]:
         made = super()._node(value, key, parent, listed)
-        self.nodes.setdefault(id(value), made[0])
+        self.nodes.setdefault(identity(value), made[0])
         return made
 
 
@@ -138,43 +144,66 @@ def placing(
     root = yield from tree.build(value)
     tree.nodes[id(value)] = root
     places = Places(root, prefix)
-    found: list[tuple[int, int, Node]] = []
+    # Start, minus the end (what encloses comes first), number of the node.
+    found: list[tuple[int, int, int]] = []
+    nodes: list[Node] = []
+    owners = _owners(spans, tree.nodes)
     for index, made in enumerate(spans.values):
         node = tree.nodes.get(id(made))
         if node is not None:
-            found.append((spans.starts[index], spans.ends[index], node))
-            yield from _children(made, node, spans, found)
+            found.append((spans.starts[index], -spans.ends[index], len(nodes)))
+            nodes.append(node)
+        for start, end, child in _items(made, spans, tree.nodes, owners.get(id(made), node)):
+            found.append((start, -end, len(nodes)))
+            nodes.append(child)
+            if len(nodes) % _SLICE == 0:
+                yield Progress("places", index, len(spans.values))
         if index % _SLICE == 0:
             yield Progress("places", index, len(spans.values))
-    yield from places._take(found)
+    yield from places._take(found, nodes)
     return places
 
 
-def _children(
-    value: Any, node: Node, spans: Spans, found: list[tuple[int, int, Node]]
-) -> Generator[Progress, None, None]:
-    """The places of what stands in a container: its keys and items, also of scalars."""
-    holders = [value]
-    if type(value) is Call:
-        holders += value.state or []
-        for state in value.state or []:
-            if type(state) is tuple:
-                holders += state[:2]
-    by_key: dict[PathElement, Node] | None = None
-    for holder in holders:
-        items = spans.items.get(id(holder))
-        if items is None:
-            continue
-        if by_key is None:
-            by_key = {child.key: child for child in node.children}
-        keys: Any = None
-        if type(holder) is PairList or (type(holder) is Call and holder.pairs):
-            keys = [key for key, _ in holder.pairs or []]
-        for number, (start, end) in enumerate(zip(*items, strict=True)):
-            key: Any = number if keys is None else keys[number] if number < len(keys) else None
-            # Only texts and numbers: what else stands for a key may be anything.
-            child = by_key.get(key) if type(key) in (str, int) else None
-            if child is not None and child.parent is node:
-                found.append((start, max(start, end - 1), child))
-            if number % _SLICE == _SLICE - 1:
-                yield Progress("places", number)
+def _owners(spans: Spans, nodes: dict[int, Node]) -> dict[int, Node]:
+    """The node that shows the entries of a state: the object whose state it is."""
+    owners: dict[int, Node] = {}
+    for value in spans.values:
+        node = nodes.get(id(value))
+        if node is not None and type(value) is Call and value.state:
+            for state in value.state:
+                for part in state[:2] if type(state) is tuple else (state,):
+                    if type(part) is PairList:
+                        owners.setdefault(id(part), node)
+    return owners
+
+
+def _items(
+    holder: Any, spans: Spans, nodes: dict[int, Node], owner: Node | None
+) -> Iterator[tuple[int, int, Node]]:
+    """The places of what stands in a container: its items, also scalars, with their keys."""
+    places = spans.items.get(id(holder))
+    if places is None:
+        return
+    pairs = holder.pairs if type(holder) in (PairList, Call) else None
+    items = pairs or _plain_items(holder)
+    by_key: dict[PathElement, Node] = {}
+    if owner is not None:
+        by_key = {child.key: child for child in owner.children}
+    for number, (item, start, end) in enumerate(zip(items, *places, strict=False)):
+        key, value = item if pairs else (number, item)
+        # Only texts and numbers: what else stands for a key may be anything.
+        child = by_key.get(key) if type(key) in (str, int) else None
+        if child is None and type(value) not in _SHARED:
+            child = nodes.get(id(value))
+        if child is not None:
+            yield start, max(start, end - 1), child
+
+
+def _plain_items(holder: Any) -> Any:
+    if type(holder) is ItemSet or type(holder) is Call:
+        return holder.items or ()
+    return holder if isinstance(holder, (list, tuple)) else ()
+
+
+# One object may stand in many places: it says nothing about which.
+_SHARED = frozenset({int, float, str, bytes, bool, type(None), GlobalRef})

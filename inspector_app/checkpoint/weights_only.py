@@ -23,6 +23,8 @@ from inspector_app.checkpoint.pickle_nodes import (
 )
 
 _KNOWN = frozenset(b"c\x81Rbaesu(t\x85\x86\x87N\x89\x88)]}\x8fJKMGXUQhjqr\x8a\x80.")
+# Known to torch and never refused: those it restricts are in `_CHECKS`.
+UNRESTRICTED = _KNOWN - frozenset(b"R\x81basQ")
 _BLOCKED_MODULES = ("sys", "os", "posix", "nt")
 # Names that torch knows once a module of its own is imported.
 _NESTED = frozenset(

@@ -1,0 +1,201 @@
+"""`scan`: what files would import and call, and what is odd about them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from inspector_app.terminal.command import Trouble
+from inspector_app.terminal.progress_line import ProgressLine
+from inspector_app.terminal.scan_files import Found, files_of
+
+if TYPE_CHECKING:
+    from inspector_app.analysis.safety_report import SafetyReport
+    from inspector_app.checkpoint.errors import CheckpointError
+    from inspector_app.checkpoint.model import Checkpoint
+
+
+class Scanned(NamedTuple):
+    """One file.
+
+    Attributes:
+        found: which, and why it was not looked at.
+        report: what was found, or None.
+        trouble: the sentence on stderr where it cannot be scanned at all, or "".
+    """
+
+    found: Found
+    report: SafetyReport | None = None
+    trouble: str = ""
+
+    @property
+    def path(self) -> str:
+        return self.found.path
+
+    @property
+    def skipped(self) -> str:
+        return self.found.skipped
+
+
+class Totals:
+    """How many files there were of each kind."""
+
+    def __init__(self) -> None:
+        self.clean = self.findings = self.skipped = self.troubles = 0
+
+    def count(self, scanned: Scanned) -> None:
+        if scanned.trouble:
+            self.troubles += 1
+        elif scanned.report is None:
+            self.skipped += 1
+        elif scanned.report.clean:
+            self.clean += 1
+        else:
+            self.findings += 1
+
+    @property
+    def status(self) -> int:
+        """The exit status: 2 trouble, 1 findings, 0 neither."""
+        return 2 if self.troubles else 1 if self.findings else 0
+
+
+class Form(Protocol):
+    """One way to write what was found, file by file."""
+
+    def begin(self) -> Iterator[str]: ...
+
+    def file(self, scanned: Scanned) -> Iterator[str]: ...
+
+    def end(self, totals: Totals) -> Iterator[str]: ...
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="FILE|FOLDER",
+        help="checkpoints, and folders in which every checkpoint is scanned",
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="print one JSON object, compact")
+    forms.add_argument(
+        "--sarif", action="store_true", help="print a SARIF 2.1.0 log, as code hosts take them"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read all bytes, too, and compare the checksums that the archives state",
+    )
+    parser.add_argument("--quiet", action="store_true", help="only files with findings")
+    parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
+
+
+def scan(arguments: argparse.Namespace, write: Callable[[Iterable[str]], None]) -> int:
+    """Scan and print; the exit status. Troubles go to stderr, a line each.
+
+    Raises:
+        Trouble: there is nothing to scan.
+    """
+    form = _form(arguments)
+    totals = Totals()
+    write(_parts(arguments, form, totals))
+    if not totals.clean and not totals.findings and not totals.troubles:
+        raise Trouble(f"{', '.join(arguments.paths)}: there is no checkpoint")
+    return totals.status
+
+
+def _form(arguments: argparse.Namespace) -> Form:
+    if arguments.json:
+        from inspector_app.terminal.scan_json import JsonForm
+
+        return JsonForm()
+    if arguments.sarif:
+        from inspector_app.terminal.scan_sarif import SarifForm
+
+        return SarifForm()
+    from inspector_app.terminal.scan_text import TextForm
+    from inspector_app.terminal.style import Style
+
+    return TextForm(Style.of(sys.stdout), quiet=arguments.quiet)
+
+
+def _parts(arguments: argparse.Namespace, form: Form, totals: Totals) -> Iterator[str]:
+    line = ProgressLine(not (arguments.no_progress or arguments.quiet))
+    yield from form.begin()
+    for number, found in enumerate(files_of(arguments.paths), 1):
+        try:
+            scanned = _scanned(found, arguments.verify, number, line)
+        finally:
+            line.erase()
+        totals.count(scanned)
+        if scanned.trouble and sys.stderr is not None:
+            sys.stdout.flush()
+            print(f"checkpoint-inspector: {scanned.trouble}", file=sys.stderr)
+        yield from form.file(scanned)
+    yield from form.end(totals)
+
+
+def _scanned(found: Found, verify: bool, number: int, line: ProgressLine) -> Scanned:
+    from inspector_app.checkpoint.errors import CheckpointError, UnreadableFile, UnrecognisedFormat
+    from inspector_app.checkpoint.text import plain
+
+    if found.skipped:
+        return Scanned(found)
+    if found.failed:
+        return Scanned(found, trouble=f"{plain(found.path)}: {found.failed}")
+    try:
+        return Scanned(found, _report(found.path, verify, number, line))
+    except UnrecognisedFormat as error:
+        if not found.named:
+            return Scanned(found._replace(skipped=error.message))
+        return Scanned(found, trouble=str(error))
+    except UnreadableFile as error:
+        return Scanned(found, trouble=str(error))
+    except CheckpointError as error:
+        # Recognised, but nothing of it can be shown: its pickles may still name something.
+        return Scanned(found, _broken(found.path, error, number, line))
+    except MemoryError:
+        return Scanned(found, trouble=f"{plain(found.path)}: there is not enough memory")
+
+
+def _report(path: str, verify: bool, number: int, line: ProgressLine) -> SafetyReport:
+    from dataclasses import replace
+
+    from inspector_app.analysis.checksum_check import checking
+    from inspector_app.analysis.safety import examine
+    from inspector_app.checkpoint import reading
+
+    checkpoint: Checkpoint = _driven(reading(path), path, number, line)
+    report: SafetyReport = _driven(examine(checkpoint), path, number, line)
+    if not verify:
+        return report
+    checked = _driven(checking(checkpoint), path, number, line)
+    known = {(problem.code, problem.where) for problem in report.anomalies}
+    more = [each for each in checked.problems if (each.code, each.where) not in known]
+    return replace(report, anomalies=(*report.anomalies, *more))
+
+
+def _broken(path: str, error: CheckpointError, number: int, line: ProgressLine) -> SafetyReport:
+    from inspector_app.analysis.safety import examine_broken
+
+    report: SafetyReport = _driven(examine_broken(path, error), path, number, line)
+    return report
+
+
+def _driven(steps: object, path: str, number: int, line: ProgressLine) -> object:
+    from inspector_app.checkpoint.text import plain
+
+    name = ""
+    try:
+        while True:
+            progress = next(steps)
+            if line.due:
+                name = name or plain(os.path.basename(path), 60)
+                share = f" {100 * progress.done // progress.total} %" if progress.total else ""
+                line.show(f"{number:,}: {name}: {plain(progress.stage, 40)}{share}")
+    except StopIteration as end:
+        return end.value

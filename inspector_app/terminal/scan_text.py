@@ -1,0 +1,153 @@
+"""What a scan found, as text that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from inspector_app.analysis.quantities import count_text
+from inspector_app.analysis.safety_report import GROUPS, FoundGlobal, Group, SafetyReport, Use
+from inspector_app.checkpoint.text import plain
+from inspector_app.terminal.style import Style, clipped
+
+if TYPE_CHECKING:
+    from inspector_app.terminal.scan_command import Scanned, Totals
+
+_SHOWN_USES = 5
+_SHOWN_GLOBALS = 200
+_SHOWN_ANOMALIES = 200
+_SHOWN_CODE = 10
+_WORDS = {
+    "call": "called",
+    "newobj": "instantiated",
+    "build": "given a state",
+    "persistent-id": "in a persistent id",
+    "named": "named",
+}
+_GROUP_WORDS = {
+    Group.OTHER: "other",
+    Group.MODEL: "model code, of a package that would have to be installed",
+    Group.PLAIN: "plain data types",
+}
+
+
+class TextForm:
+    """A line for each file with nothing outside the allowlist, the details of the others.
+
+    Args:
+        quiet: leave out the lines of files without findings.
+    """
+
+    def __init__(self, style: Style, quiet: bool = False) -> None:
+        self._style = style
+        self._quiet = quiet
+
+    def begin(self) -> Iterator[str]:
+        return iter(())
+
+    def file(self, scanned: Scanned) -> Iterator[str]:
+        return map(self._style.drawing, self._file(scanned))
+
+    def end(self, totals: Totals) -> Iterator[str]:
+        """One line that sums up, where there was more than one file."""
+        total = totals.clean + totals.findings + totals.troubles
+        if total + totals.skipped < 2:
+            return
+        words = [f"{_counted(total, 'file')}: {count_text(totals.clean)} with nothing to report"]
+        if totals.findings:
+            words.append(f"{count_text(totals.findings)} with findings")
+        if totals.troubles:
+            words.append(f"{count_text(totals.troubles)} that could not be scanned")
+        text = ", ".join(words)
+        if totals.skipped:
+            text += f"; {_counted(totals.skipped, 'other file')} skipped"
+        yield self._style.bold(text) + "\n"
+
+    def _file(self, scanned: Scanned) -> Iterator[str]:
+        report = scanned.report
+        if report is None:
+            return
+        path = plain(scanned.path, 1_000)
+        if report.clean:
+            if not self._quiet:
+                count = len(report.globals)
+                seen = f", {_counted(count, 'global')}" if count else ", no globals"
+                yield f"{path}: nothing outside the allowlist ({report.format}{seen})\n"
+            return
+        yield self._style.bold(f"{path}: {_summary(report)} ({report.format})") + "\n"
+        yield from self._globals(report)
+        yield from self._anomalies(report)
+        yield from self._code(report)
+        yield f"  {report.weights_only.sentence}\n"
+        if report.weights_only.lines:
+            yield "  it would load after:\n"
+            for line in report.weights_only.lines:
+                yield f"    {line}\n" if line else "\n"
+
+    def _globals(self, report: SafetyReport) -> Iterator[str]:
+        shown = 0
+        for group in GROUPS:
+            found = [each for each in report.outside if each.group == group]
+            if found:
+                yield f"  {self._style.warning(_GROUP_WORDS.get(group, group))}\n"
+            for each in found:
+                shown += 1
+                if shown > _SHOWN_GLOBALS:
+                    yield f"    and {count_text(len(report.outside) - _SHOWN_GLOBALS)} more\n"
+                    return
+                yield f"    {plain(each.name)}{self._style.dim(_counts(each))}\n"
+                for use in each.uses[:_SHOWN_USES]:
+                    yield self._fitted(f"      {_use(use, report)}") + "\n"
+                more = each.count - min(len(each.uses), _SHOWN_USES)
+                if more > 0:
+                    yield f"      and {count_text(more)} more\n"
+
+    def _anomalies(self, report: SafetyReport) -> Iterator[str]:
+        if report.anomalies:
+            yield f"  {self._style.warning('anomalies')}\n"
+        for problem in report.anomalies[:_SHOWN_ANOMALIES]:
+            place = f"{plain(problem.where)}: " if problem.where else ""
+            yield f"    {place}{problem.message} [{problem.code}]\n"
+        if len(report.anomalies) > _SHOWN_ANOMALIES:
+            yield f"    and {count_text(len(report.anomalies) - _SHOWN_ANOMALIES)} more\n"
+
+    def _code(self, report: SafetyReport) -> Iterator[str]:
+        if report.code:
+            yield f"  {self._style.warning('source text in the file')}\n"
+        for code in report.code[:_SHOWN_CODE]:
+            yield f"    {plain(code.name)} ({code.where})\n"
+        if len(report.code) > _SHOWN_CODE:
+            yield f"    and {count_text(len(report.code) - _SHOWN_CODE)} more\n"
+
+    def _fitted(self, line: str) -> str:
+        return clipped(line, self._style.width) if self._style.width else line
+
+
+def _summary(report: SafetyReport) -> str:
+    words = []
+    if report.outside:
+        words.append(f"{_counted(len(report.outside), 'global')} outside the allowlist")
+    if report.anomalies:
+        count = len(report.anomalies)
+        words.append("1 anomaly" if count == 1 else f"{count_text(count)} anomalies")
+    return ", ".join(words)
+
+
+def _counts(found: FoundGlobal) -> str:
+    return "  " + ", ".join(
+        _WORDS[how] + (f" {count_text(count)} times" if count > 1 else "")
+        for how, count in found.counts
+    )
+
+
+def _use(use: Use, report: SafetyReport) -> str:
+    text = f"byte {use.offset} of {plain(report.pickles[use.pickle].name)}"
+    if use.path:
+        text += f", {plain('/'.join(map(str, use.path)))}"
+    if use.how == "named":
+        return text
+    return f"{text}: {_WORDS[use.how]} with ({use.arguments})"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count_text(count)} {noun}{'' if count == 1 else 's'}"
