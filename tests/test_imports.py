@@ -88,6 +88,8 @@ def broken_rules(package: Path) -> list[str]:
         report(path, third_party(imports(path)) - {"numpy", "ml_dtypes"}, "not for writing")
         early = third_party(imports(path, at_import_time=True))
         report(path, early, "imported before it is used")
+    for path in modules(package, "desktop"):
+        report(path, third_party(imports(path)), "not the standard library")
     for path in modules(package, "worker"):
         ours = {name for name in imports(path) if name.startswith("inspector_app.")}
         mine = ("inspector_app.worker", "inspector_app.checkpoint")
@@ -127,7 +129,7 @@ def small_tree(tmp_path: Path) -> Path:
     """A tree with the same packages, which keeps the rule."""
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     package = tmp_path / "inspector_app"
-    for folder in ("", "checkpoint", "analysis", "saving", "worker", "terminal", "ui"):
+    for folder in ("", "checkpoint", "analysis", "saving", "desktop", "worker", "terminal", "ui"):
         (package / folder).mkdir()
         (package / folder / "__init__.py").touch()
     for module in ("__main__", "cli", "ui/window"):
@@ -159,6 +161,8 @@ def test_small_tree_keeps_the_rule(small_tree: Path) -> None:
         ("saving/save.py", "from PySide6 import QtCore", "saving:"),
         ("saving/save.py", "def save():\n    import torch", "saving:"),
         ("analysis/save_plan.py", "from inspector_app.saving import save", "__main__ over"),
+        ("desktop/linux.py", "from inspector_app.checkpoint import model", "desktop:"),
+        ("desktop/linux.py", "def told():\n    from PySide6 import QtCore", "desktop:"),
         ("worker/export.py", "from PySide6 import QtCore", "worker:"),
         ("worker/export.py", "from inspector_app.analysis import kernels", "worker:"),
         ("worker/client.py", "def start():\n    import torch", "worker's side"),
@@ -189,6 +193,7 @@ def test_a_broken_contract_is_seen(
         ("analysis/diff.py", "import pandas"),
         ("saving/save.py", "import numpy"),
         ("saving/save.py", "def save():\n    import pandas"),
+        ("desktop/linux.py", "import dbus"),
         ("worker/save.py", "def save():\n    from inspector_app.analysis import kernels"),
         ("ui/plot.py", "import numpy"),
         ("ui/plot.py", "if True:\n    from pyqtgraph import PlotWidget"),
