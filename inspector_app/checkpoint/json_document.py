@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from inspector_app.checkpoint.errors import LimitExceeded, Problem
@@ -10,10 +12,16 @@ from inspector_app.checkpoint.limits import Limits
 
 # Marks that a document may have: each makes at most one Python object of about 100 bytes.
 _MOST_MARKS = 3_000_000
+_MOST_TWICE = 100
 
 
-def parse(data: bytes, where: str, limits: Limits) -> tuple[Any, Problem | None]:
+def parse(
+    data: bytes, where: str, limits: Limits, twice: list[str] | None = None
+) -> tuple[Any, Problem | None]:
     """The value of a document, or None and why it has none.
+
+    Args:
+        twice: takes the keys that one object has more than once; the last one counts.
 
     Raises:
         LimitExceeded: it is longer than `limits.json_bytes`, or would take too much memory.
@@ -26,12 +34,24 @@ def parse(data: bytes, where: str, limits: Limits) -> tuple[Any, Problem | None]
     if marks > _MOST_MARKS:
         raise LimitExceeded("limit", where=where, what="the values of the JSON", limit=_MOST_MARKS)
     try:
-        return json.loads(data), None
+        return json.loads(data, object_pairs_hook=None if twice is None else _noting(twice)), None
     except RecursionError:
         reason = "it is nested too deep"
     except ValueError as error:
         reason = str(error)
     return None, Problem("bad-json", where, {"reason": reason})
+
+
+def _noting(twice: list[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(pairs)
+        if len(value) < len(pairs) and len(twice) < _MOST_TWICE:
+            twice.extend(
+                key for key, count in Counter(key for key, _ in pairs).items() if count > 1
+            )
+        return value
+
+    return made
 
 
 def mapping(value: Any, *keys: str) -> dict[str, Any]:

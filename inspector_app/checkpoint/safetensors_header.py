@@ -48,6 +48,8 @@ _FIELD = _spaced(f"(?:{_CODE}|{_SHAPE}|{_OFFSETS})", "(?:," + _SPACE + r'(?=")|(
 _SHUFFLED = re.compile(_spaced("", _NAME, ":", r"\{", f"(?:{_FIELD}){{3}}", r"\}", "([,}])"))
 _BLANK = re.compile(_SPACE)
 _FIELDS = ("dtype", "shape", "data_offsets")
+# A longer shape is not looked at size by size.
+_MOST_SIZES = 1_000
 # What the format calls a size is an unsigned 64-bit integer.
 _SIZE_LIMIT = 1 << 64
 
@@ -295,6 +297,8 @@ def _tensor(key: str, value: object, text: str) -> list[Member]:
         if name not in fields:
             return [OddEntry(key, f"the entry lacks {name}", text)]
     code = fields["dtype"]
+    if isinstance(fields["shape"], list) and len(fields["shape"]) > _MOST_SIZES:
+        return [OddEntry(key, f"the shape has {len(fields['shape'])} dimensions", text)]
     shape = _sizes(fields["shape"])
     offsets = _sizes(fields["data_offsets"])
     if not isinstance(code, str):

@@ -48,6 +48,8 @@ _SAFETENSORS_ENDING = ".safetensors.index.json"
 _RECOGNISED_WITHIN = 1 << 16
 _READ_BYTES = 1 << 20
 _MOST_PROBLEMS = 1_000
+# The largest models that are published have hundreds.
+_MOST_SHARDS = 10_000
 _STEP = 1_000
 
 
@@ -92,15 +94,20 @@ def read(
         LimitExceeded: it is longer than `limits.json_bytes`.
         UnreadableFile: the operating system reports an error.
     """
-    index = yield from _index(source, limits)
+    twice: list[str] = []
+    index = yield from _index(source, limits, twice)
     merging = _Merging(source, limits, read_file)
+    for key in twice:
+        merging.report("duplicate-key", key)
     yield from merging.list_shards(index)
     for number, name in enumerate(sorted(merging.promised)):
         yield from merging.shard(number, name)
     return (yield from merging.checkpoint(index))
 
 
-def _index(source: ByteSource, limits: Limits) -> Generator[Progress, None, dict[str, object]]:
+def _index(
+    source: ByteSource, limits: Limits, twice: list[str]
+) -> Generator[Progress, None, dict[str, object]]:
     if source.size > limits.json_bytes:
         raise LimitExceeded("limit", source.path, what="the index", limit=limits.json_bytes)
     parts = []
@@ -108,7 +115,7 @@ def _index(source: ByteSource, limits: Limits) -> Generator[Progress, None, dict
         parts.append(source.read(offset, _READ_BYTES))
         yield Progress("index", offset, source.size)
     try:
-        index, problem = parse(b"".join(parts), "", limits)
+        index, problem = parse(b"".join(parts), "", limits, twice)
     except LimitExceeded as error:
         error.path = source.path
         raise
@@ -128,6 +135,8 @@ class _Merging:
         self.folder = os.path.dirname(source.path)
         self.promised: dict[str, set[str]] = {}
         self.weight_map: dict[str, object] = {}
+        self.cut = False
+        self.targets: dict[str, str] = {}
         self.problems: list[Problem] = []
         self.root = Node("", Kind.MAPPING, "dict")
         self.nodes: dict[str | int, Node] = {}
@@ -142,6 +151,11 @@ class _Merging:
         self.weight_map = weight_map
         for number, (key, name) in enumerate(weight_map.items()):
             if isinstance(name, str):
+                if name not in self.promised and len(self.promised) >= _MOST_SHARDS:
+                    if not self.cut:
+                        self.report("tree-limit", "weight_map", limit=_MOST_SHARDS)
+                    self.cut = True
+                    continue
                 self.promised.setdefault(name, set()).add(key)
             else:
                 self.report("bad-tensor", key, what="the index names no file for it")
@@ -153,6 +167,11 @@ class _Merging:
             path = file_in(self.folder, name)
         except OutsideFolderError:
             self.report("shard-outside", "", shard=name)
+            return
+        target = os.path.realpath(path)
+        known = self.targets.setdefault(target, name)
+        if known != name:
+            self.report("broken-shard", "", shard=name, reason=f"it is {known} once more")
             return
         try:
             checkpoint = yield from self.read_shard(path, number)
