@@ -50,13 +50,24 @@ class _TarMachine(PickleMachine):
 
     tensors: dict[str, TensorInfo]
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._referred: set[int] = set()
+
     def _persistent(self, pid: Any, position: int) -> Any:
         if type(pid) is tuple and len(pid) == 3 and type(pid[0]) is GlobalRef:
             # A container's class, its file and its source.
             self.sources.append((pid[0].full_name, pid[2]))
             return pid[0]
         tensor = self.tensors.get(key_text(pid))
-        return super()._persistent(pid, position) if tensor is None else tensor
+        if tensor is None:
+            return super()._persistent(pid, position)
+        self._referred.add(id(tensor))
+        return tensor
+
+    def _as_call(self, tensor: TensorInfo) -> Any:
+        # No run of opcodes made it: it stays what it is, whatever an opcode does to it.
+        return tensor if id(tensor) in self._referred else super()._as_call(tensor)
 
 
 class _TarRebuilder(TensorRebuilder):

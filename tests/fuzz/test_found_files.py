@@ -1,0 +1,42 @@
+"""What fuzzing found, each as the smallest file that shows it."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+
+from inspector_app.checkpoint import open_checkpoint
+from inspector_app.checkpoint.model import Kind
+from tests.fuzz.looking import look
+from tests.fuzz.pickle_forms import named, number, text
+from tests.fuzz.tar_forms import tarred
+
+
+def tar_of(body: bytes) -> bytes:
+    """A tar with one tensor, whose key is 1, and the pickle `body`."""
+    storages = pickle.dumps(1, 2) + b"\x80\x02(" + number(7) + text("cpu")
+    storages += named("torch", "FloatStorage") + b"t." + struct.pack("<q2f", 2, 1, 2)
+    tensors = pickle.dumps(1, 2) + b"\x80\x02(" + number(1) + number(7)
+    tensors += named("torch", "FloatTensor") + b"t." + struct.pack("<i4x3q", 1, 2, 1, 0)
+    return tarred(
+        {
+            "sys_info": pickle.dumps({"little_endian": True}, 2),
+            "pickle": body,
+            "storages": storages + pickle.dumps([], 2),
+            "tensors": tensors,
+        }
+    )
+
+
+@pytest.mark.parametrize("opcodes", [b"Nb", b"Na", b"NNs", b"(NNu", b"(NNe"])
+def test_opcodes_that_act_on_a_tensor_of_a_tar(opcodes: bytes, tmp_path: Path) -> None:
+    """KeyError: only tensors of the recurring run of opcodes stand for a call."""
+    path = tmp_path / "found.pth"
+    path.write_bytes(tar_of(b"\x80\x02}" + text("x") + text("1") + b"Q" + opcodes + b"s."))
+    assert look(path).startswith("tree torch-tar")
+    checkpoint = open_checkpoint(path)
+    assert "odd-opcode" in {problem.code for problem in checkpoint.problems}
+    assert Kind.TENSOR in {node.kind for node in checkpoint.root.walk()}
