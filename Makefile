@@ -7,6 +7,8 @@
 # make lint    ruff, mypy and the import rule
 # make samples train the bundled sample checkpoints anew
 # make screenshots paint the README's pictures anew
+# make icons   render the icons of the program and its documents from the SVG
+# make bundle  the folder that people install; then make deb, tarball, installer or dmg from it
 #
 # PYTHON chooses the interpreter of the virtual environment, VENV its folder; TEST_PROCESSES says
 # how many run the tests at once.
@@ -68,6 +70,26 @@ screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	$(bin)/python packaging/make_quantize_screenshots.py
 	$(bin)/python packaging/make_run_screenshots.py
 
+icons: $(VENV)/.installed-dev
+	$(bin)/python packaging/make_icons.py
+
+bundle: $(VENV)/.installed-bundle
+	$(bin)/python -m PyInstaller packaging/bundle.spec --noconfirm --log-level WARN
+	@du -sh dist/checkpoint-inspector
+
+# From the bundle in dist/: of Linux, of Windows (packaging/README.md), of macOS.
+deb:
+	@$(bin)/python packaging/linux/make_deb.py
+
+tarball:
+	@$(bin)/python packaging/linux/make_tarball.py
+
+installer:
+	@$(bin)/python packaging/windows/make_installer.py
+
+dmg:
+	@packaging/macos/make_dmg.sh
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -85,6 +107,10 @@ $(VENV)/.installed-exports: $(recipe)
 
 $(VENV)/.installed-fuzz: $(recipe)
 	@packaging/environment.sh $(VENV) "[dev,fuzz]"
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
+
+$(VENV)/.installed-bundle: $(recipe)
+	@packaging/environment.sh $(VENV) "[dev,bundle]"
 	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 $(VENV)/.libraries-%: $(libraries) | $(VENV)/.installed

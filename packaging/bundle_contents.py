@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import sysconfig
+
+# The Windows program with a console, as it is called until it is given the ending .com.
+CONSOLE = "checkpoint-inspector-console"
 
 # Their versions are reported, and their licences lie beside them.
 DISTRIBUTIONS = (
@@ -111,3 +115,10 @@ def licences(root: str) -> list[str]:
     windows = os.path.join(sysconfig.get_config_var("installed_base") or "", "LICENSE.txt")
     found = [each for each in (python, windows) if os.path.exists(each)]
     return [os.path.join(root, "LICENSE"), *found[:1]]
+
+
+def mac_icons(folder: str, platform: str = sys.platform) -> list[str]:
+    """The names of the icons that a macOS application has of its own."""
+    if platform != "darwin":
+        return []
+    return sorted(name for name in os.listdir(folder) if name.endswith(".icns"))
