@@ -15,7 +15,7 @@ from collections.abc import Iterable
 FROM_SYSTEM = re.compile(
     r"lib(X11|X11-xcb|Xau|Xdmcp|Xext|Xrender|Xfixes|Xi|Xcursor|Xrandr|Xinerama|Xcomposite|Xdamage"
     r"|xcb|bsd|md"
-    r"|fontconfig|freetype|expat|brotlicommon|brotlidec|png16"
+    r"|fontconfig|freetype|expat|png16"
     r"|glib-2\.0|gthread-2\.0|gobject-2\.0|gio-2\.0|gmodule-2\.0|pcre2-8|mount|blkid|selinux"
     r"|dbus-1|systemd|gcrypt|gpg-error|cap|lz4"
     r"|gssapi_krb5|krb5|krb5support|k5crypto|com_err|keyutils"

@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
 from linux import desktop_files, manual_page, staging  # noqa: E402
-from linux_libraries import debian_depends  # noqa: E402
+from linux_libraries import NotKnown, debian_depends  # noqa: E402
 
 from inspector_app import __version__  # noqa: E402
 from inspector_app.desktop.file_types import APP_COMMENT, APP_ID  # noqa: E402
@@ -177,7 +177,7 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         package = build(staging.bundle(chosen.bundle), chosen.out, chosen.level)
-    except staging.NoBundle as error:
+    except (staging.NoBundle, NotKnown) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{package}: {package.stat().st_size / 1e6:.0f} MB")
