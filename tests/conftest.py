@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 # the person who runs them.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 _SETTINGS = tempfile.TemporaryDirectory(prefix="inspector-settings-")
-for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+for _name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
     os.environ[_name] = str(Path(_SETTINGS.name) / _name.lower())
 
 # No deadlines: a busy machine is no bug. The same examples on each run, so that a failure

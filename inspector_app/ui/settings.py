@@ -41,20 +41,26 @@ KEY_RULES: Setting[list[str]] = Setting("compare/key_rules", list, [])
 COMPARE_TOLERANCE: Setting[list[float]] = Setting("compare/tolerance", list, [])
 COMPARE_COLUMNS = Setting("compare/columns", bytes, b"")
 COMPARE_SPLITTER = Setting("compare/splitter", bytes, b"")
+REOPEN_AT_START = Setting("session/reopen_at_start", bool, False)
 RECENT_FILES: Setting[list[str]] = Setting("files/recent", list, [])
 
 
 class Settings:
-    """The user's ini file; with `remember` off neither read nor written."""
+    """The user's ini file; with `remember` off neither read nor written.
+
+    Attributes:
+        broken: where the file was put because it is none; "" if nothing was wrong with it.
+    """
 
     def __init__(self, remember: bool = True) -> None:
-        self._store = (
-            QSettings(
-                QSettings.Format.IniFormat, QSettings.Scope.UserScope, ORGANIZATION, ORGANIZATION
-            )
-            if remember
-            else None
-        )
+        self._store = _opened() if remember else None
+        self.broken = ""
+        if self._store is not None and self._store.status() == QSettings.Status.FormatError:
+            from inspector_app.ui import state_folder
+
+            # Else what Qt made of it would be written over what somebody may have meant.
+            self.broken = state_folder.set_aside(self._store.fileName())
+            self._store = _opened()
         self._kept: dict[str, Any] = {}
 
     def read(self, setting: Setting[T]) -> T:
@@ -77,17 +83,32 @@ class Settings:
         return [path for path in self.read(RECENT_FILES) if isinstance(path, str)][:RECENT_LIMIT]
 
     def add_recent(self, path: str) -> None:
-        """Put `path` in front of the recent files."""
+        """Put `path` in front of the recent files, of this window and others."""
+        self._read_anew(RECENT_FILES)
         others = [known for known in self.recent_files() if known != path]
         self.write(RECENT_FILES, [path, *others][:RECENT_LIMIT])
 
     def remove_recent(self, path: str) -> None:
         """Forget one recent file."""
+        self._read_anew(RECENT_FILES)
         self.write(RECENT_FILES, [known for known in self.recent_files() if known != path])
 
     def clear_recent(self) -> None:
         """Forget the recent files."""
         self.write(RECENT_FILES, [])
+
+    def _read_anew(self, setting: Setting[Any]) -> None:
+        """Take what other windows have written since."""
+        if self._store is not None:
+            self._store.sync()
+            if self._store.status() != QSettings.Status.AccessError:
+                self._kept.pop(setting.key, None)
+
+
+def _opened() -> QSettings:
+    return QSettings(
+        QSettings.Format.IniFormat, QSettings.Scope.UserScope, ORGANIZATION, ORGANIZATION
+    )
 
 
 def _encoded(value: Any) -> str:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from inspector_app.ui import icons, settings, theme
 from inspector_app.ui.collector import Collector
+from inspector_app.ui.error_catching import ErrorCatching
 from inspector_app.ui.main_window import MainWindow
 
 PAINTED_MS = 60
@@ -38,9 +39,10 @@ def show_until_closed(
         reason: of `handing_over`, why the window that is open already did not take the files.
     """
     app = application()
+    catching = ErrorCatching(parent=app)
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
-    window = MainWindow(remembered, Collector(app))
+    window = catching.window = MainWindow(remembered, Collector(app))
     # First the files: the start page is never made if there are any.
     if compare:
         window.compare(*paths)
@@ -49,14 +51,15 @@ def show_until_closed(
     window.show()
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
-    QTimer.singleShot(SETTLED_MS, window, lambda: _settle(window, socket, reason))
+    QTimer.singleShot(SETTLED_MS, window, lambda: _settle(window, socket, reason, bool(paths)))
     status = app.exec()
     window.deleteLater()
+    catching.restore()
     return status
 
 
-def _settle(window: MainWindow, socket: str, reason: str) -> None:
-    """Take files from later starts, and Ctrl+C from the terminal."""
+def _settle(window: MainWindow, socket: str, reason: str, asked: bool) -> None:
+    """Take files from later starts and Ctrl+C from the terminal; keep what is open."""
     import signal
 
     # Python's own handler would only run after the next event that Python handles.
@@ -69,3 +72,6 @@ def _settle(window: MainWindow, socket: str, reason: str) -> None:
         from inspector_app.ui.window_words import alone_sentence
 
         window.say(alone_sentence(reason))
+    from inspector_app.ui import session_window
+
+    session_window.begin(window, asked)

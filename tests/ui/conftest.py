@@ -12,6 +12,7 @@ from comparison_waiting import wait_for_comparison
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication, QWidget
 
+from inspector_app.ui import state_folder
 from inspector_app.ui.settings import Settings
 
 
@@ -87,3 +88,10 @@ def short_folder() -> Iterator[Path]:
     """A private folder for sockets, whose paths may have about a hundred characters only."""
     with tempfile.TemporaryDirectory(prefix="ci-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of sessions and reports, which this test alone sees."""
+    monkeypatch.setattr(state_folder, "folder", lambda: str(tmp_path / "state"))
+    return tmp_path / "state"

@@ -1,0 +1,120 @@
+"""Keeps what the window has open, so that a crash costs nothing of it.
+
+Every two seconds, while somebody uses the window, it looks at what is open: milliseconds.
+Where that is another than before it is written, in a thread: a folder on a network may take
+its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import suppress
+
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtGui import QGuiApplication
+
+from inspector_app.ui import session_files
+from inspector_app.ui.latest_work import LatestWork
+from inspector_app.ui.main_window import MainWindow
+from inspector_app.ui.session import Session
+from inspector_app.ui.session_dialogs import dialog_states
+from inspector_app.ui.session_files import WindowRecord
+from inspector_app.ui.session_tabs import tab_state
+
+LOOK_MS = 2_000
+SOON_MS = 300
+
+
+class SessionKeeping(QObject):
+    """Belongs to a window, from its first picture until it is closed.
+
+    Args:
+        files: of this window, which this ends.
+    """
+
+    def __init__(self, window: MainWindow, files: WindowRecord) -> None:
+        super().__init__(window)
+        self._window = window
+        self._files = files
+        self._kept: Session | None = None
+        self._writing: Session | None = None
+        self._work = LatestWork(self)
+        self._timer = QTimer(self)
+        self._timer.setInterval(LOOK_MS)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON_MS)
+        self._soon.timeout.connect(self.look)
+        # What somebody would miss most is kept at once.
+        window.tabs.opened.connect(self._look_soon)
+        window.tabs.emptied.connect(self._look_soon)
+        window.tabs.currentChanged.connect(self._look_soon)
+        application = QGuiApplication.instance()
+        assert isinstance(application, QGuiApplication)
+        application.applicationStateChanged.connect(self._look_soon)
+        application.aboutToQuit.connect(self.end)
+        self.look()
+
+    def look(self) -> None:
+        """Keep what is open now, if it is another than what is kept."""
+        if self._work.running:
+            self._soon.start()
+            return
+        session = session_of(self._window)
+        if session == self._kept:
+            return
+        self._writing = session
+        self._work.run(_saving(self._files, session), _nothing, self._saved, self._not_saved)
+
+    def end(self) -> None:
+        """The window was closed: what it had is the last session."""
+        self._timer.stop()
+        self._soon.stop()
+        self._work.stop()
+        session = Session(tuple(map(tab_state, self._window.all_tabs())), _front(self._window))
+        if session:
+            # Without it the sessions before stay the last.
+            with suppress(OSError):
+                session_files.keep_last(session)
+        self._files.end()
+
+    def _look_soon(self, *_what: object) -> None:
+        self._soon.start()
+
+    def is_kept(self) -> bool:
+        """What was open at the last look is on the disk."""
+        return self._kept is not None and not self._work.running
+
+    def _look(self) -> None:
+        if QGuiApplication.applicationState() == Qt.ApplicationState.ApplicationActive:
+            self.look()
+
+    def _saved(self, _nothing: object) -> None:
+        self._kept, self._writing = self._writing, None
+
+    def _not_saved(self, error: Exception) -> None:
+        if not isinstance(error, OSError):
+            raise error
+        # A full disk: the next look tries again.
+        self._writing = None
+
+
+def session_of(window: MainWindow) -> Session:
+    """What a window has open."""
+    tabs = tuple(map(tab_state, window.all_tabs()))
+    return Session(tabs, _front(window), tuple(dialog_states(window)))
+
+
+def _front(window: MainWindow) -> int:
+    return max(window.tabs.currentIndex(), 0)
+
+
+def _saving(files: WindowRecord, session: Session) -> Generator[None, None, None]:
+    files.save(session)
+    yield
+
+
+def _nothing(_progress: object) -> None:
+    pass

@@ -1,0 +1,277 @@
+"""Sessions of real windows: kept while they are open, restored as they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from comparison_waiting import wait_for_comparison
+from PySide6.QtWidgets import QApplication
+
+from inspector_app.analysis.key_mapping import KeyMapping, Rule
+from inspector_app.ui import (
+    session_files,
+    session_menu,
+    session_restoring,
+    session_window,
+    settings,
+)
+from inspector_app.ui.error_dialog import ErrorDialog
+from inspector_app.ui.session import (
+    COMPARISON,
+    FILE,
+    RUN,
+    DialogState,
+    Session,
+    TabState,
+    read_session,
+)
+from inspector_app.ui.session_files import DeadWindow, WindowRecord, last_session
+from inspector_app.ui.session_keeping import SessionKeeping, session_of
+from inspector_app.ui.session_tabs import read_mapping, said_of
+from inspector_app.ui.window_notice import WindowNotice
+
+WEIGHT = ["model_state_dict", "features.4.weight"]
+
+
+@pytest.fixture
+def keeping(window, state):
+    record = WindowRecord()
+    made = SessionKeeping(window, record)
+    yield made
+    made.end()
+    QApplication.instance().aboutToQuit.disconnect(made.end)
+
+
+def kept(state: Path) -> Session:
+    (file,) = (state / "windows").glob("*.json")
+    return read_session(file.read_bytes())
+
+
+def dead(session: Session, crash: str = "", broken: str = "") -> DeadWindow:
+    return DeadWindow(
+        session, crash, broken, os.devnull + "-none", os.open(os.devnull, os.O_RDONLY)
+    )
+
+
+def notice(window) -> WindowNotice | None:
+    found = window.findChild(WindowNotice)
+    return found if found is not None and not found.isHidden() else None
+
+
+def button(window, text: str):
+    (found,) = [each for each in notice(window).buttons() if each.text().replace("&", "") == text]
+    return found
+
+
+def settled(qtbot, window) -> None:
+    qtbot.waitUntil(lambda: all(tab.is_settled() for tab in window.all_tabs()), timeout=10_000)
+
+
+def test_what_is_open_is_on_the_disk_soon(qtbot, window, opened, keeping, state, sample):
+    tab = opened(sample)
+    tab.tree.select_path(WEIGHT)
+    qtbot.waitUntil(lambda: tab.node is not None)
+    keeping.look()
+    qtbot.waitUntil(keeping.is_kept)
+    keeping.look()
+    qtbot.waitUntil(lambda: "selected" in kept(state).tabs[0].details)
+    assert kept(state).tabs == (TabState(FILE, (str(sample),), {"selected": WEIGHT}),)
+    window.close_tab()
+    qtbot.waitUntil(lambda: not kept(state).tabs)
+
+
+def test_a_full_disk_costs_the_session_only(
+    qtbot, window, opened, keeping, state, sample, monkeypatch
+):
+    qtbot.waitUntil(keeping.is_kept)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", full)
+        opened(sample)
+        keeping.look()
+        qtbot.waitUntil(lambda: not keeping._work.running)
+        assert kept(state) == Session()
+    keeping.look()
+    qtbot.waitUntil(lambda: bool(kept(state).tabs))
+
+
+def test_a_closed_window_leaves_the_last_session_alone(qtbot, window, state, sample):
+    keeping = SessionKeeping(window, WindowRecord())
+    window.open_paths([str(sample)])
+    settled(qtbot, window)
+    keeping.end()
+    QApplication.instance().aboutToQuit.disconnect(keeping.end)
+    assert [path.name for path in (state / "windows").iterdir()] == []
+    assert last_session()[0].tabs[0].paths == (str(sample),)
+    window.close_tab()
+    session_restoring.reopen_last(window)
+    assert [tab.path for tab in window.all_tabs()] == [str(sample)]
+
+
+def test_tabs_come_back_as_they_were(qtbot, window, sample, samples, state):
+    earlier = samples / "digits_cnn_epoch_2.pth"
+    (tab,) = window.open_paths([str(sample)])
+    settled(qtbot, window)
+    tab.tree.search_for("weight")
+    tab.tree.select_path(WEIGHT)
+    qtbot.waitUntil(lambda: tab.node is not None)
+    tab.side.pages.bar.setCurrentIndex(1)
+    tab.side.tensor.tabs.setCurrentIndex(1)
+    mapping = KeyMapping(strip_b=("module.",), rules=(Rule("a", "b"),), renames=(("x", "y"),))
+    compared = window.compare(str(sample), str(earlier))
+    wait_for_comparison(qtbot, compared)
+    compared.set_mapping(mapping)
+    wait_for_comparison(qtbot, compared)
+    window.tabs.open_run(str(samples))
+    window.tabs.setCurrentIndex(1)
+    before = session_of(window)
+    assert [each.kind for each in before.tabs] == [FILE, COMPARISON, RUN]
+    while window.all_tabs():
+        window.close_tab()
+    session_restoring.restore(window, before)
+    settled(qtbot, window)
+    qtbot.waitUntil(lambda: session_of(window) == before, timeout=10_000)
+    assert window.tabs.currentIndex() == 1
+    assert window.all_tabs()[1].mapping == mapping
+    wait_for_comparison(qtbot, window.all_tabs()[1])
+    settled(qtbot, window)
+
+
+def test_a_file_that_is_gone_says_so_in_its_tab(qtbot, window, state, tmp_path, sample):
+    session = Session(
+        (
+            TabState(FILE, (str(tmp_path / "gone.pth"),), {"selected": WEIGHT, "page": 1}),
+            TabState(FILE, (str(sample),), {"selected": ["none"], "page": 99, "search": 3}),
+        ),
+        1,
+    )
+    session_restoring.restore(window, session)
+    settled(qtbot, window)
+    gone, there = window.all_tabs()
+    assert gone.error is not None
+    assert there.error is None
+    assert window.tab() is there
+    qtbot.wait(100)
+
+
+def test_what_a_dead_window_had_is_offered_and_restored(qtbot, window, state, sample):
+    left = session_restoring.LeftBehind(window, [dead(Session((TabState(FILE, (str(sample),)),)))])
+    left.settle(False)
+    assert "epoch_4.pth" in notice(window).cause()
+    assert window.all_tabs() == []
+    button(window, "Restore").click()
+    settled(qtbot, window)
+    assert [tab.path for tab in window.all_tabs()] == [str(sample)]
+    assert notice(window) is None
+    # Still shown as it was: the notice stands above it.
+    assert window.tab().isVisible()
+
+
+def test_what_is_declined_is_the_last_session(window, state, sample):
+    session = Session((TabState(FILE, (str(sample),)),))
+    left = session_restoring.LeftBehind(window, [dead(session)])
+    left.settle(False)
+    button(window, "Not Now").click()
+    assert notice(window) is None
+    assert last_session()[0] == session
+    assert window.all_tabs() == []
+
+
+def test_what_is_open_already_is_not_offered(qtbot, window, opened, state, sample):
+    opened(sample)
+    left = session_restoring.LeftBehind(window, [dead(Session((TabState(FILE, (str(sample),)),)))])
+    left.settle(False)
+    assert notice(window) is None
+
+
+def test_a_crash_is_mentioned_with_its_report(qtbot, window, state):
+    left = session_restoring.LeftBehind(window, [dead(Session(), "Fatal Python error: Aborted")])
+    left.settle(False)
+    assert "crashed" in notice(window).title()
+    button(window, "Show Report").click()
+    dialog = window.findChild(ErrorDialog)
+    assert "Fatal Python error: Aborted" in dialog.report.toPlainText()
+    dialog.close()
+    button(window, "Close").click()
+    assert notice(window) is None
+
+
+def test_a_damaged_session_is_said_once(window, state):
+    left = session_restoring.LeftBehind(window, [dead(Session(), broken="/state/x.json.broken")])
+    left.settle(False)
+    assert "/state/x.json.broken" in notice(window).cause()
+
+
+def test_at_every_start_what_was_open_is_opened(qtbot, window, state, sample):
+    session_files.keep_last(Session((TabState(FILE, (str(sample),)),)))
+    session_restoring.settle(window, asked=False)
+    assert window.all_tabs() == []
+    window.settings.write(settings.REOPEN_AT_START, True)
+    session_restoring.settle(window, asked=True)
+    assert window.all_tabs() == []
+    session_restoring.settle(window, asked=False)
+    assert [tab.path for tab in window.all_tabs()] == [str(sample)]
+    settled(qtbot, window)
+
+
+def test_the_menu_reopens_and_remembers(qtbot, window, state, sample):
+    session_menu.attach(window)
+    by_name = {action.objectName(): action for action in window.menus["file"].actions()}
+    by_name["reopen_session"].trigger()
+    assert "no earlier session" in window.statusBar().currentMessage()
+    session_files.keep_last(Session((TabState(FILE, (str(sample),)),)))
+    by_name["reopen_session"].trigger()
+    assert len(window.all_tabs()) == 1
+    settled(qtbot, window)
+    by_name["reopen_at_start"].trigger()
+    assert window.settings.read(settings.REOPEN_AT_START) is True
+
+
+def test_mnemonics_of_the_file_menu_are_its_own(window, state):
+    before = set(window.menus["file"].actions())
+    session_menu.attach(window)
+    texts = {action: action.text() for action in window.menus["file"].actions()}
+    letters = {
+        each: text[text.index("&") + 1].lower() for each, text in texts.items() if "&" in text
+    }
+    mine = [letter for action, letter in letters.items() if action not in before]
+    assert len(mine) == 2
+    assert not set(mine) & {letter for action, letter in letters.items() if action in before}
+
+
+def test_a_window_without_a_place_to_write_works(qtbot, window, state, monkeypatch):
+    state.write_text("a file in the place of the folder")
+    assert session_window.begin(window, asked=False) is None
+    assert "will not survive a crash" in window.statusBar().currentMessage()
+
+
+def test_damaged_settings_are_set_aside_and_said(qtbot, window, state, monkeypatch):
+    monkeypatch.setattr(window.settings, "broken", "/home/x.ini.broken")
+    monkeypatch.setattr(session_window, "_write_crashes", lambda record: None)
+    made = session_window.begin(window, asked=False)
+    assert "/home/x.ini.broken" in notice(window).cause()
+    made.end()
+    QApplication.instance().aboutToQuit.disconnect(made.end)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, 3, [], {"rules": ["no arrow"]}, {"rules": 1, "renames": [1, ["a"], ["a", "b", "c"]]}],
+)
+def test_what_is_no_mapping_maps_nothing(said):
+    assert not read_mapping(said)
+
+
+def test_a_mapping_is_read_as_it_was_said():
+    mapping = KeyMapping(("a.",), ("b.", "c."), (Rule(r"^x(\d)", r"y\1"),), (("k", "l"),))
+    assert read_mapping(said_of(mapping)) == mapping
+
+
+def test_dialogs_of_unknown_kinds_are_passed_over(window, state, sample):
+    session_restoring.restore(window, Session((), 0, (DialogState("shell", (str(sample),)),)))
+    assert window.all_tabs() == []
