@@ -53,6 +53,8 @@ _OVERRIDES = (
     "shared-library-lacks-prerequisites",
     "unstripped-binary-or-object",
     "custom-library-search-path",
+    "hardening-no-pie",
+    "package-installs-python-pycache-dir",
     "library-not-linked-against-libc",
     "executable-in-usr-lib",
     "package-contains-documentation-outside-usr-share-doc",
@@ -100,23 +102,24 @@ def lay_out(bundle: Path, root: Path, seconds: int) -> None:
     page = gzip.compress(manual_page.manual_page(day).encode(), 9, mtime=0)
     staging.write(root / f"usr/share/man/man1/{APP_ID}.1.gz", page)
     staging.write(documents / "changelog.gz", changelog(seconds))
-    staging.write(documents / "copyright", _copyright())
+    staging.write(documents / "copyright", _copyright(day))
     overrides = "".join(f"{APP_ID}: {each} *\n" for each in _OVERRIDES)
     staging.write(root / "usr/share/lintian/overrides" / APP_ID, overrides.encode())
     (root / "usr/bin").mkdir()
     (root / "usr/bin" / APP_ID).symlink_to(f"../lib/{APP_ID}/{APP_ID}")
 
 
-def _copyright() -> bytes:
+def _copyright(day: str) -> bytes:
     terms = (staging.ROOT / "LICENSE").read_text(encoding="utf-8").partition("\n\n")[2]
     rights, _, permission = terms.partition("\n\n")
+    holder = rights.removeprefix("Copyright (c) ")
     body = "".join(f" {line or '.'}\n" for line in permission.splitlines())
     return (
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
         f"Upstream-Name: {APP_ID}\n"
         f"Comment: what comes with it, Python, Qt, NumPy, Numba and LLVM among others, has its\n"
         f" own licences, in /{PROGRAM_FOLDER}/_internal (*.dist-info, licenses).\n\n"
-        f"Files: *\nCopyright: {rights.removeprefix('Copyright (c) ')}\nLicense: Expat\n{body}"
+        f"Files: *\nCopyright: {day[:4]} {holder}\nLicense: Expat\n{body}"
     ).encode()
 
 
@@ -161,7 +164,7 @@ def build(bundle: Path, out: Path, level: int) -> Path:
         staging.write(root / "DEBIAN/md5sums", sums.encode())
         staging.write(root / "DEBIAN/control", control(architecture, depends, kibibytes).encode())
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zzstd", f"-z{level}", "--build", root, package],
+            ["dpkg-deb", "--root-owner-group", "-Zxz", f"-z{level}", "--build", root, package],
             check=True,
             env={**os.environ, "SOURCE_DATE_EPOCH": str(seconds)},
             stdout=subprocess.DEVNULL,
@@ -173,7 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", default="", help="the folder that `make bundle` made")
     parser.add_argument("--out", type=Path, default=staging.DIST)
-    parser.add_argument("--level", type=int, default=15, help="of compression by zstd, 1 to 22")
+    parser.add_argument("--level", type=int, default=6, help="of compression by xz, 0 to 9")
     chosen = parser.parse_args()
     try:
         package = build(staging.bundle(chosen.bundle), chosen.out, chosen.level)
