@@ -65,32 +65,31 @@ class LinuxDesktop:
         try:
             self._write_receipt(receipt)
             for each in wanted:
-                made = make_folder(os.path.dirname(each.path))
-                if made:
-                    receipt.folders += [path for path in made if path not in receipt.folders]
-                    # Before anything else: whoever is stopped now can still be cleaned up.
+                before = len(receipt.folders)
+                make_folder(os.path.dirname(each.path), receipt.folders)
+                if len(receipt.folders) > before:
+                    # Before anything else: after an end by force all can still be taken away.
                     self._write_receipt(receipt)
                 place(each.path, each.content, each.executable)
             for path in set(present) - {each.path for each in wanted}:
                 remove(path)
-            made = make_folder(os.path.join(self.folders.mime, "application"))
-            receipt.folders += [path for path in made if path not in receipt.folders]
+            # What update-mime-database would make, so that we know of it.
+            make_folder(os.path.join(self.folders.mime, "application"), receipt.folders)
             if default:
                 self._become_default(receipt)
             self._write_receipt(receipt)
         except OSError as error:
             if not present:
                 # The first error is the one to tell.
-                with contextlib.suppress(DesktopTrouble):
-                    self.uninstall()
+                with contextlib.suppress(OSError):
+                    self._take_away(receipt)
             raise _trouble(error) from None
         notes = linux_caches.refresh(self.folders)
         return Change(written=tuple(each.path for each in wanted), notes=tuple(notes))
 
     def _write_receipt(self, receipt: Receipt) -> None:
-        made = make_folder(self.folders.own)
-        receipt.folders += [path for path in made if path not in receipt.folders]
-        place(self._receipt_path, receipt.content())
+        make_folder(self.folders.own, receipt.folders)
+        place(self._receipt_path, receipt.content(), durable=True)
 
     def _become_default(self, receipt: Receipt) -> None:
         before = self._list_text()
@@ -99,9 +98,8 @@ class LinuxDesktop:
         if after == before:
             return
         receipt.made_list = receipt.made_list or before is None
-        made = make_folder(self.folders.config)
-        receipt.folders += [path for path in made if path not in receipt.folders]
-        place(self._list_path, after.encode("utf-8", "surrogateescape"))
+        make_folder(self.folders.config, receipt.folders)
+        place(self._list_path, after.encode("utf-8", "surrogateescape"), durable=True)
 
     def _list_text(self) -> str | None:
         try:
@@ -116,17 +114,19 @@ class LinuxDesktop:
         Raises:
             DesktopTrouble: it cannot be done.
         """
-        receipt = Receipt.read(self._receipt_path)
         try:
-            removed = [path for path in known_files(self.folders) if remove(path)]
-            self._leave_the_list(receipt)
-            notes: list[str] = []
-            if removed or receipt.command:
-                notes = linux_caches.forget(self.folders, receipt.caches, receipt.neighbours)
-            if remove(self._receipt_path):
-                removed.append(self._receipt_path)
+            return self._take_away(Receipt.read(self._receipt_path))
         except OSError as error:
             raise _trouble(error) from None
+
+    def _take_away(self, receipt: Receipt) -> Change:
+        removed = [path for path in known_files(self.folders) if remove(path)]
+        self._leave_the_list(receipt)
+        notes: list[str] = []
+        if removed or receipt.command:
+            notes = linux_caches.forget(self.folders, receipt.caches, receipt.neighbours)
+        if remove(self._receipt_path):
+            removed.append(self._receipt_path)
         own = [path for path in receipt.folders if self._is_below_home(path)]
         remove_empty([*own, self.folders.own])
         return Change(removed=tuple(removed), notes=tuple(notes))
@@ -147,7 +147,7 @@ class LinuxDesktop:
         if not after.strip() and receipt.made_list:
             remove(self._list_path)
         elif after != before:
-            place(self._list_path, after.encode("utf-8", "surrogateescape"))
+            place(self._list_path, after.encode("utf-8", "surrogateescape"), durable=True)
 
     def status(self) -> Status:
         """What there is, and which application opens each type."""

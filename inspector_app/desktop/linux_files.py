@@ -76,7 +76,8 @@ def wanted_files(folders: Folders, command: Sequence[str]) -> list[Wanted]:
         launcher = os.path.join(folders.own, LAUNCHER)
         script = f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'
         found.append(Wanted(launcher, os.fsencode(script), True))
-        start = [launcher]
+        # GLib looks for a program before it has read `%%` as `%`.
+        start = [launcher] if is_plain([launcher]) else ["/bin/sh", launcher]
     try:
         command[0].encode()
         try_exec = command[0]

@@ -8,54 +8,55 @@ import tempfile
 from collections.abc import Iterable
 
 
-def place(path: str, content: bytes, executable: bool = False) -> list[str]:
+def place(path: str, content: bytes, executable: bool = False, durable: bool = False) -> None:
     """Write a file, at once and whole; of a symbolic link the file that it names.
 
-    Returns:
-        The folders that were made for it, outermost first.
+    Args:
+        path: its place; the folder is there.
+        content: all of it.
+        executable: it is a program.
+        durable: it is worth waiting for the disk: somebody else's words are in it.
 
     Raises:
         OSError: it cannot be written; then nothing has changed.
     """
     path = os.path.realpath(path)
-    made = make_folder(os.path.dirname(path))
     mode = 0o755 if executable else 0o644
-    with contextlib.suppress(OSError):
-        with open(path, "rb") as there:
-            same = there.read() == content
-        if same and os.stat(path).st_mode & 0o777 == mode:
-            return made
-    if os.path.exists(path) and not executable:
+    if content_of(path) == content and os.stat(path).st_mode & 0o777 == mode:
+        return
+    if durable and os.path.exists(path):
         mode = os.stat(path).st_mode & 0o777
     descriptor, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=os.path.dirname(path))
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(partial, mode)
         os.replace(partial, path)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(partial)
         raise
-    return made
 
 
-def make_folder(folder: str) -> list[str]:
-    """Make a folder and those above it; returns those that were not there, outermost first."""
+def make_folder(folder: str, made: list[str]) -> None:
+    """Make a folder and those above it, for this user alone; those that are new go to `made`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     missing: list[str] = []
     above = folder
-    while above and not os.path.isdir(above):
-        missing.insert(0, above)
+    while not os.path.isdir(above) and above != os.path.dirname(above):
+        missing.append(above)
         above = os.path.dirname(above)
-    made = []
-    for each in missing:
-        # As the base directory specification wants folders of the user made.
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(each, 0o700)
+    for each in reversed(missing):
+        # Private, as the base directory specification wants folders of the user.
+        os.mkdir(each, 0o700)
+        if each not in made:
             made.append(each)
-    return made
 
 
 def remove(path: str) -> bool:

@@ -72,7 +72,9 @@ class Desk:
         with os.fdopen(reading) as pipe:
             self.environment["DISPLAY"] = f":{pipe.readline().strip()}"
         self._start(["openbox", "--sm-disable"])
-        wait(lambda: "#" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout, "openbox")
+        wait(
+            lambda: "#" in self.run("xprop", "-root", "_NET_SUPPORTING_WM_CHECK").stdout, "openbox"
+        )
 
     def _start(self, command: list[str], pass_fds: list[int] | None = None) -> None:
         self._started.append(
