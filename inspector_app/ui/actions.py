@@ -128,6 +128,13 @@ ACTIONS = (
         separator=True,
     ),
     ActionSpec(
+        "show_safety",
+        QT_TRANSLATE_NOOP("Actions", "Safet&y"),
+        VIEW,
+        ("Ctrl+Shift+Y",),
+        needs=FILE_READ,
+    ),
+    ActionSpec(
         "appearance_system",
         QT_TRANSLATE_NOOP("Actions", "Like the &System"),
         "view/appearance",

@@ -35,6 +35,7 @@ class CheckpointTab(DocumentTab):
     Signals: those of `DocumentTab`, and
         export_requested: of the model, or the weights, at this path; None for any.
         quantize_requested, save_requested, transfer_requested: from a button of the summary.
+        clean_copy_requested: tensors and plain data are to be saved alone.
     """
 
     kind = "file"
@@ -42,6 +43,7 @@ class CheckpointTab(DocumentTab):
     quantize_requested = Signal()
     save_requested = Signal()
     transfer_requested = Signal()
+    clean_copy_requested = Signal()
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
         splitter = LineSplitter(Qt.Orientation.Horizontal)
@@ -104,9 +106,11 @@ class CheckpointTab(DocumentTab):
             self.side.summary.quantize_requested.connect(self.quantize_requested)
             self.side.summary.save_requested.connect(self.save_requested)
             self.side.summary.transfer_requested.connect(self.transfer_requested)
+            self.side.summary.clean_copy_requested.connect(self.clean_copy_requested)
             self.side.tensor.prepare_with(self.tree.view)
             self.side.pages.serve(self.tree, self.statistics)
             self.side.pages.statistics_requested.connect(self.compute_statistics)
+            self.side.pages.clean_copy_requested.connect(self.clean_copy_requested)
             if self._side_state:
                 self.side.restoreState(QByteArray(self._side_state))
             sizes = self.splitter.sizes()
@@ -163,6 +167,11 @@ class CheckpointTab(DocumentTab):
         """Count the values of all tensors, or go on with it."""
         if self.checkpoint is not None and self.is_settled():
             self.statistics.start(self.checkpoint)
+
+    def show_safety(self) -> None:
+        """Turn to what the file would import and call."""
+        if self.checkpoint is not None:
+            self._side().pages.show_safety()
 
     def _forget_statistics(self) -> None:
         if "statistics" in self.__dict__:
@@ -277,6 +286,7 @@ class CheckpointTab(DocumentTab):
     def _checked(self, problems: list[Problem]) -> None:
         if problems and self.side is not None and self.checkpoint is not None:
             self.side.summary.show_problems(self.checkpoint)
+            self.side.pages.mark_safety()
         self._came("headers")
 
     def _came(self, what: str) -> None:

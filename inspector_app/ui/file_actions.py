@@ -59,6 +59,13 @@ FILE_ACTIONS = (
         part="dialogs",
     ),
     ActionSpec(
+        "save_clean",
+        QT_TRANSLATE_NOOP("Actions", "Sa&ve a Clean Copy…"),
+        FILE,
+        needs=FILE_READ,
+        part="dialogs",
+    ),
+    ActionSpec(
         "save_best",
         QT_TRANSLATE_NOOP("Actions", "Save as &Best"),
         FILE,

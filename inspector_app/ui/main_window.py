@@ -188,6 +188,7 @@ class MainWindow(QMainWindow):
             tab.quantize_requested.connect(self.actions_by_id["quantize"].trigger)
             tab.save_requested.connect(self.actions_by_id["save_as"].trigger)
             tab.transfer_requested.connect(self.actions_by_id["transfer"].trigger)
+            tab.clean_copy_requested.connect(self.actions_by_id["save_clean"].trigger)
             tab.tree.offer([self.actions_by_id[name] for name in OFFERED])
         self._pages.setCurrentWidget(self.tabs)
         self.settings.write(settings.LAST_FOLDER, os.path.dirname(tab.path))
@@ -246,6 +247,10 @@ class MainWindow(QMainWindow):
     def compute_statistics(self) -> None:
         if (tab := self.file_tab()) is not None:
             tab.compute_statistics()
+
+    def show_safety(self) -> None:
+        if (tab := self.file_tab()) is not None:
+            tab.show_safety()
 
     def fold_repeated(self) -> None:
         folded = self.actions_by_id["fold_repeated"].isChecked()

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.analysis.clean_copy import SUFFIX
 from inspector_app.analysis.save_options import ENDINGS, SaveOptions
 from inspector_app.analysis.save_plan import SavePlan, planning
 from inspector_app.analysis.totals import Totals, adding_up
@@ -28,6 +29,7 @@ from inspector_app.ui.compare_reading import UnreadableSideError, reading_side
 from inspector_app.ui.latest_steps import LatestSteps
 from inspector_app.ui.line_splitter import LineSplitter
 from inspector_app.ui.problem_text import error_cause
+from inspector_app.ui.save_clean import CleanProof, clean_words
 from inspector_app.ui.save_form import SaveForm
 from inspector_app.ui.save_listing import Listing, listing
 from inspector_app.ui.save_preview import KeyPreview
@@ -39,6 +41,7 @@ from inspector_app.ui.wizard_widgets import BAD, Hint, Line
 from inspector_app.ui.work_dialog import WorkDialog
 
 if TYPE_CHECKING:
+    from inspector_app.saving.save import Saved
     from inspector_app.ui.main_window import MainWindow
 
 START_SIZE = (1000, 690)
@@ -51,6 +54,8 @@ class SaveDialog(WorkDialog):
 
     Args:
         path: the checkpoint, which is read anew: its tab may close.
+        clean: all of it is wanted as tensors and plain data, in a file that is read again to
+            prove that it names nothing outside the allowlist.
 
     Signals:
         open_requested: show this file in the main window.
@@ -61,10 +66,16 @@ class SaveDialog(WorkDialog):
     left = Signal(object)
 
     def __init__(
-        self, path: str, remembered: settings.Settings, parent: QWidget | None = None
+        self,
+        path: str,
+        remembered: settings.Settings,
+        parent: QWidget | None = None,
+        *,
+        clean: bool = False,
     ) -> None:
         super().__init__(parent)
         self.path = os.path.abspath(path)
+        self.clean = clean
         self.checkpoints: list[Checkpoint] = []
         self.plan: SavePlan | None = None
         self._remembered = remembered
@@ -74,13 +85,18 @@ class SaveDialog(WorkDialog):
         self._wanted = False  # Save was pressed before the plan was there
         self.setWindowFlag(Qt.WindowType.WindowMinMaxButtonsHint)
         name = plain(os.path.basename(self.path), 80)
-        self.setWindowTitle(self.tr("Save {name} As").format(name=name))
+        title = self.tr("Save a Clean Copy of {name}") if clean else self.tr("Save {name} As")
+        self.setWindowTitle(title.format(name=name))
         self.sizes = SizeSummary()
         self.trouble = Banner()
         self.form = SaveForm(self.path)
         self.preview = KeyPreview()
-        self.target = SaveTarget(self.path, ".weights")
+        self.target = SaveTarget(self.path, SUFFIX if clean else ".weights", is_another=clean)
+        if clean:
+            self.target.keep_to(".pth")
         self.lost = Hint()
+        self.cleaned = Hint()
+        self.proof = CleanProof()
         self.run = SaveRun()
         self.status = MutedLabel(self.tr("Reading {name}…").format(name=name))
         self.copy_button = QPushButton(self.tr("&Copy as"))
@@ -91,7 +107,7 @@ class SaveDialog(WorkDialog):
         self.form.average.files_wanted.connect(self._ask_files)
         self.target.changed.connect(self._edited)
         self.run.changed.connect(self._update)
-        self.run.saved.connect(lambda _saved: self.target.written())
+        self.run.saved.connect(self._saved)
         self.run.open_requested.connect(self.open_requested)
         self.run.read_again.connect(self.read)
         self.save_button.clicked.connect(self.save)
@@ -132,8 +148,8 @@ class SaveDialog(WorkDialog):
         lower.setContentsMargins(16, 10, 16, 12)
         lower.setSpacing(8)
         lower.addWidget(self.target)
-        lower.addWidget(self.lost)
-        lower.addWidget(self.run)
+        for part in (self.lost, self.cleaned, self.run, self.proof):
+            lower.addWidget(part)
         foot = QHBoxLayout()
         foot.setSpacing(8)
         foot.addWidget(self.status, 1)
@@ -167,6 +183,8 @@ class SaveDialog(WorkDialog):
         self.checkpoints = [checkpoint]
         if not self.form.sections.parts:
             self.form.show_checkpoint(checkpoint, totals)
+            if self.clean:
+                self.form.sections.tick_all()
         self._edited()
         self._typing.stop()
         self._make_plan()
@@ -177,13 +195,15 @@ class SaveDialog(WorkDialog):
     def _edited(self) -> None:
         self.form.set_form(self._form_of())
         self.run.forget()
+        self.proof.forget()
         if self.checkpoints:
             self._typing.start()
         self._update()
 
     def is_settled(self) -> bool:
         """What is shown is what is chosen."""
-        return not self._steps.running and not self._typing.isActive()
+        busy = self._steps.running or self._typing.isActive()
+        return not busy and not self.proof.running
 
     def problem(self) -> str:
         """Why it cannot be saved as it is chosen, in a sentence, or ""."""
@@ -220,6 +240,8 @@ class SaveDialog(WorkDialog):
         self.form.keys.say(found.dropped, found.unmatched[0])
         self.form.values.say(found.cast, found.unmatched[1])
         self.lost.say(found.lost, BAD)
+        if self.clean:
+            self.cleaned.say(clean_words(plan))
         self.target.set_sources([each.path for each in self.checkpoints])
         self._typing.stop()
         self._update()
@@ -256,12 +278,18 @@ class SaveDialog(WorkDialog):
         plan = replace(self.plan, target=self.target.path())
         self.run.start(saving(plan, force=self.target.may_replace()), plan.target, [])
 
+    def _saved(self, saved: Saved) -> None:
+        self.target.written()
+        if self.clean:
+            self.proof.prove(saved.files[0])
+
     def copy_command(self) -> None:
         """Copy the command that does the same."""
         from inspector_app.analysis.convert_line import command_line
 
         options, force = self.form.options(), self.target.may_replace()
-        self._copy(command_line(self.form.average.paths, self.target.path(), options, force))
+        sources, target = self.form.average.paths, self.target.path()
+        self._copy(command_line(sources, target, options, force, self.clean))
 
     def copy_python(self) -> None:
         """Copy Python that does the same without this program."""
@@ -310,6 +338,7 @@ class SaveDialog(WorkDialog):
         self._typing.stop()
         self._steps.cancel()
         self.run.stop()
+        self.proof.forget()
         self.preview.stop()
         self.plan = None
         for checkpoint in self.checkpoints:
@@ -338,15 +367,15 @@ def _planning(
     return checkpoints, plan, found
 
 
-def show_save_dialog(window: MainWindow, path: str) -> SaveDialog:
+def show_save_dialog(window: MainWindow, path: str, clean: bool = False) -> SaveDialog:
     """The dialog of a checkpoint; the one that is open already is raised."""
     path = os.path.abspath(path)
     for dialog in window.findChildren(SaveDialog):
-        if dialog.path == path and dialog.isVisible():
+        if dialog.path == path and dialog.clean == clean and dialog.isVisible():
             dialog.setWindowState(dialog.windowState() & ~Qt.WindowState.WindowMinimized)
             dialog.activateWindow()
             return dialog
-    dialog = SaveDialog(path, window.settings, window)
+    dialog = SaveDialog(path, window.settings, window, clean=clean)
     dialog.open_requested.connect(lambda path: window.open_paths([path]))
     dialog.left.connect(window.tabs.take_apart)
     dialog.show()

@@ -87,6 +87,11 @@ class SectionList(QWidget):
             if not part.kind and len(self.parts) > 1:
                 box.setEnabled(usable)
 
+    def tick_all(self) -> None:
+        """All parts are to be written."""
+        for box in self.boxes:
+            box.setChecked(True)
+
     def ticked(self) -> list[Part]:
         """The parts to write."""
         return [part for part, box in zip(self.parts, self.boxes, strict=True) if box.isChecked()]

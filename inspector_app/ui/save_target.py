@@ -65,6 +65,7 @@ class SaveTarget(QWidget):
     ) -> None:
         super().__init__(parent)
         self._is_another = is_another
+        self._only = ""
         self._sources = [source]
         self._base = source
         self._suffix = suffix
@@ -108,6 +109,14 @@ class SaveTarget(QWidget):
         """The ending of the format that is chosen: ``.safetensors``, ``.pth``, ``.npz``."""
         return next(each for each, button in self.buttons.items() if button.isChecked())
 
+    def keep_to(self, ending: str) -> None:
+        """Offer one format only."""
+        for each, button in self.buttons.items():
+            button.setVisible(each == ending)
+            button.setEnabled(each == ending)
+        self._only = ending
+        self.suggest(ending)
+
     def name_after(self, path: str) -> None:
         """Suggest a name beside another file than the source."""
         self._base = path
@@ -141,6 +150,8 @@ class SaveTarget(QWidget):
         if not path:
             return self.tr("Name the file to write.")
         ending = os.path.splitext(path)[1].lower()
+        if self._only and ENDINGS.get(ending, FORMATS[0]).ending != self._only:
+            return self.tr("The name has to end in {endings}.").format(endings=self._only)
         if ending not in ENDINGS:
             return self.tr("The name has to end in {endings}.").format(
                 endings=", ".join(form.ending for form in FORMATS)

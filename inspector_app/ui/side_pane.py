@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QWidget
 from inspector_app.analysis.totals import Totals
 from inspector_app.checkpoint.model import Checkpoint, Node
 from inspector_app.ui.line_splitter import LineSplitter
-from inspector_app.ui.side_pages import SidePages
+from inspector_app.ui.side_pages import SAFETY, SidePages
 from inspector_app.ui.summary_view import SummaryView
 from inspector_app.ui.tensor_pane import TensorPane
 
@@ -35,8 +35,11 @@ class SidePane(LineSplitter):
         self.tensor.message.connect(self.message)
         self.details = self.tensor.details
         self.pages = SidePages(self.summary)
+        self.pages.message.connect(self.message)
         self.addWidget(self.pages)
         self.addWidget(self.tensor)
+        # The lists of that page take all the height that there is.
+        self.pages.bar.currentChanged.connect(lambda page: self.tensor.setVisible(page != SAFETY))
         self.setStretchFactor(0, 1)
         self.setStretchFactor(1, 1)
         self.setSizes([360, 380])
@@ -47,11 +50,13 @@ class SidePane(LineSplitter):
         self.details.set_sharing({})
         self.tensor.set_checkpoint(checkpoint)
         self.tensor.show_node(node)
+        self.pages.show_node(node)
         self.summary.show_checkpoint(checkpoint)
 
     def show_node(self, node: Node | None) -> None:
         """Show another selection."""
         self.tensor.show_node(node)
+        self.pages.show_node(node)
 
     def cancel(self) -> None:
         """Stop adding up, asking workers and reading values."""

@@ -5,23 +5,17 @@ from __future__ import annotations
 import os
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QPushButton,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.totals import Totals, adding_up
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
-from inspector_app.ui import icons, summary_text
+from inspector_app.ui import summary_text
 from inspector_app.ui.code_listing import CodeListing
 from inspector_app.ui.dtype_mix import DtypeMix
 from inspector_app.ui.problem_text import problem_text
+from inspector_app.ui.summary_actions import LinkHeading, SummaryActions
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_blocks import Facts, TextBlock
 from inspector_app.ui.text_widgets import ElidedLabel, Heading, MutedLabel, WarningHeading
@@ -43,6 +37,8 @@ class SummaryView(QScrollArea):
         quantize_requested: it is to be quantized.
         save_requested: another form of the file is to be saved.
         transfer_requested: its weights are to be loaded into another model.
+        clean_copy_requested: tensors and plain data are to be saved alone.
+        safety_requested: what the file would import and call is to be shown.
     """
 
     ready = Signal(object)
@@ -52,6 +48,8 @@ class SummaryView(QScrollArea):
     quantize_requested = Signal()
     save_requested = Signal()
     transfer_requested = Signal()
+    clean_copy_requested = Signal()
+    safety_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,40 +66,14 @@ class SummaryView(QScrollArea):
         font.setPointSizeF(font.pointSizeF() * 1.15)
         self._title.setFont(font)
         self._folder = ElidedLabel(muted=True)
-        self._copy_loading = QPushButton(icons.icon("copy"), self.tr("Copy loading code"))
-        self._copy_loading.setToolTip(self.tr("Copy the Python lines that load this file"))
-        self._copy_loading.clicked.connect(lambda: self.copy_requested.emit("loading"))
-        self._copy_resume = QPushButton(icons.icon("copy"), self.tr("Copy resume code"))
-        self._copy_resume.setToolTip(self.tr("Copy the Python lines that resume the training"))
-        self._copy_resume.clicked.connect(lambda: self.copy_requested.emit("resume"))
-        self._compute = QPushButton(self.tr("Compute statistics"))
-        self._compute.setToolTip(
-            self.tr("Count the values of every tensor: mean, extremes, norm, zeros, NaN")
-        )
-        self._compute.clicked.connect(self.statistics_requested)
-        self.export_button = QPushButton(self.tr("Export…"))
-        self.export_button.setToolTip(
-            self.tr("Export the model as ONNX, TorchScript, .pt2 or safetensors, and prove it")
-        )
-        self.export_button.clicked.connect(self.export_requested)
-        self.quantize_button = QPushButton(self.tr("Quantize…"))
-        self.quantize_button.setToolTip(
-            self.tr("See what fewer bits would cost each tensor, quantize, and measure the cost")
-        )
-        self.quantize_button.clicked.connect(self.quantize_requested)
-        self.save_button = QPushButton(self.tr("Save as…"))
-        self.save_button.setToolTip(
-            self.tr("Save the weights alone, or another form: keys, dtypes, shards, averages")
-        )
-        self.save_button.clicked.connect(self.save_requested)
-        self.transfer_button = QPushButton(self.tr("Transfer weights…"))
-        self.transfer_button.setToolTip(
-            self.tr("Load what fits into another checkpoint or model, and see what does not")
-        )
-        self.transfer_button.clicked.connect(self.transfer_requested)
+        self.actions = SummaryActions()
+        self.export_button = self.actions.export_button
         self._facts = Facts()
         self._mix = DtypeMix()
-        self._problems_title = WarningHeading()
+        self._problems_title = LinkHeading(WarningHeading(), self.tr("Where?"))
+        self._globals_title = LinkHeading(Heading(), self.tr("Details"))
+        for title in (self._problems_title, self._globals_title):
+            title.chosen.connect(self.safety_requested)
         self._problems = TextBlock(framed=True, max_lines=8)
         self._sections = Facts()
         self._metadata = Facts()
@@ -120,31 +92,16 @@ class SummaryView(QScrollArea):
         head.addWidget(self._title)
         head.addWidget(self._folder)
         self._layout.addLayout(head)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self._copy_loading)
-        buttons.addWidget(self._copy_resume)
-        buttons.addStretch()
-        self._layout.addLayout(buttons)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self._compute)
-        buttons.addWidget(self.export_button)
-        buttons.addWidget(self.quantize_button)
-        buttons.addStretch()
-        self._layout.addLayout(buttons)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(8)
-        buttons.addWidget(self.save_button)
-        buttons.addWidget(self.transfer_button)
-        buttons.addStretch()
-        self._layout.addLayout(buttons)
+        self._layout.addWidget(self.actions)
+        self._relay()
         self._parts = {
             "problems": self._part(self.tr("Problems"), self._problems, self._problems_title),
             "facts": self._part("", self._facts),
             "dtypes": self._part(self.tr("Dtypes"), self._mix),
             "sections": self._part(self.tr("Sections"), self._sections),
-            "globals": self._part(self.tr("Classes and functions"), self._globals),
+            "globals": self._part(
+                self.tr("Classes and functions"), self._globals, self._globals_title
+            ),
             "discouraged": self._part(self.tr("A whole model, pickled"), self._discouraged),
             "metadata": self._part(self.tr("The file says of itself"), self._metadata),
             "code": self._part(self.tr("Loading code"), self._code),
@@ -157,6 +114,22 @@ class SummaryView(QScrollArea):
         self._layout.insertWidget(self._layout.count() - 1, self._waiting)
         self.setWidget(content)
 
+    def _relay(self) -> None:
+        actions = self.actions
+        actions.compute_button.clicked.connect(self.statistics_requested)
+        actions.export_button.clicked.connect(self.export_requested)
+        for action, signal in (
+            (actions.quantize, self.quantize_requested),
+            (actions.transfer, self.transfer_requested),
+            (actions.save, self.save_requested),
+            (actions.clean_copy, self.clean_copy_requested),
+            (actions.safety, self.safety_requested),
+        ):
+            # Without "checked", which the signals do not take.
+            action.triggered.connect(lambda _checked=False, signal=signal: signal.emit())
+        actions.copy_loading.triggered.connect(lambda: self.copy_requested.emit("loading"))
+        actions.copy_resume.triggered.connect(lambda: self.copy_requested.emit("resume"))
+
     def show_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Show what is known at once, and the rest when it has been added up."""
         self.cancel()
@@ -168,9 +141,7 @@ class SummaryView(QScrollArea):
         self.show_problems(checkpoint)
         for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code", "sources"):
             self._show_part(name, False)
-        self._copy_loading.setEnabled(False)
-        self._compute.setEnabled(False)
-        self._copy_resume.setVisible(False)
+        self.actions.forget()
         self._waiting.show()
         self._steps = Steps(adding_up(checkpoint), self)
         self._steps.finished.connect(self._show_totals)
@@ -186,7 +157,7 @@ class SummaryView(QScrollArea):
 
     def has_resume_code(self) -> bool:
         """There is a training to resume."""
-        return not self._copy_resume.isHidden()
+        return self.actions.copy_resume.isVisible()
 
     def facts(self) -> dict[str, str]:
         """What is shown, by name."""
@@ -206,13 +177,15 @@ class SummaryView(QScrollArea):
         }[name]
         return "" if self._parts[name].isHidden() else block.toPlainText()
 
-    def _part(self, title: str, body: QWidget, heading: QWidget | None = None) -> QWidget:
+    def _part(self, title: str, body: QWidget, heading: LinkHeading | None = None) -> QWidget:
         part = QWidget()
         layout = QVBoxLayout(part)
         layout.setContentsMargins(0, 8 if title else 2, 0, 0)
         layout.setSpacing(6)
         if title:
-            layout.addWidget(heading or Heading(title))
+            shown = heading or Heading()
+            shown.setText(title)
+            layout.addWidget(shown)
             body.setAccessibleName(title)
         layout.addWidget(body)
         self._layout.addWidget(part)
@@ -268,8 +241,6 @@ class SummaryView(QScrollArea):
         if checkpoint.code:
             self._sources.set_checkpoint(checkpoint)
             self._show_part("sources", True)
-        self._copy_loading.setEnabled(True)
-        self._compute.setEnabled(bool(checkpoint.tensors))
-        self._copy_resume.setVisible(resume_code(checkpoint) is not None)
+        self.actions.show_usable(bool(checkpoint.tensors), resume_code(checkpoint) is not None)
         self._waiting.hide()
         self.ready.emit(totals)

@@ -75,6 +75,13 @@ class WindowDialogs:
 
             show_save_dialog(self._window, tab.path)
 
+    def save_clean(self) -> None:
+        """A copy of its tensors and plain data alone."""
+        if (tab := self._window.file_tab()) is not None and tab.checkpoint is not None:
+            from inspector_app.ui.save_dialog import show_save_dialog
+
+            show_save_dialog(self._window, tab.path, clean=True)
+
     def save_best(self) -> None:
         """A copy of the file under the name of the best."""
         if (tab := self._window.file_tab()) is not None and tab.checkpoint is not None:

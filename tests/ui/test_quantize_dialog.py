@@ -8,7 +8,7 @@ import os
 
 import pytest
 import torch
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from quantize_driving import Hands, hurry, save_net
 
@@ -225,9 +225,7 @@ def test_the_dialog_is_opened_from_the_summary_and_from_the_trees_menu(
     assert window.findChildren(QuantizeDialog) == [dialog]
     dialog.close()
     qtbot.waitUntil(lambda: not window.findChildren(QuantizeDialog))
-    button = tab.side.summary.quantize_button
-    tab.side.summary.ensureWidgetVisible(button)
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    tab.side.summary.actions.quantize.trigger()
     (dialog,) = window.findChildren(QuantizeDialog)
     # With the window everything ends that was begun from it.
     window.close()
