@@ -38,7 +38,10 @@ def group_of(name: str, allowed: bool) -> str:
     if is_plain_data(name):
         return Group.PLAIN
     module, qualified_name = split_global(name)
-    if not all(map(is_identifier, name.split("."))) or leads_to_standard(module):
+    if not name.isascii() or not all(map(is_identifier, name.split("."))):
+        # Letters that look like others are no accident.
+        return Group.OTHER
+    if leads_to_standard(module):
         return Group.OTHER
     if name.startswith(_TORCH_FUNCTIONS) and name.count(".") == 3:
         return Group.MODEL

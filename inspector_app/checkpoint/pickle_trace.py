@@ -19,6 +19,7 @@ from struct import error as StructError
 from struct import unpack_from
 from typing import Any
 
+from inspector_app.checkpoint.allowed_globals import is_allowed
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
@@ -51,6 +52,7 @@ from inspector_app.checkpoint.weights_only import UNRESTRICTED, WeightsOnlyRules
 
 _SLICE = 1024  # opcodes between two steps: about a millisecond
 _MOST_USES = 1_000  # of one global that are kept, of each kind
+_MOST_SPANS = 200_000  # values whose place is kept; further ones have that of what holds them
 _MOST_BYTES = 1_000  # values of bytes that may be pickles themselves
 # The first protocol that has the opcode, where it is not 0 or 1: pickletools.py.
 _SINCE = {
@@ -127,6 +129,8 @@ class Spans:
         if index is not None and self.starts[index] == start:
             self.ends[index] = end
             return
+        if len(self.values) >= _MOST_SPANS:
+            return
         self.latest[id(value)] = len(self.values)
         self.values.append(value)
         self.starts.append(start)
@@ -139,7 +143,7 @@ class Spans:
 
     def add_items(self, container: Any, starts: list[int], end: int) -> None:
         """The next items of `container` begin at `starts`; the opcode at `end` took them."""
-        if not starts:
+        if not starts or id(container) not in self.latest:
             return
         known = self.items.get(id(container))
         if known is None:
@@ -458,6 +462,8 @@ class PickleTrace(PickleMachine):
 
     def _remember(self, index: int) -> None:
         value = self._stack[-1]
+        if index > self._length():
+            self._odd(f"that sets entry {index} of the memo", self._at)
         if index in self._memo and self._memo[index] is not value:
             self._odd(f"that sets entry {index} of the memo again", self._at)
         self._memo[index] = value
@@ -588,6 +594,15 @@ class PickleTrace(PickleMachine):
 
     # --- what would be imported and called
 
+    def _check_callable(self, function: Any, opcode: str) -> None:
+        """No pickler calls what is no name, unless a call outside the allowlist made it."""
+        if type(function) is Call and type(function.function) is GlobalRef:
+            if not is_allowed(function.function.module, function.function.name):
+                return
+        elif type(function) is GlobalRef or type(function) is Call:
+            return
+        self._odd(f"{opcode} of something that is no function", self._at)
+
     def _note(self, reference: Any, how: str, offset: int, arguments: Any = None) -> None:
         if type(reference) is GlobalRef:
             reference.uses.add(how)
@@ -633,6 +648,7 @@ class PickleTrace(PickleMachine):
     def _reduce(self, op: int) -> None:
         arguments, _ = self._take()
         function, _ = self._top()
+        self._check_callable(function, "REDUCE")
         self._note(function, "call", self._at, arguments)
         self._stack[-1] = call = Call("call", function, arguments, self._at)
         if self.spans.around((function, arguments)):
@@ -641,12 +657,14 @@ class PickleTrace(PickleMachine):
     def _obj(self, op: int) -> None:
         items, _, mark = self._since_mark()
         function = items[0]
+        self._check_callable(function, "OBJ")
         self._called(function, tuple(items[1:]), mark)
 
     def _newobj(self, op: int) -> None:
         keywords = self._take()[0] if op == 0x92 else None
         arguments, _ = self._take()
         function, start = self._top()
+        self._check_callable(function, "NEWOBJ")
         given = arguments if keywords is None else (arguments, keywords)
         self._note(function, "newobj", self._at, given)
         self._stack[-1] = call = self._new(function, arguments, keywords, self._at)

@@ -18,6 +18,9 @@ from inspector_app.checkpoint.torch_rebuild import storage_reference
 
 # What a pickle without PROTO (protocols 0 and 1) can begin with and be worth showing.
 _FIRST_OPCODES = b"(]}c)"
+# With these, too, if it goes on to call something: a number, a text, a constant.
+_OTHER_OPCODES = frozenset(b"NIJKMLFGVSUTX\x88\x89\x8c\x8d\x8f\x95")
+_CALLED = frozenset({"call", "newobj", "build"})
 _TRIED_BYTES = 1 << 20
 
 
@@ -25,17 +28,23 @@ def recognise(source: ByteSource, limits: Limits) -> bool:
     """Whether the file begins like a pickle.
 
     Protocol 2 and later say so; an older one must be a whole, small stream to STOP, since
-    any text could begin with one of its opcodes.
+    any text could begin with one of its opcodes, or call a function: that would have run by
+    the time an unpickler finds the stream broken.
     """
     head = source.read(0, 2)
     if head[:1] == b"\x80":
         return len(head) == 2 and head[1] <= HIGHEST_PROTOCOL
-    if not head or head[0] not in _FIRST_OPCODES:
+    if not head or (head[0] not in _FIRST_OPCODES and head[0] not in _OTHER_OPCODES):
         return False
     machine = PickleMachine(source, 0, min(source.size, _TRIED_BYTES), limits)
     for _ in machine.run():
         pass
-    return machine.finished
+    if machine.finished and head[0] in _FIRST_OPCODES:
+        return True
+    return any(
+        not _CALLED.isdisjoint(found.uses) and found.full_name.isprintable()
+        for found in machine.globals.values()
+    )
 
 
 def read(source: ByteSource, limits: Limits) -> Generator[Progress, None, Checkpoint]:

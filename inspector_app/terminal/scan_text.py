@@ -95,7 +95,7 @@ class TextForm:
                 if shown > _SHOWN_GLOBALS:
                     yield f"    and {count_text(len(report.outside) - _SHOWN_GLOBALS)} more\n"
                     return
-                yield f"    {plain(each.name)}{self._style.dim(_counts(each))}\n"
+                yield f"    {_name(each.name)}{self._style.dim(_counts(each))}\n"
                 for use in each.uses[:_SHOWN_USES]:
                     yield self._fitted(f"      {_use(use, report)}") + "\n"
                 more = each.count - min(len(each.uses), _SHOWN_USES)
@@ -131,6 +131,12 @@ def _summary(report: SafetyReport) -> str:
         count = len(report.anomalies)
         words.append("1 anomaly" if count == 1 else f"{count_text(count)} anomalies")
     return ", ".join(words)
+
+
+def _name(name: str) -> str:
+    shown = plain(name)
+    # Letters of another alphabet may look like those of a known name.
+    return shown if shown.isascii() else f"{shown} (that is {ascii(name)[:200]})"
 
 
 def _counts(found: FoundGlobal) -> str:
