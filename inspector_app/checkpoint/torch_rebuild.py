@@ -21,6 +21,13 @@ from inspector_app.checkpoint.model import (
 )
 from inspector_app.checkpoint.pickle_nodes import Call, GlobalRef, PairList, PersistentId
 from inspector_app.checkpoint.tensor_runs import view_bytes
+from inspector_app.checkpoint.tensor_structure import (
+    compressed_fault,
+    coo_fault,
+    nested_fault,
+    per_tensor_oddities,
+    too_many_elements,
+)
 
 _WRAPPED_AT_MOST = 16
 _MOST_METADATA = 32
@@ -106,7 +113,7 @@ class TensorRebuilder:
             if self._depth > _WRAPPED_AT_MOST:
                 raise BadTensorError("a tensor is wrapped in too many others")
             rebuilt = function(value.args)
-        except (IndexError, TypeError, ValueError):
+        except (IndexError, TypeError, ValueError, OverflowError):
             raise BadTensorError(f"{name} is called with the wrong arguments") from None
         finally:
             self._depth -= 1
@@ -146,6 +153,8 @@ class TensorRebuilder:
             needed = view_bytes(shape, stride, offset, known.bits)
             if needed > storage.nbytes:
                 self._problem("view-bounds", {"needed": needed, "available": storage.nbytes})
+            elif 0 in stride and too_many_elements(shape):
+                self._odd("it has more elements than 64 bits count")
         if details is None:
             details = self._plain
         if metadata is not None:
@@ -200,7 +209,15 @@ class TensorRebuilder:
         details = TensorDetails(quantizer=quantizer, big_endian=self._plain.big_endian)
         rebuilt = self._strided(args, _boolean(args[5]), details=details)
         rebuilt.parts = parts
+        if quantizer.scale is not None and quantizer.zero_point is not None:
+            given = (rebuilt.tensor.dtype, quantizer.scale, quantizer.zero_point)
+            for what in per_tensor_oddities(*given):
+                self._odd(what)
         return rebuilt
+
+    def _odd(self, what: str) -> None:
+        if what:
+            self._problem("bad-tensor", {"what": what})
 
     def _sparse(self, args: tuple[Any, ...]) -> Rebuilt:
         layout = layout_name(args[0])
@@ -222,6 +239,16 @@ class TensorRebuilder:
         shape = integers(size)
         if min((0, *shape)) < 0:
             raise BadTensorError("a size is negative")
+        if layout == "sparse_coo":
+            if too_many_elements(shape):
+                self._odd("it has more elements than 64 bits count")
+            self._odd(coo_fault(indices.tensor, values.tensor, shape))
+        else:
+            inner = self.rebuild(data[1])
+            if inner is None:
+                raise BadTensorError("a sparse tensor's indices are no tensors")
+            parts = (indices.tensor, inner.tensor, values.tensor)
+            self._odd(compressed_fault(layout, *parts, shape))
         details = TensorDetails(coalesced=coalesced if type(coalesced) is bool else None)
         tensor = TensorInfo(
             "",
@@ -241,6 +268,9 @@ class TensorRebuilder:
         buffer, sizes = self.rebuild(args[0]), self.rebuild(args[1])
         if buffer is None or sizes is None or len(sizes.tensor.shape) > 2:
             raise BadTensorError("a nested tensor's buffer or sizes are no tensors")
+        others = [self.rebuild(value) for value in (*args, None, None)[2:4]]
+        strides, offsets = (None if part is None else part.tensor for part in others)
+        self._odd(nested_fault(sizes.tensor, strides, offsets))
         known = sizes.tensor.shape
         shape = (known[0] if known else 0, *([-1] * (known[1] if len(known) > 1 else 0)))
         tensor = TensorInfo(
