@@ -88,7 +88,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="read all bytes, too, and compare the checksums that the archives state",
+        help="read all bytes, too: compare the checksums that archives state, and the indices of "
+        "sparse and the scales of quantized tensors with their sizes",
     )
     parser.add_argument("--quiet", action="store_true", help="only files with findings")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
@@ -165,17 +166,22 @@ def _scanned(found: Found, verify: bool, number: int, line: ProgressLine) -> Sca
 def _report(path: str, verify: bool, number: int, line: ProgressLine) -> SafetyReport:
     from dataclasses import replace
 
-    from inspector_app.analysis.checksum_check import checking
+    from inspector_app.analysis import checksum_check, tensor_checks
     from inspector_app.analysis.safety import examine
     from inspector_app.checkpoint import reading
+    from inspector_app.checkpoint.limits import DEFAULT
 
-    checkpoint: Checkpoint = _driven(reading(path), path, number, line)
+    # All local headers, however many there are: this is no start that must be quick.
+    limits = DEFAULT._replace(checked_headers=DEFAULT.directory_entries)
+    checkpoint: Checkpoint = _driven(reading(path, limits), path, number, line)
     report: SafetyReport = _driven(examine(checkpoint), path, number, line)
     if not verify:
         return report
-    checked = _driven(checking(checkpoint), path, number, line)
+    checked = _driven(checksum_check.checking(checkpoint), path, number, line)
+    parts = _driven(tensor_checks.checking(checkpoint), path, number, line)
     known = {(problem.code, problem.where) for problem in report.anomalies}
-    more = [each for each in checked.problems if (each.code, each.where) not in known]
+    found = (*checked.problems, *parts)
+    more = [each for each in found if (each.code, each.where) not in known]
     return replace(report, anomalies=(*report.anomalies, *more))
 
 
