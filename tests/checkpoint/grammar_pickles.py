@@ -89,18 +89,19 @@ atoms: Stream = st.one_of(
     _lines(b"P", _encoded),
 )
 
+memos: Stream = st.one_of(
+    st.integers(0, MEMO).map(lambda index: b"q" + bytes([index])),
+    st.integers(0, MEMO).map(lambda index: b"p%d\n" % index),
+    st.integers(0, MEMO).map(lambda index: b"r" + struct.pack("<I", index)),
+    st.just(b"\x94"),
+)
+
 
 def composed(inner: Stream) -> Stream:
     """Every way to make a value of others."""
     some = st.lists(inner, max_size=4).map(b"".join)
     pairs = st.lists(st.tuples(inner, inner).map(b"".join), max_size=3).map(b"".join)
     arguments = st.one_of(_joined(b"(", some, b"t"), st.just(b")"), inner)
-    memo = st.one_of(
-        st.integers(0, MEMO).map(lambda index: b"q" + bytes([index])),
-        st.integers(0, MEMO).map(lambda index: b"p%d\n" % index),
-        st.integers(0, MEMO).map(lambda index: b"r" + struct.pack("<I", index)),
-        st.just(b"\x94"),
-    )
     class_line = st.sampled_from(GLOBALS).map(lambda pair: f"i{pair[0]}\n{pair[1]}\n".encode())
     return st.one_of(
         _joined(b"(", some, b"l"),
@@ -123,7 +124,7 @@ def composed(inner: Stream) -> Stream:
         _joined(b"(", globals_, some, b"o"),
         _joined(inner, inner, b"b"),
         _joined(globals_, b")R", inner, b"b"),
-        _joined(inner, memo),
+        _joined(inner, memos),
         _joined(inner, b"0", inner),
         _joined(b"(", some, b"1", inner),
         _joined(inner, b"2\x86"),

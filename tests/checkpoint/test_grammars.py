@@ -74,6 +74,7 @@ def test_the_grammar_has_every_opcode() -> None:
     for runs, count in (
         (grammar_pickles.atoms, 300),
         (grammar_pickles.composed(grammar_pickles.atoms), 400),
+        (grammar_pickles.memos, 50),
         (grammar_pickles.framed(), 100),
     ):
         settings(max_examples=count)(given(stream=runs)(collect))()
