@@ -76,6 +76,7 @@ class WindowsDesktop:
             for key in registry.own_keys():
                 if self._delete_tree(key):
                     removed.append(key)
+                    self._delete_empty(key.rpartition("\\")[0])
         except OSError as error:
             raise _trouble(error) from None
         self._tell()
@@ -168,7 +169,7 @@ class WindowsDesktop:
 
     def _delete_empty(self, key: str) -> None:
         """Delete a key that has nothing left, and those above it, up to the classes."""
-        while key.startswith(registry.CLASSES + "\\"):
+        while key.startswith(registry.CLASSES + "\\") or key == registry.REGISTERED:
             try:
                 with self._registry.OpenKey(self._root, key) as opened:
                     keys, values, _ = self._registry.QueryInfoKey(opened)
