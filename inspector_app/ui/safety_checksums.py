@@ -110,8 +110,9 @@ class Checksums(QWidget):
     def _finished(self, report: ChecksumReport) -> None:
         self._show_running()
         if report.problems:
-            count = count_text(len(report.problems))
-            self.said.say(self.tr("{n} entries do not match").format(n=count), BAD)
+            count = len(report.problems)
+            said = self.tr("{n} entries do not match").format(n=count_text(count))
+            self.said.say(self.tr("1 entry does not match") if count == 1 else said, BAD)
             lines = [
                 f"•  {plain(each.where)}: {problem_text(each)}" for each in report.problems[:_SHOWN]
             ]
