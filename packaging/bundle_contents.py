@@ -54,7 +54,7 @@ _UNNEEDED = re.compile(
             # Qt: what only other programs need. PNG is built in; icons are SVG.
             r"PySide6/(Qt/)?(qml|resources|libexec|metatypes|translations)/.*",
             r"PySide6/(Qt/)?plugins/(tls|networkinformation|generic|egldeviceintegrations"
-            r"|sqldrivers|printsupport|qmltooling|position|sensors|vectorimageformats)/.*",
+            r"|sqldrivers|qmltooling|position|sensors|vectorimageformats)/.*",
             r"PySide6/(Qt/)?plugins/imageformats/"
             r"(lib)?q(gif|jpeg|tga|tiff|wbmp|webp|pdf)\w*\..*",
             # The rest of the platforms draw without a window system, or on a frame buffer.

@@ -19,6 +19,7 @@ FROM_SYSTEM = re.compile(
     r"|glib-2\.0|gthread-2\.0|gobject-2\.0|gio-2\.0|gmodule-2\.0|pcre2-8|mount|blkid|selinux"
     r"|dbus-1|systemd|gcrypt|gpg-error|cap|lz4"
     r"|gssapi_krb5|krb5|krb5support|k5crypto|com_err|keyutils"
+    r"|cups"
     r"|stdc\+\+|gcc_s|uuid|z|zstd)\.so\..*"
 )
 
@@ -40,6 +41,7 @@ PACKAGES = {
     "libzstd.so.1": "libzstd1",
     "libuuid.so.1": "libuuid1",
     "libdbus-1.so.3": "libdbus-1-3",
+    "libcups.so.2": "libcups2",
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
     "libGLX.so.0": "libglx0",
@@ -145,7 +147,7 @@ def debian_depends(folder: str) -> list[str]:
         for name in needed(description):
             if name not in inside:
                 libraries[name] = path
-    packages = {f"libc6 (>= {oldest[0]}.{oldest[1]})"}
+    packages = {f"libc6 (>= {oldest[0]}.{oldest[1]})"} if oldest > (0, 0) else set()
     for name, path in libraries.items():
         if name not in PACKAGES:
             raise NotKnown(f"{path} needs {name}, and which package has it is not known")

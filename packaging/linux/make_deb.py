@@ -36,6 +36,8 @@ RECOMMENDED = (
     "shared-mime-info",
     "xdg-utils",
 )
+# Without it a plugin is left out, and printing is to a file.
+OPTIONAL = ("libcups2",)
 _DESCRIPTION = """\
  Opens .pth, .pt, .ckpt, .pt2, .safetensors and .onnx files as a tree, with the
  values, histograms and statistics of each tensor, however large the file is.
@@ -64,14 +66,16 @@ _OVERRIDES = (
 
 def control(architecture: str, depends: list[str], kibibytes: int) -> str:
     """The package's control file; `kibibytes` is what it takes when installed."""
+    recommended = [*RECOMMENDED, *(each for each in OPTIONAL if each in depends)]
+    depends = [each for each in depends if each not in OPTIONAL]
     return (
         f"Package: {APP_ID}\n"
         f"Version: {__version__}\n"
         f"Architecture: {architecture}\n"
         f"Maintainer: {MAINTAINER}\n"
         f"Installed-Size: {kibibytes}\n"
-        f"Depends: {', '.join(depends)}\n"
-        f"Recommends: {', '.join(RECOMMENDED)}\n"
+        f"Depends: {', '.join(depends) or 'libc6'}\n"
+        f"Recommends: {', '.join(recommended)}\n"
         "Section: science\n"
         "Priority: optional\n"
         f"Description: {APP_COMMENT[0].lower()}{APP_COMMENT[1:]}\n"
