@@ -27,6 +27,16 @@ class _Parser(argparse.ArgumentParser):
         raise Trouble(f"{message} (see {self.prog} --help)")
 
 
+class _Environment(argparse.Action):
+    """Prints what the program runs on, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from inspector_app.environment import environment_lines, report_text
+
+        print(report_text(environment_lines()), end="")
+        parser.exit()
+
+
 def parser_of(
     program: str, commands: Mapping[str, Command], command: str, explicit: bool
 ) -> argparse.ArgumentParser:
@@ -47,6 +57,12 @@ def parser_of(
         lines += ["A file that is named like a command is opened as ./NAME."]
         parser.epilog = "\n".join(["commands:", *lines])
         parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+        parser.add_argument(
+            "--environment",
+            action=_Environment,
+            nargs=0,
+            help="print what the program runs on, to be added to the report of a problem",
+        )
     commands[command].declare(parser)
     parser.many = any(action.nargs == "+" for action in parser._get_positional_actions())
     return parser

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
+from inspector_app.ui.copying import offer_picture
 from inspector_app.ui.text_widgets import tooltip
 
 NOWHERE = -1
@@ -38,6 +39,7 @@ class Chart(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(title)
+        offer_picture(self, self._sentences)
 
     def _count(self) -> int:
         raise NotImplementedError
@@ -141,6 +143,9 @@ class Chart(QWidget):
         self._current = place
         self._say()
         self.update()
+
+    def _sentences(self) -> str:
+        return "\n".join(map(self._sentence, range(self._count())))
 
     def _say(self) -> None:
         """To those who do not see it: the mark that the keys are at, or the first few."""

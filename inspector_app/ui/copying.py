@@ -6,7 +6,7 @@ would be the window's and mean the row of the tree, and by a menu.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 from PySide6.QtCore import (
     QCoreApplication,
@@ -33,18 +33,33 @@ _Standard = QKeySequence.StandardKey
 _Role = Qt.ItemDataRole
 
 
-def offer_copy(view: QAbstractItemView, words: Words | None = None) -> CellCopying:
+def offer_copy(
+    view: QAbstractItemView,
+    words: Words | None = None,
+    copy: Callable[[], object] | None = None,
+    more: Sequence[tuple[str, Callable[[], object]]] = (),
+) -> CellCopying:
     """Have `view` copy what is selected in it.
 
     Args:
         words: what stands in a cell, where its model's display text does not say it.
+        copy: copies by itself what is selected.
+        more: what the menu has besides, and what it does.
     """
-    return CellCopying(view, words)
+    return CellCopying(view, words, copy, more)
 
 
 def offer_picture(chart: QWidget, values: Callable[[], str] | None = None) -> ChartCopying:
     """Have `chart` copied as a picture and, where `values` gives them, as text."""
     return ChartCopying(chart, values)
+
+
+def copy_menu(widget: QWidget, text: str) -> QMenu:
+    """A menu that copies `text`. It deletes itself once it was closed."""
+    menu = QMenu(widget)
+    menu.aboutToHide.connect(menu.deleteLater)
+    menu.addAction(_tr("&Copy"), lambda: copy_text(text)).setEnabled(bool(text))
+    return menu
 
 
 def copy_text(text: str) -> None:
@@ -97,10 +112,18 @@ class _Keys(QObject):
 class CellCopying(_Keys):
     """Copies the cells that are selected in a table, a tree or a list."""
 
-    def __init__(self, view: QAbstractItemView, words: Words | None = None) -> None:
+    def __init__(
+        self,
+        view: QAbstractItemView,
+        words: Words | None = None,
+        copy: Callable[[], object] | None = None,
+        more: Sequence[tuple[str, Callable[[], object]]] = (),
+    ) -> None:
         super().__init__(view)
         self._view = view
         self._words = words or _display
+        self._own = copy
+        self._more = more
         self._task = Task(self)
 
     def copy(self) -> None:
@@ -112,7 +135,9 @@ class CellCopying(_Keys):
         copy = menu.addAction(_tr("&Copy"), self.copy)
         copy.setShortcut(QKeySequence(_Standard.Copy))
         copy.setEnabled(some)
-        if _headed(self._view):
+        for text, do in self._more:
+            menu.addAction(text, do).setEnabled(some)
+        if self._own is None and _headed(self._view):
             headed = menu.addAction(_tr("Copy With &Headings"), lambda: self._copy(headings=True))
             headed.setEnabled(some)
         if self._view.selectionMode() not in (
@@ -124,7 +149,9 @@ class CellCopying(_Keys):
         return menu
 
     def _copy(self, headings: bool) -> None:
-        if self._view.selectionModel().hasSelection():
+        if self._own is not None:
+            self._own()
+        elif self._view.selectionModel().hasSelection():
             self._task.run(_collecting(self._view, self._words, headings), copy_text)
 
 

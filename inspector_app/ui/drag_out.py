@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
@@ -26,7 +27,8 @@ from inspector_app.ui.drop_targets import OWN_TENSORS
 URIS, TEXT = "text/uri-list", "text/plain"
 MOST_FILES = 200
 LONGEST_NAME = 100
-QUIET_MS = 400  # before this a window that counts would only flicker
+QUIET_SECONDS = 0.4  # before this a window that counts would only flicker
+WHOLE = 1_000
 ICON, GAP, LABEL_CHARACTERS = 18, 8, 48
 
 Say = Callable[[str], object]
@@ -97,8 +99,10 @@ class TensorFiles(QMimeData):
             return self._names
         if mimetype != URIS:
             return QByteArray()
-        lines = [bytes(QUrl.fromLocalFile(path).toEncoded().data()) for path in self.files()]
-        return QByteArray(b"\r\n".join(lines))
+        urls = [QUrl.fromLocalFile(path) for path in self.files()]
+        if type.id() == QMetaType.Type.QVariantList.value:
+            return urls
+        return QByteArray(b"\r\n".join(bytes(url.toEncoded().data()) for url in urls))
 
     def files(self) -> list[str]:
         """The files, written now if they were not; none if that fails or is cancelled."""
@@ -110,18 +114,16 @@ class TensorFiles(QMimeData):
         folder = tempfile.mkdtemp(dir=_folder())
         paths = list(file_names([tensor.name for tensor in self._tensors]))
         wanted = [os.path.join(folder, f"{name}.npy") for name in paths]
-        progress = QProgressDialog(self._parent)
-        progress.setWindowTitle(_tr("Writing .npy Files"))
-        progress.setLabelText(_tr("Writing what was dropped…"))
-        progress.setRange(0, 1_000)
-        progress.setWindowModality(Qt.WindowModality.ApplicationModal)
-        progress.setMinimumDuration(QUIET_MS)
+        begun, progress = time.monotonic(), None
         try:
             for share in _writing(self._checkpoint, self._tensors, wanted):
-                progress.setValue(int(share * 1_000))
-                if progress.wasCanceled():
-                    self._say(_tr("Writing was cancelled"))
-                    return _removed(wanted)
+                if progress is None and time.monotonic() - begun > QUIET_SECONDS:
+                    progress = self._counting()
+                if progress is not None:
+                    progress.setValue(int(share * WHOLE))
+                    if progress.wasCanceled():
+                        self._say(_tr("Writing was cancelled"))
+                        return _removed(wanted)
         except CheckpointError as error:
             self._say(error.message)
             return _removed(wanted)
@@ -130,8 +132,19 @@ class TensorFiles(QMimeData):
             self._say(_tr("The tensor was not written: {reason}").format(reason=reason))
             return _removed(wanted)
         finally:
-            progress.deleteLater()
+            if progress is not None:
+                progress.close()
+                progress.deleteLater()
         return wanted
+
+    def _counting(self) -> QProgressDialog:
+        """A window that says how far it is; setting its value lets it answer a click."""
+        text, cancel = _tr("Writing what was dropped…"), _tr("Cancel")
+        made = QProgressDialog(text, cancel, 0, WHOLE, self._parent)
+        made.setWindowTitle(_tr("Writing .npy Files"))
+        made.setWindowModality(Qt.WindowModality.ApplicationModal)
+        made.setMinimumDuration(0)
+        return made
 
 
 def file_names(names: Sequence[str]) -> Iterator[str]:

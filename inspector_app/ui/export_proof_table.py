@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.worker_words import figure_text
 from inspector_app.worker.protocol import ProofCase, Proved
 
@@ -43,6 +44,7 @@ class ProofTable(QTableWidget):
         self.setShowGrid(False)
         self.setStyleSheet(_STYLE)
         self.setAlternatingRowColors(True)
+        offer_copy(self)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

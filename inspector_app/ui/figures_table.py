@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.text_widgets import tooltip
 
 _LONG = 40  # characters of a cell that has a tooltip
@@ -45,6 +46,7 @@ class FiguresTable(QTableWidget):
         self.setWordWrap(False)
         self.setStyleSheet(_STYLE)
         self.setAlternatingRowColors(True)
+        offer_copy(self)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -64,6 +64,7 @@ class HeatmapView(QWidget):
         self._scale.setWordWrap(True)
         self.frame = plot_style.PlotFrame(self.tr("Picture of the values"), counts="bottom left")
         self.frame.restyled.connect(self._paint)
+        self.frame.words = self.readout
         self._zoomed = QTimer(self)
         self._zoomed.setSingleShot(True)
         self._zoomed.setInterval(DETAIL_MS)

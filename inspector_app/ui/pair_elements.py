@@ -6,7 +6,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.analysis.quantities import count_text
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.pair_source import PairSource
 from inspector_app.ui.pair_view import PairView
 from inspector_app.ui.text_blocks import fixed_font
@@ -93,10 +93,14 @@ class PairElements(PairView):
         super().__init__(MutedLabel(), parent)
         self._pair_differs = 0
         self._model = _Elements(self)
-        self.table = _Table()
+        self.table = QTableView()
         self.table.setModel(self._model)
         self.table.setAccessibleName(self.tr("First elements that differ"))
         self.table.setFont(fixed_font())
+        # As they are listed they have been rounded.
+        offer_copy(
+            self.table, lambda index: self._model.text(index.row(), index.column(), ALL_DIGITS)
+        )
         self.table.setShowGrid(False)
         self.table.setFrameShape(QFrame.Shape.NoFrame)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -151,15 +155,3 @@ class PairElements(PairView):
             self._words.setText(
                 self.tr("All {n} elements that differ").format(n=count_text(len(found)))
             )
-
-
-class _Table(QTableView):
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if not event.matches(QKeySequence.StandardKey.Copy):
-            super().keyPressEvent(event)
-            return
-        model = self.model()
-        assert isinstance(model, _Elements)
-        rows = sorted({index.row() for index in self.selectedIndexes()})
-        lines = ["\t".join(model.text(row, c, ALL_DIGITS) for c in range(4)) for row in rows]
-        QGuiApplication.clipboard().setText("\n".join(lines))

@@ -6,6 +6,7 @@ pyqtgraph is imported with the first plot that is shown.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import theme
+from inspector_app.ui.copying import offer_picture
 
 # From the most negative to the most positive. Blue against orange is told apart with any
 # colour blindness; 0 has the colour of what lies behind, so that what differs from 0 stands
@@ -48,6 +50,8 @@ class PlotFrame(QWidget):
         super().__init__(parent)
         self._name = name
         self._counts = counts.split()
+        # What is copied of it as text, where that is not the points of its lines.
+        self.words: Callable[[], str] | None = None
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.setMinimumHeight(90)
@@ -68,6 +72,7 @@ class PlotFrame(QWidget):
         made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._layout.addWidget(made)
         self.__dict__["plot"] = made
+        offer_picture(made, self._text)
         self._restyle()
         return made
 
@@ -80,6 +85,11 @@ class PlotFrame(QWidget):
         if event.type() == QEvent.Type.ApplicationPaletteChange and "plot" in self.__dict__:
             self._restyle()
             self.restyled.emit()
+
+    def _text(self) -> str:
+        from inspector_app.ui.plot_values import plotted_text
+
+        return self.words() if self.words is not None else plotted_text(self.plot)
 
     def _restyle(self) -> None:
         palette = QPalette()

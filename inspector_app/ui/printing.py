@@ -97,7 +97,9 @@ def ask_printer(
     job = Printing(parent, title, make, said)
     dialog.accepted.connect(lambda: job.start(Paper(printer, end)))
     dialog.finished.connect(dialog.deleteLater)
-    dialog.open()
+    # Its own open() takes a receiver that PySide does not know.
+    dialog.setWindowModality(Qt.WindowModality.WindowModal)
+    dialog.show()
     return dialog
 
 
@@ -176,7 +178,10 @@ def documenting(parts: Iterable[str]) -> Generator[None, None, tuple[QTextDocume
             f"<p>{escape(_tr('The rest is too long to be printed: save the report instead.'))}</p>"
         )
     document = QTextDocument()
-    document.setDefaultFont(QFont("sans-serif", 9))
+    font = QFont("sans-serif", 9)
+    # Joined letters are found by no search in a PDF file.
+    font.setFeature(QFont.Tag("liga"), 0)
+    document.setDefaultFont(font)
     document.setUseDesignMetrics(True)
     document.setDocumentMargin(0)
     document.setDefaultStyleSheet(STYLE.format(size=7.5 if wide else 8.5))

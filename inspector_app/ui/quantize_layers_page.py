@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.text import plain
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.model_subject import Subject
 from inspector_app.ui.quantize_forms import scheme_of
 from inspector_app.ui.quantize_layers import AFTER, BEFORE, DAMAGE, NAME, LayerModel, patterns_of
@@ -60,6 +61,7 @@ class LayersPage(WizardPage):
         self.tree.setModel(self.layers)
         self.tree.setAccessibleName(self.tr("Layers to quantize"))
         self.tree.setUniformRowHeights(True)
+        offer_copy(self.tree)
         self.tree.setAlternatingRowColors(True)
         self.tree.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.tree.setMinimumHeight(TREE_HEIGHT)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.analysis.quantization_figures import TensorPreview
 from inspector_app.ui import theme
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.quantize_table_model import (
     AFTER,
     BEFORE,
@@ -125,6 +126,7 @@ class PreviewTable(QTableView):
         self._top = 0
         self.tensors.modelAboutToBeReset.connect(self._about_to_change)
         self.setModel(self.tensors)
+        offer_copy(self)
         self.setItemDelegateForColumn(DAMAGE, DamageDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -14,13 +14,14 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from inspector_app.analysis.quantities import size_text
 from inspector_app.analysis.run_checkpoints import FileState, Run, RunCheckpoint
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
+from inspector_app.ui.copying import copy_text, offer_copy
 from inspector_app.ui.run_words import number, state_text, time_text
 from inspector_app.ui.text_widgets import tooltip
 
@@ -177,6 +178,7 @@ class RunTable(QTableView):
         self.setWordWrap(False)
         self.setAlternatingRowColors(True)
         self.setSortingEnabled(True)
+        offer_copy(self, more=[(self.tr("Copy &Paths"), self.copy_paths)])
         self.setStyleSheet(_STYLE)
         self.verticalHeader().hide()
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -225,6 +227,10 @@ class RunTable(QTableView):
             index = self._model.index(rows[0], 0)
             self.selectionModel().setCurrentIndex(index, flags.NoUpdate)
 
+    def copy_paths(self) -> None:
+        """Copy where the selected checkpoints lie."""
+        copy_text("\n".join(each.path for each in self.selected()))
+
     def heads(self) -> list[str]:
         """What stands above the columns."""
         return self._model.heads()
@@ -234,10 +240,7 @@ class RunTable(QTableView):
         return [self._model._texts(each) for each in self._model.shown]
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            paths = "\n".join(each.path for each in self.selected())
-            QGuiApplication.clipboard().setText(paths)
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.selected():
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.selected():
             for each in self.selected():
                 self.chosen.emit(each.path)
         else:

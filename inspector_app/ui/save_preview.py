@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import theme
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.diff_status import Look, paint_badge
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import MutedLabel, tooltip
@@ -217,6 +218,7 @@ class KeyPreview(QWidget):
         self.table.setModel(self._model)
         self.table.setItemDelegate(_Delegate(self._model, self.table))
         self.table.setAccessibleName(self.tr("What becomes of each key"))
+        offer_copy(self.table)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
         self.table.setTabKeyNavigation(False)

@@ -13,6 +13,7 @@ from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.suspicious import EXPLODING, REASONS, Reason, Suspicion
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.statistics_columns import figure_text
 from inspector_app.ui.text_widgets import tooltip
 
@@ -118,6 +119,7 @@ class SuspiciousList(QListView):
         super().__init__(parent)
         self._model = _Suspicions(self)
         self.setModel(self._model)
+        offer_copy(self)
         self.setUniformItemSizes(True)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)

@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import tooltip
 
@@ -100,13 +101,7 @@ class _View(QTableView):
     chosen = Signal(int)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            rows = sorted({index.row() for index in self.selectedIndexes()})
-            model = self.model()
-            assert isinstance(model, _Rows)
-            lines = ["\t".join(model.row(row)) for row in rows]
-            QGuiApplication.clipboard().setText("\n".join(lines))
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             if self.currentIndex().isValid():
                 self.chosen.emit(self.currentIndex().row())
         else:
@@ -149,6 +144,7 @@ class TextTable(QWidget):
         self.view = _View()
         self.view.setAccessibleName(name)
         self.view.setModel(self._model)
+        offer_copy(self.view)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

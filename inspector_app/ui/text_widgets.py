@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPalette
+from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QPainter, QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from inspector_app.checkpoint.text import plain
@@ -100,6 +100,12 @@ class ElidedLabel(QWidget):
     def text(self) -> str:
         """The whole text."""
         return self._text
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        from inspector_app.ui.copying import copy_menu
+
+        # The whole of it, also where it is shortened.
+        copy_menu(self, self._text).popup(event.globalPos())
 
     def sizeHint(self) -> QSize:
         metrics = self.fontMetrics()

@@ -6,6 +6,7 @@ from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPoint, Qt,
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTableView, QWidget
 
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.transfer_rows import FlowDelegate, FlowRows, row_height
 
 
@@ -29,6 +30,7 @@ class FlowColumn(QTableView):
         self._selected = -1
         self.setItemDelegate(self._delegate)
         self.setModel(self.rows)
+        offer_copy(self, lambda index: self.rows.words(self.rows.node(index.row())))
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setFrameShape(QFrame.Shape.NoFrame)

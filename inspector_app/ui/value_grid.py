@@ -14,11 +14,12 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QGuiApplication, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QHeaderView, QTableView, QWidget
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.ui import theme
+from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.text_blocks import fixed_font
 from inspector_app.ui.text_widgets import tooltip
@@ -132,6 +133,7 @@ class ValueGrid(QTableView):
         self.values.window.failed.connect(self.failed)
         self.setModel(self.values)
         self._copying = LatestWork(self)
+        offer_copy(self, copy=self.copy)
         metrics = self.fontMetrics()
         for header, size in (
             (self.horizontalHeader(), metrics.horizontalAdvance(_WIDEST) + 8),
@@ -200,23 +202,6 @@ class ValueGrid(QTableView):
     def _copied(self, text: str, count: int) -> None:
         QGuiApplication.clipboard().setText(text)
         self.message.emit(self.tr("{count} values copied").format(count=count_text(count)))
-
-    def event(self, event: QEvent) -> bool:
-        # The window has Ctrl+C for the tree; here it means the values.
-        if (
-            event.type() == QEvent.Type.ShortcutOverride
-            and isinstance(event, QKeyEvent)
-            and event.matches(QKeySequence.StandardKey.Copy)
-        ):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.matches(QKeySequence.StandardKey.Copy):
-            self.copy()
-            return
-        super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
