@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz import minimising, mutations, pickle_forms, stored_seeds
+from tests.fuzz import bounds, minimising, mutations, pickle_forms, stored_seeds, trial
 from tests.fuzz.looking import look
 from tests.fuzz.mutating import mutate
 from tests.fuzz.trial import write_file
@@ -75,14 +77,54 @@ def test_the_container_stays_valid(seeds: list[stored_seeds.StoredSeed], tmp_pat
     assert b"".join(codes) == entries["archive/data.pkl"]
 
 
-def test_findings_are_made_small(seeds: list[stored_seeds.StoredSeed]) -> None:
+def test_findings_are_made_small(tmp_path: Path) -> None:
     content = b"a" * 500 + b"needle" + b"b" * 700
     small = minimising.shrunk(content, lambda data: b"needle" in data, float("inf"))
     assert small == b"needle"
-    seed = next(seed for seed in seeds if seed.name == "safetensors plain")
-    assert minimising.answer(seed, seed.content) == "tree safetensors"
-    assert minimising.answer(seed, b"").startswith("error ")
     assert minimising.sort_of("tree pickle") == ""
-    assert (
-        minimising.sort_of("finding KeyError: 'a' at x.py:3 in read") == "finding KeyError at x.py"
+    place = "finding KeyError at x.py"
+    assert minimising.sort_of("finding KeyError: 'a' at x.py:3 in read") == place
+
+
+def test_what_is_no_finding_stays_as_it_is(
+    folder: Path, seeds: list[stored_seeds.StoredSeed], tmp_path: Path
+) -> None:
+    """Each attempt is a process; this also shows that one can be made."""
+    seed = next(seed for seed in seeds if seed.name == "safetensors plain")
+    path = tmp_path / "kept.safetensors"
+    minimising.minimise(folder, seed, path, seed.content)
+    assert path.read_bytes() == seed.content
+
+
+BUSY = "while True: pass"
+BUSY_IN_C = "pow(10**7_000_000, 3, 10**7_000_001 + 1)"
+
+
+@pytest.mark.parametrize("code", [BUSY, BUSY_IN_C], ids=["in Python", "in C"])
+def test_a_hang_ends_its_process(code: str) -> None:
+    """By the processor's time, with a traceback, wherever it hangs."""
+    program = (
+        "from tests.fuzz import bounds\n"
+        "bounds.bound_process()\n"
+        f"with bounds.timed(0.3):\n    {code}\n"
     )
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=stored_seeds.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert bounds.ended_by(process.returncode).startswith("hang")
+    assert "line 4 in <module>" in process.stderr
+
+
+def test_a_peak_of_memory_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small.pkl"
+    path.write_bytes(b"\x80\x02N.")
+    assert trial.outcome_of(path) == "tree pickle"
+    monkeypatch.setattr(bounds, "MEGABYTES", 1)
+    assert trial.outcome_of(path).startswith("finding memory")
+    monkeypatch.setattr(trial, "look", lambda path: {}["missing"])
+    assert trial.outcome_of(path).startswith("finding KeyError: \"'missing'\" at ")
