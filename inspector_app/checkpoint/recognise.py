@@ -75,21 +75,22 @@ def _read(source: ByteSource, limits: Limits) -> Reading:
         raise RefusedFile("git-lfs-pointer", source.path)
     if head.startswith(b"PK\x03\x04"):
         return (yield from _read_zip(source, limits))
+    is_tar = _is_tar(head)
+    if is_tar:
+        from inspector_app.checkpoint import torch_tar
+
+        if torch_tar.recognise(source):
+            checkpoint = yield from torch_tar.read(source, limits)
+            # A member can be called as the magic number of the later format.
+            return _also_tar(checkpoint) if head[:1] == b"\x80" else checkpoint
     if head[:1] == b"\x80":
         from inspector_app.checkpoint import torch_legacy
 
         if torch_legacy.recognise(source):
             checkpoint = yield from torch_legacy.read(source, limits)
-            if _is_tar(head):
-                checkpoint.problems.insert(0, Problem("also-tar"))
-            return checkpoint
-    if _is_tar(head):
-        from inspector_app.checkpoint import torch_tar
-
-        if torch_tar.recognise(source):
-            return (yield from torch_tar.read(source, limits))
-        if head[:1] != b"\x80":
-            raise UnrecognisedFormat("unrecognised", source.path, looks_like=_tar(source))
+            return _also_tar(checkpoint) if is_tar else checkpoint
+    elif is_tar:
+        raise UnrecognisedFormat("unrecognised", source.path, looks_like=_tar(source))
     if head[8:].lstrip()[:1] == b"{":
         from inspector_app.checkpoint import safetensors
 
@@ -144,6 +145,11 @@ def _is_tar(head: bytes) -> bool:
     from inspector_app.checkpoint.tar_members import BLOCK, is_header
 
     return is_header(head[:BLOCK])
+
+
+def _also_tar(checkpoint: Checkpoint) -> Checkpoint:
+    checkpoint.problems.insert(0, Problem("also-tar"))
+    return checkpoint
 
 
 def _tar(source: ByteSource) -> str:

@@ -33,7 +33,7 @@ from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.torch_rebuild import BadTensorError, storage_reference
 from inspector_app.checkpoint.zip_checks import ascii_lower
 from inspector_app.checkpoint.zip_checksums import verifying
-from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_directory import ENCRYPTED, LOCAL, STORED, ZipDirectory
 
 _SLICE = 5_000
 _SHOWN_OF_A_KIND = 20
@@ -214,9 +214,12 @@ def read(
     pickle = ZipPickle(directory, _inside(directory, "data.pkl"), _inside(directory, "data/"))
     root = yield from pickle.read()
     if root.kind == Kind.SCALAR and root.value is None and not pickle.finished:
-        raise BrokenFile(
-            "broken", source.path, pickle.problems[0].where, reason=pickle.problems[0].message
-        )
+        first = pickle.problems[0]
+        nested = directory.get(first.where)
+        reason = first.message
+        if nested is not None and source.read(directory.data_offset(nested), 4) == LOCAL:
+            reason = "the pickle is an archive itself; unpack it first"
+        raise BrokenFile("broken", source.path, first.where, reason=reason)
     checkpoint = Checkpoint(
         source.path, "torch-zip", source.size, root, modified_ns=source.modified_ns
     )
