@@ -114,11 +114,8 @@ class StreamWalk:
             yield from self._container(source, "", (), "loaded")
 
     def _container(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
-        if zip_directory.recognise(source):
-            if role == "loaded" and source.read(0, 4) != zip_directory.LOCAL:
-                # torch takes a file for a zip only if it begins like one.
-                yield from self._stream(source, 0, source.size, name or "first bytes", role, None)
-                role = "extra"
+        # In the order of `checkpoint.recognise`, which is torch's.
+        if source.read(0, 4) == zip_directory.LOCAL:
             yield from self._zip(source, name, path, role)
         elif torch_legacy.recognise(source):
             yield from self._legacy(source, name, path, role)
@@ -126,6 +123,14 @@ class StreamWalk:
             yield from self._tar(source, name, path, role)
         elif raw_pickle.recognise(source, self._limits):
             yield from self._following(source, 0, source.size, name, path, role, parts=0)
+            if zip_directory.recognise(source):
+                # An archive is found from its end, whatever stands before it.
+                yield from self._zip(source, name, None, "extra")
+        elif zip_directory.recognise(source):
+            if role == "loaded":
+                # torch takes a file for a zip only if it begins like one.
+                yield from self._stream(source, 0, source.size, name or "first bytes", role, None)
+            yield from self._zip(source, name, path, "extra")
 
     # --- one stream
 

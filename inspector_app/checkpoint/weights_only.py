@@ -178,7 +178,7 @@ class WeightsOnlyRules:
 
     def _build(self, stack: list[Any]) -> None:
         target = self._type_of(stack[-2]) if len(stack) > 1 else "NoneType"
-        if target in (_UNKNOWN, _TENSOR, _PARAMETER, *_CLASSES):
+        if target in (_UNKNOWN, _TENSOR, _PARAMETER, *_CLASSES) or target in self._allowed:
             return
         self._refuse(
             "Can only build Tensor, Parameter, OrderedDict or types allowlisted via"
@@ -253,6 +253,10 @@ class WeightsOnlyRules:
             return _MADE[full]
         if full in _CLASSES:
             return full
+        for name in (full, function.full_name):
+            if name in self._allowed:
+                # Its own class, or what a function of numpy makes.
+                return name
         if full in ALLOWED and full.startswith(("torch._utils.", "torch.")):
             return _UNKNOWN if full == "torch._tensor._rebuild_from_type_v2" else _TENSOR
         return _UNKNOWN
@@ -286,7 +290,11 @@ def _named_type(reference: GlobalRef) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, (int, float, bool, type(None))):
+    if isinstance(value, (float, bool, type(None))):
+        return str(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() < 1000 else "<int>"
+    if type(value) in (tuple, list) and not value:
         return str(value)
     if isinstance(value, str):
         return value[:200]
