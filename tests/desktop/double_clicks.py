@@ -93,13 +93,12 @@ class Desk:
         return subprocess.run(  # type: ignore[call-overload,no-any-return]
             command,
             env=self.environment,
-            cwd=self.home,
+            **{"cwd": self.home, **more},
             capture_output=True,
             text=True,
             errors="surrogateescape",
             check=False,
             timeout=60,
-            **more,
         )
 
     def inspector(self, *arguments: str) -> subprocess.CompletedProcess[str]:
