@@ -1,7 +1,7 @@
 """The opcodes of a pickle stream, listed without executing one.
 
 A stream of a hundred thousand tensors has millions of opcodes. `Disassembly.indexing` walks
-them once, in short steps, and keeps where every thousandth stands; a row is decoded when it
+them once, in short steps, and keeps where each 250th stands; a row is decoded when it
 is asked for. What is listed ends at STOP, or where the next opcode cannot be told.
 """
 
@@ -41,8 +41,8 @@ from inspector_app.checkpoint.pickle_opcodes import (
     prefixed_argument,
 )
 
-BLOCK = 1_000  # rows between two places that are kept
-_KEPT_BLOCKS = 8
+BLOCK = 250  # rows between two places that are kept
+_KEPT_BLOCKS = 24
 _WINDOW = 1 << 20
 _STEP = 2_000  # opcodes between two steps: one to two milliseconds
 _BITS = [1 << code for code in range(256)]

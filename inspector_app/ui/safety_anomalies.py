@@ -13,7 +13,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QPalette, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QSizePolicy, QWidget
 
 from inspector_app.analysis.quantities import count_text
@@ -24,7 +24,7 @@ from inspector_app.ui.problem_text import problem_text
 from inspector_app.ui.text_widgets import tooltip
 
 MOST_LISTED = 2_000
-MOST_LINES = 8
+MOST_LINES = 12
 _Index = QModelIndex | QPersistentModelIndex
 _NO_PARENT = QModelIndex()
 
@@ -76,7 +76,8 @@ class AnomalyList(QListView):
         self._model = _Model(self)
         self.setModel(self._model)
         self.setAccessibleName(self.tr("Anomalies"))
-        self.setUniformItemSizes(True)
+        self.setWordWrap(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -89,7 +90,7 @@ class AnomalyList(QListView):
     def show_problems(self, problems: Sequence[Problem]) -> None:
         """Show these."""
         self._model.show(problems)
-        self.updateGeometry()
+        self._fit()
 
     def texts(self) -> list[str]:
         """What is listed."""
@@ -101,13 +102,21 @@ class AnomalyList(QListView):
             return
         super().keyPressEvent(event)
 
-    def sizeHint(self) -> QSize:
-        lines = min(max(self._model.rowCount(), 1), MOST_LINES)
-        height = max(self.sizeHintForRow(0), self.fontMetrics().height() + 4)
-        return QSize(240, lines * height + 2 * self.frameWidth() + 4)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
-    def minimumSizeHint(self) -> QSize:
-        return QSize(120, self.sizeHint().height())
+    def _fit(self) -> None:
+        """As tall as the first of them need to be."""
+        most = MOST_LINES * (self.fontMetrics().height() + 4)
+        height = 0
+        for number in range(self._model.rowCount()):
+            height += self.visualRect(self._model.index(number, 0)).height()
+            if height >= most:
+                break
+        height = min(height, most) + 2 * self.frameWidth() + 4
+        if height != self.height():
+            self.setFixedHeight(height)
 
     def _choose(self, index: QModelIndex) -> None:
         if index.row() < min(len(self._model.problems), MOST_LISTED):

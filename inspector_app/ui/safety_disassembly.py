@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.safety import tracing
-from inspector_app.analysis.safety_report import PickleStream, SafetyReport
+from inspector_app.analysis.safety_report import SafetyReport
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.disassembly import Disassembly, Row
 from inspector_app.checkpoint.disassembly_search import finding
@@ -48,7 +48,7 @@ class DisassemblyView(QWidget):
     Signals:
         back_requested: the findings are to be shown again.
         path_chosen: of the node whose opcodes are around the row that was chosen.
-        settled: the stream is listed whole, and places are known.
+        settled: a place that was asked for is known, or why it is not.
     """
 
     back_requested = Signal()
@@ -63,6 +63,7 @@ class DisassemblyView(QWidget):
         self.rows: Disassembly | None = None
         self.places: Places | None = None
         self._error = ""
+        self._traced_already = False
         self._wanted: int | None = None  # an offset to go to once its row is known
         self._followed: TreePath | None = None
         self._indexing: Steps | None = None
@@ -160,6 +161,8 @@ class DisassemblyView(QWidget):
     def follow(self, path: TreePath | None) -> None:
         """Another node is selected in the tree: mark its opcodes and bring them into sight."""
         self._followed = path
+        if path is not None:
+            self._want_places()
         self._mark_followed()
 
     def cancel(self) -> None:
@@ -174,6 +177,7 @@ class DisassemblyView(QWidget):
         self.rows = self.places = None
         self._stream = -1
         self._error = ""
+        self._traced_already = False
         if self._source is not None:
             self._source.close()
             self._source = None
@@ -202,7 +206,7 @@ class DisassemblyView(QWidget):
         self.list.show_rows(rows, dict(self._notes(index)))
         steps = self._indexing = Steps(rows.indexing(), self)
         steps.progress.connect(self._grown)
-        steps.finished.connect(lambda _result: self._indexed(stream))
+        steps.finished.connect(lambda _result: self._indexed())
         steps.failed.connect(self._failed)
         steps.start()
         self._say()
@@ -223,12 +227,20 @@ class DisassemblyView(QWidget):
         self._go_to_wanted()
         self._say()
 
-    def _indexed(self, stream: PickleStream) -> None:
+    def _indexed(self) -> None:
         self._end_indexing()
         self.list.grown()
-        self._tracing.run(tracing(stream), self._traced)
         self._go_to_wanted()
+        self._mark_followed()
         self._say()
+
+    def _want_places(self) -> None:
+        """Trace the stream once somebody asks where something stands: it takes a while, and of
+        a hundred thousand tensors a hundred megabytes."""
+        if self._report is None or self._stream < 0 or self._traced_already:
+            return
+        self._traced_already = True
+        self._tracing.run(tracing(self._report.pickles[self._stream]), self._traced)
 
     def _end_indexing(self) -> None:
         if self._indexing is not None:
@@ -317,6 +329,7 @@ class DisassemblyView(QWidget):
         return self.places.path_at(row.offset)
 
     def _row_selected(self, _row: Row) -> None:
+        self._want_places()
         self._say()
 
     def _row_activated(self, _row: Row) -> None:
@@ -333,7 +346,7 @@ class DisassemblyView(QWidget):
         self.status.set_text(instead or self._state())
         path = self._path()
         if path is None:
-            waiting = self._tracing.running or self._indexing is not None
+            waiting = self._tracing.running
             where = self.tr("Finding places in the tree…") if waiting else ""
         else:
             where = "/".join(map(str, path)) or self.tr("(the whole file)")

@@ -15,7 +15,15 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QFont, QGuiApplication, QKeyEvent, QKeySequence, QPalette
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTreeView, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QSizePolicy,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTreeView,
+    QWidget,
+)
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.safety_report import GROUPS, FoundGlobal, Group, SafetyReport, Use
@@ -138,6 +146,16 @@ class _Model(QAbstractItemModel):
         return safety_words.place_text(content, self._report.pickles), given
 
 
+class _FromTheLeft(QStyledItemDelegate):
+    """Arguments are read from the left; of a name both ends tell."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
+        super().initStyleOption(option, index)
+        # PySide does not list the members that QStyleOption inherits for a view's item.
+        item: Any = option
+        item.textElideMode = Qt.TextElideMode.ElideRight
+
+
 class GlobalsTree(QTreeView):
     """The groups, names and uses.
 
@@ -160,6 +178,7 @@ class GlobalsTree(QTreeView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setIndentation(14)
+        self.setItemDelegateForColumn(1, _FromTheLeft(self))
         self.setExpandsOnDoubleClick(True)
         self.header().setStretchLastSection(True)
         self.header().setSectionsMovable(False)

@@ -112,7 +112,7 @@ def _outside_text(found: list[FoundGlobal], grave: bool) -> str:
         text = _translate("Safety", "With weights_only=False, loading would call {names}.")
     else:
         text = _translate(
-            "Safety", "With weights_only=False, loading would make objects of {names}."
+            "Safety", "With weights_only=False, loading would import and use {names}."
         )
     done = _translate("Safety", "Nothing has been imported or run here.")
     return f"{text.format(names=names)} {done}"

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.disassembly import BLOCK, Disassembly, Row
+from inspector_app.checkpoint.disassembly import Disassembly, Row
 from inspector_app.checkpoint.disassembly_search import finding
 from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT
@@ -211,13 +211,13 @@ def _long_stream(count: int) -> bytes:
 
 
 def test_rows_are_known_while_the_stream_is_still_walked() -> None:
-    data = _long_stream(4 * BLOCK)
+    data = _long_stream(4_000)
     made = Disassembly(MemorySource(_ANY, data), 0, len(data))
     steps = made.indexing()
     for _ in range(3):
         next(steps)
     assert not made.complete
-    assert 0 < made.count < 8 * BLOCK
+    assert 0 < made.count < 8_000
     assert made.row(made.count - 1).number == made.count - 1
     with pytest.raises(IndexError):
         made.row(made.count)
@@ -241,7 +241,7 @@ def test_long_arguments_reach_beyond_what_is_read_at_once() -> None:
 
 
 def test_search_goes_both_ways_and_around_the_end() -> None:
-    made = listed(_long_stream(3 * BLOCK))
+    made = listed(_long_stream(3_000))
     names = [row.argument for row in rows_of(made)]
     for n in (0, 999, 2999):
         wanted = names.index(f"'layer.{n}.weight'")
@@ -280,7 +280,7 @@ def test_search_finds_what_a_plain_look_finds(begin: int, forwards: bool, text: 
     assert search(made, text, begin, forwards) == wanted
 
 
-_SEARCHED = listed(_long_stream(BLOCK))
+_SEARCHED = listed(_long_stream(1_000))
 _ROWS = rows_of(_SEARCHED)
 
 
@@ -299,7 +299,7 @@ def test_many_marks_and_odd_memos_cost_no_memory_to_speak_of() -> None:
 
 def test_a_file_that_becomes_shorter_is_an_error_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
-    path.write_bytes(_long_stream(20 * BLOCK))
+    path.write_bytes(_long_stream(20_000))
     with ByteSource(path) as source:
         made = Disassembly(source, 0, source.size)
         for _ in made.indexing():

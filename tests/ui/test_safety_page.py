@@ -113,6 +113,8 @@ def test_an_opcode_leads_to_its_node(qtbot, window, hostile_file) -> None:
     page.findings.opcodes_button.click()
     view = page.disassembly
     qtbot.waitUntil(view.is_settled)
+    # Places are found out when somebody asks for one.
+    assert view.places is None
     view.search.setText("0.1")
     qtbot.keyClick(view.search, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: view.list.current() >= 0 and view.is_settled())
