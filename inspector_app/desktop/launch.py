@@ -26,7 +26,7 @@ def command_here(windowed: bool = False) -> list[str]:
         windowed: on Windows, without a console window.
     """
     if getattr(sys, "frozen", False):
-        return [os.path.abspath(sys.executable)]
+        return [_bundle_program()]
     python = os.path.abspath(sys.executable)
     folder = os.path.dirname(python)
     if sys.platform == "win32":
@@ -47,6 +47,19 @@ def command_here(windowed: bool = False) -> list[str]:
         "from inspector_app.__main__ import main; sys.exit(main())"
     )
     return [python, "-c", start]
+
+
+def _bundle_program() -> str:
+    program = os.path.abspath(sys.executable)
+    image = os.environ.get("APPIMAGE", "")
+    if os.path.isabs(image) and os.path.exists(image):
+        # It runs from a folder that is gone when it ends.
+        return image
+    root, ending = os.path.splitext(program)
+    if ending.lower() == ".com" and os.path.exists(f"{root}.exe"):
+        # The .com is for terminals, and opens one.
+        return f"{root}.exe"
+    return program
 
 
 def _package_folder() -> str:

@@ -40,6 +40,11 @@ def this_desktop() -> Desktop:
             from inspector_app.desktop.windows import WindowsDesktop
 
             return WindowsDesktop(winreg, resource_path("icons"))
+        if sys.platform == "darwin" and getattr(sys, "frozen", False):
+            raise DesktopTrouble(
+                "this application makes its file types known by itself: "
+                "move it to the Applications folder"
+            )
         if sys.platform == "darwin":
             from inspector_app.desktop.macos import MacDesktop
 

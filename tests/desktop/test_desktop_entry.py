@@ -177,6 +177,22 @@ def test_a_bundle_is_started_as_it_is(monkeypatch):
     assert launch.command_here() == ["/opt/checkpoint-inspector/checkpoint-inspector"]
 
 
+def test_an_image_is_started_by_its_own_file(monkeypatch, tmp_path):
+    image = tmp_path / "Checkpoint Inspector.AppImage"
+    image.touch()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("APPIMAGE", str(image))
+    assert launch.command_here() == [str(image)]
+
+
+def test_of_two_programs_the_one_without_a_terminal_is_started(monkeypatch, tmp_path):
+    for name in ("run.com", "run.exe"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "run.com"))
+    assert launch.command_here() == [str(tmp_path / "run.exe")]
+
+
 def test_the_script_that_pip_made_is_started(monkeypatch, tmp_path):
     for name in ("python", "checkpoint-inspector"):
         (tmp_path / name).touch(0o755)
@@ -189,6 +205,9 @@ def test_packages_have_the_menus_of_file_managers():
     folder = LINUX / "file-managers"
     assert (folder / file_manager_menus.SCRIPT_NAME).read_text() == (
         file_manager_menus.compare_script()
+    )
+    assert (folder / file_manager_menus.SERVICE_MENU_NAME).read_text() == (
+        file_manager_menus.service_menu()
     )
     menu = parsed(file_manager_menus.service_menu(["/a b/run"]))
     exec_line = menu["Desktop Action compare"]["Exec"]
