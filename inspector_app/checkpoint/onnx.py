@@ -42,6 +42,8 @@ _GRAPH, _OPSET, _PROPS, _TRAINING, _FUNCTIONS = 7, 8, 14, 20, 25
 # GraphProto
 _NODE, _NAME, _INITIALIZER, _INPUT, _OUTPUT, _SPARSE_INITIALIZER = 1, 2, 5, 11, 12, 15
 
+# The ir_version from which on a model has to name its opsets.
+_OPSETS_SINCE = 3
 _FUNCTION_NODE = 7
 _TRAINING_GRAPHS = {1: "initialization", 2: "algorithm"}
 
@@ -133,6 +135,10 @@ class _Reader:
         link(self.uses, {str(tensor.key): tensor for tensor in self.initializers})
         for offset, reason in self.wire.faults:
             self.broken(offset, reason)
+        version = self.facts.fields.get("ir_version")
+        if not self.facts.opsets and type(version) is int and version >= _OPSETS_SINCE:
+            # Nearly the last field that is written: a model without was cut before it.
+            self.report(Problem("missing-record", "", {"record": "opset_import"}))
         if not self.initializers and self.facts.empty:
             raise BrokenFile("broken", self.source.path, reason="the model has no field")
 
