@@ -73,13 +73,14 @@ class WindowTabs(QTabWidget):
         # Checkpoints that a dialog reads, and those of them that no tab shows any more.
         self._in_use: list[Checkpoint] = []
         self._left: list[Checkpoint] = []
-        self.setDocumentMode(True)
-        self.setMovable(True)
-        self.setUsesScrollButtons(True)
         bar = DocumentTabBar()
         bar.close_wanted.connect(self.close_tab)
         bar.pulled_out.connect(self._drag)
         self.setTabBar(bar)
+        # Of the bar, too: one that is set afterwards would draw a frame and another ground.
+        self.setDocumentMode(True)
+        self.setMovable(True)
+        self.setUsesScrollButtons(True)
         bar.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         bar.customContextMenuRequested.connect(self._show_menu)
 
