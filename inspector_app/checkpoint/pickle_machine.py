@@ -238,6 +238,7 @@ class PickleMachine:
                         self.end = base + opcode_at
                         payload, data, position, base = self._payload(base + position, size, "str")
                         safe_end = self._safe_end()
+                        opcode_at = self.end - base
                     else:
                         payload = data[position : position + size]
                         position += size
@@ -323,6 +324,7 @@ class PickleMachine:
                     module = text(line, "utf-8")
                     line, data, position, base = self._line(data, position, base)
                     safe_end = self._safe_end()
+                    opcode_at = self.end - base
                     found = self._global(module, text(line, "utf-8"), self.end)
                     if op == 0x69:
                         found.uses.add("call")
@@ -387,6 +389,7 @@ class PickleMachine:
                     if position + size > len(data):
                         payload, data, position, base = self._payload(base + position, size, kind)
                         safe_end = self._safe_end()
+                        opcode_at = self.end - base
                     else:
                         payload = data[position : position + size]
                         position += size
@@ -396,6 +399,7 @@ class PickleMachine:
                     self.end = base + opcode_at
                     line, data, position, base = self._line(data, position, base)
                     safe_end = self._safe_end()
+                    opcode_at = self.end - base
                     cost += len(line)
                     if op == 0x67:  # GET
                         index = integer(line)
@@ -560,6 +564,8 @@ class PickleMachine:
                 # A class with its source, as the legacy format has them for whole models.
                 self.sources.append((pid[1].full_name, pid[3]))
                 return pid[1]
+        elif type(pid) is GlobalRef:
+            pid.uses.add("persistent-id")
         reference = PersistentId(pid, position)
         self.references.append(reference)
         return reference

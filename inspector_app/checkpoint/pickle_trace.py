@@ -528,6 +528,8 @@ class PickleTrace(PickleMachine):
     def _short_tuple(self, op: int) -> None:
         count = op - 0x84
         if len(self._stack) < count:
+            # One by one, as the machine takes them.
+            del self._stack[max(len(self._stack) - count + 1, 0) :]
             raise IndexError("pop from empty list")
         items, starts = tuple(self._stack[-count:]), self._starts[-count:]
         del self._stack[-count:], self._starts[-count:]
