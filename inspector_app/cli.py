@@ -37,10 +37,20 @@ def _declare_open(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--new-window", action="store_true", help="do not reuse a window that is already open"
     )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="compare two files; of fewer the window asks for the others",
+    )
 
 
 def _open(arguments: argparse.Namespace) -> int:
-    return _open_files(arguments.files, arguments.screenshot, arguments.new_window)
+    files, compare = arguments.files, arguments.compare
+    if compare and len(files) > 2:
+        raise Trouble(f"two files can be compared, not {len(files)}")
+    if compare and len(files) < 2 and arguments.screenshot:
+        raise Trouble("--screenshot paints the comparison of two files, and asks for none")
+    return _open_files(files, arguments.screenshot, arguments.new_window, compare=compare)
 
 
 def _open_files(

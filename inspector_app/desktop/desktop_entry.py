@@ -52,6 +52,6 @@ def desktop_entry(command: Sequence[str] = (APP_ID,), try_exec: str | None = APP
         "",
         "[Desktop Action compare]",
         "Name=Compare Two Checkpoints",
-        f"Exec={exec_line([*command, 'diff', '--window'], '%F')}",
+        f"Exec={exec_line([*command, 'open', '--compare'], '%F')}",
     ]
     return "\n".join(lines) + "\n"

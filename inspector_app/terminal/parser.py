@@ -48,7 +48,8 @@ def parser_of(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if not explicit:
-        parser.usage = f"{program} [open] [FILE ...] [--screenshot OUT.png] [--new-window]\n"
+        parser.usage = f"{program} [open] [FILE ...] [--compare] [--new-window]\n"
+        parser.usage += f"       {program} [open] FILE ... --screenshot OUT.png\n"
         parser.usage += f"       {program} COMMAND ..."
         parser.description = "See what is inside a PyTorch checkpoint without running it."
         width = max(map(len, commands))

@@ -90,7 +90,7 @@ class OneWindow(QObject):
             start.drop()  # the window was closed, and this process ends
             return
         if request.compare:
-            self._window.compare(*request.paths)
+            self._window.dialogs.compare_these(request.paths)
         elif request.paths:
             self._window.open_paths(request.paths)
         start.answer(protocol.TAKEN)

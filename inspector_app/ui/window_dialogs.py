@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
@@ -43,6 +44,15 @@ class WindowDialogs:
     def compare_with(self) -> None:
         """Ask for what to compare the file in front with."""
         self.choose_other(self._window.file_tab())
+
+    def compare_these(self, paths: Sequence[str]) -> None:
+        """Compare two files; of fewer ask for what is missing."""
+        if len(paths) == 2:
+            self._window.compare(*paths)
+        elif paths:
+            self.choose_other(self._window.open_paths(list(paths))[0])
+        else:
+            self.compare_with()
 
     def choose_other(self, tab: CheckpointTab | None) -> None:
         """Ask for what to compare a tab's file with; without one for both files."""

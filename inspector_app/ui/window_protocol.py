@@ -29,7 +29,8 @@ class Request(NamedTuple):
 
     Attributes:
         paths: absolute.
-        compare: the two paths with each other, the first of which is A.
+        compare: the two paths with each other, the first of which is A; of fewer the window
+            asks for the others.
         token: of the desktop, by which the window may come to the front, or "".
     """
 
@@ -95,7 +96,7 @@ def read_request(line: bytes) -> Request:
     paths, compare, token = said.get("paths"), said.get("compare"), said.get("token")
     if not isinstance(paths, list) or len(paths) > MOST_PATHS or not all(map(_is_path, paths)):
         raise NotUnderstoodError(REFUSED)
-    if compare is True and len(paths) != 2:
+    if compare is True and len(paths) > 2:
         raise NotUnderstoodError(REFUSED)
     known = isinstance(token, str) and len(token) <= LONGEST_TOKEN and token.isprintable()
     return Request(tuple(paths), compare is True, token if known else "")

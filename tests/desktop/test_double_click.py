@@ -183,18 +183,25 @@ def test_who_may_not_read_a_file_is_told(desk):
     desk.window("secret.pth")
 
 
-def test_the_actions_of_the_menu_entry_work(desk):
-    """Through the entry's own words: `gio` starts no actions."""
+def test_comparing_from_the_menu_entry(desk):
+    """By the entry's own words: `gio` starts no actions."""
     text = (desk.home / ".local/share/applications" / ENTRY).read_text()
     starts = [line.partition("=")[2] for line in text.splitlines() if line.startswith("Exec=")]
+    compare = next(line for line in starts if "--compare" in line)
     second = desk.home / "second.pth"
     shutil.copy(SAMPLE, second)
-    compare = next(line for line in starts if "diff" in line).replace(
-        "%F", f"{desk.home}/first.pth {second}"
-    )
-    done = desk.run("sh", "-c", compare)
+    both = compare.replace("%F", f"{desk.home}/first.pth {second}")
+    done = desk.run("sh", "-c", both)
     assert (done.returncode, done.stderr) == (0, "")
-    desk.window("↔")
+    desk.window("first.pth ↔ second.pth")
+    done = desk.run("sh", "-c", compare.replace("%F", str(second)))
+    assert (done.returncode, done.stderr) == (0, "")
+
+    def asks() -> bool:
+        title = "Compare second.pth With"
+        return bool(desk.run("xdotool", "search", "--onlyvisible", "--name", title).stdout)
+
+    wait(asks, "a dialog that asks for the other file")
 
 
 def test_nothing_was_said_on_stderr(desk):

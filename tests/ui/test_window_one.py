@@ -165,7 +165,7 @@ def said(**members: object) -> bytes:
 @pytest.mark.parametrize(
     ("data", "word"),
     [
-        (said(paths=["/a"], compare=True), protocol.REFUSED),
+        (said(paths=["/a", "/b", "/c"], compare=True), protocol.REFUSED),
         (said(paths=["relative.pth"]), protocol.REFUSED),
         (said(paths=["/nul\0"]), protocol.REFUSED),
         (said(paths=["/lone \ud800"]), protocol.REFUSED),
