@@ -10,9 +10,7 @@ import gc
 import os
 import sys
 
-from inspector_app.ui import handing_over, meeting_place, platform_check
-from inspector_app.ui.handing_over import Meeting
-from inspector_app.ui.window_protocol import Request
+from inspector_app.ui import file_lock, meeting_place, platform_check
 
 SCREENSHOT_SIZE = (1280, 800)
 TROUBLE = 2
@@ -39,11 +37,11 @@ def run(
     if trouble:
         return _fail(trouble)
     paths = [_absolute(path) for path in files]
-    met, socket = Meeting(), ""
+    socket = reason = ""
     if screenshot is None:
         # Before Qt: of fifty starts at once one needs it.
-        met, socket = _meet(paths, new_window, compare)
-        if met.handed:
+        handed, socket, reason = _meet(paths, new_window, compare)
+        if handed:
             return 0
     try:
         import_ahead()
@@ -54,7 +52,7 @@ def run(
         from inspector_app.ui import picture
 
         return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE, compare)
-    return windows.show_until_closed(paths, compare, socket, met.reason)
+    return windows.show_until_closed(paths, compare, socket, reason)
 
 
 def _absolute(given: str) -> str:
@@ -66,18 +64,30 @@ def _absolute(given: str) -> str:
     return os.path.abspath(given)
 
 
-def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[Meeting, str]:
-    """Hand the files to the window that is open; the socket if this becomes it, else ""."""
+def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[bool, str, str]:
+    """Be the window that later starts find, or let the one that is have the files.
+
+    Returns:
+        Whether an open window took them; else the socket to listen at, "" where another window
+        does, and why that did not take them.
+    """
     place = meeting_place.find()
     if place is None:
-        return Meeting(), ""
+        return False, "", ""
+    try:
+        if file_lock.take(place.lock) is not None:
+            return False, place.socket, ""
+    except OSError:
+        return False, "", ""  # no locks are to be had there: each start has its window
     if new_window:
-        met = handing_over.be_first(place)
-    else:
-        environment = os.environ
-        token = environment.get("XDG_ACTIVATION_TOKEN") or environment.get("DESKTOP_STARTUP_ID")
-        met = handing_over.meet(place, Request(tuple(paths), compare, token or ""))
-    return met, place.socket if met.lock is not None else ""
+        return False, "", ""
+    from inspector_app.ui.handing_over import meet
+    from inspector_app.ui.window_protocol import Request
+
+    environment = os.environ
+    token = environment.get("XDG_ACTIVATION_TOKEN") or environment.get("DESKTOP_STARTUP_ID") or ""
+    met = meet(place, Request(tuple(paths), compare, token))
+    return met.handed, place.socket if met.lock is not None else "", met.reason
 
 
 def import_ahead() -> None:

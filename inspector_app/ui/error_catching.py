@@ -1,7 +1,6 @@
 """Faults of our own: caught wherever they are raised, written down, shown once. The window lives.
 
-Installed before the window is made, so it imports little; what shows a fault comes with the
-first one.
+It imports little; what shows a fault comes with the first one.
 """
 
 from __future__ import annotations
@@ -53,21 +52,25 @@ class ErrorCatching(QObject):
     ) -> None:
         self._before[0](kind, error, trace)
         if issubclass(kind, Exception):
-            self._note(error, trace, "")
+            self.note(error, trace)
 
     def _raised_in_thread(self, said: threading.ExceptHookArgs) -> None:
         self._before[1](said)
         if issubclass(said.exc_type, Exception) and said.exc_value is not None:
             name = said.thread.name if said.thread is not None else "?"
-            self._note(said.exc_value, said.exc_traceback, name)
+            self.note(said.exc_value, said.exc_traceback, name)
 
     def _not_raisable(self, said: Any) -> None:
         self._before[2](said)
         if isinstance(said.exc_value, Exception):
-            self._note(said.exc_value, said.exc_traceback, "")
+            self.note(said.exc_value, said.exc_traceback)
 
-    def _note(self, error: BaseException, trace: TracebackType | None, thread: str) -> None:
-        """Count it, and show it unless it has been shown."""
+    def note(self, error: BaseException, trace: TracebackType | None, thread: str = "") -> None:
+        """Count a fault, and show it unless it has been shown.
+
+        Args:
+            thread: the name of the thread that it ended, "" for the window's.
+        """
         with suppress(type(error)):
             # Within an event loop that Python has begun, PySide keeps the error as well, for
             # whoever asks it next.

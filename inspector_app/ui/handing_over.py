@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from time import monotonic, sleep
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from inspector_app.ui import file_lock
 from inspector_app.ui.meeting_place import MeetingPlace
@@ -24,9 +24,10 @@ from inspector_app.ui.window_protocol import (
 )
 
 # A window greets between two steps of what it does, which take milliseconds. One that does
-# not in this time is stopped, or stuck in the system: the files get a window of their own.
-GREETING_SECONDS = 4.0
-# It has greeted, so it is alive: under fifty starts at once its tabs may take a while.
+# not in this time, and has not computed anything either, is stopped or stuck: the files get a
+# window of their own.
+GREETING_SECONDS = 3.0
+# On a machine that is busy with fifty starts it may take longer, as its tabs may.
 ANSWER_SECONDS = 20.0
 # Another start has the lock and no socket yet, or a window that was closed still ends.
 STARTING_SECONDS = 20.0
@@ -67,14 +68,6 @@ def meet(place: MeetingPlace, request: Request) -> Meeting:
         sleep(_PAUSE_SECONDS)
 
 
-def be_first(place: MeetingPlace) -> Meeting:
-    """Be the process with the window, unless there is one; it is not talked to."""
-    try:
-        return Meeting(lock=file_lock.take(place.lock))
-    except OSError:
-        return Meeting()
-
-
 def talk(socket_name: str, request: Request) -> str:
     """Ask the window that listens to open the files.
 
@@ -89,7 +82,10 @@ def talk(socket_name: str, request: Request) -> str:
     except OSError:
         return NOBODY  # also where more starts at once than may wait: try again
     try:
+        deadline = monotonic() + ANSWER_SECONDS
         greeted = line.read(GREETING_SECONDS)
+        while greeted is None and monotonic() < deadline and line.other_works():
+            greeted = line.read(GREETING_SECONDS)
         if greeted is None:
             return STUCK
         if not greeted:
@@ -112,21 +108,11 @@ def talk(socket_name: str, request: Request) -> str:
         line.close()
 
 
-class Line(Protocol):
-    """A connection to the window."""
-
-    def read(self, seconds: float) -> bytes | None:
-        """A line; b"" if the other side ended; None if nothing came in time."""
-
-    def write(self, data: bytes) -> None:
-        """Send `data`."""
-
-    def close(self) -> None:
-        """End it."""
-
-
 class SocketLine:
-    """A connection over a local socket."""
+    """A connection over a local socket.
+
+    `read` returns a line; b"" if the other side ended; None if nothing came in time.
+    """
 
     def __init__(self, path: str) -> None:
         import socket
@@ -138,11 +124,16 @@ class SocketLine:
         except BaseException:
             self._socket.close()
             raise
+        self._received = b""
+        self._process = 0
+        if hasattr(socket, "SO_PEERCRED"):
+            said = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            self._process = int.from_bytes(said[:4], sys.byteorder)  # struct ucred: pid, uid, gid
+        self._computed = self._computing()
 
     def read(self, seconds: float) -> bytes | None:
         deadline = monotonic() + seconds
-        received = b""
-        while not received.endswith(b"\n") and len(received) < LINE_BYTES:
+        while not self._received.endswith(b"\n") and len(self._received) < LINE_BYTES:
             left = deadline - monotonic()
             if left <= 0:
                 return None
@@ -153,8 +144,23 @@ class SocketLine:
                 return None
             if not data:
                 return b""
-            received += data
+            self._received += data
+        received, self._received = self._received, b""
         return received
+
+    def other_works(self) -> bool:
+        """Whether the window's process has computed since this was asked last."""
+        before, self._computed = self._computed, self._computing()
+        return self._computed > before
+
+    def _computing(self) -> int:
+        """The processor time of the window's process, in ticks; 0 where that is not told."""
+        try:
+            with open(f"/proc/{self._process}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            return 0
+        return int(fields[11]) + int(fields[12])  # proc(5): utime, stime
 
     def write(self, data: bytes) -> None:
         self._socket.settimeout(GREETING_SECONDS)
@@ -165,7 +171,10 @@ class SocketLine:
 
 
 class PipeLine:
-    """A connection over a pipe of Windows, whose reads have no time limit: a thread reads."""
+    """A connection over a pipe of Windows, whose reads have no time limit: a thread reads.
+
+    What it can do is what `SocketLine` can.
+    """
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
@@ -180,6 +189,10 @@ class PipeLine:
         thread.start()
         thread.join(seconds)
         return None if self._reading else self._received
+
+    def other_works(self) -> bool:
+        """Windows would tell, but nobody has tried: it is taken for stuck."""
+        return False
 
     def _read(self) -> None:
         received = b""
@@ -205,7 +218,7 @@ class PipeLine:
             os.close(self._descriptor)
 
 
-def _connect(socket_name: str) -> Line:
+def _connect(socket_name: str) -> SocketLine | PipeLine:
     if sys.platform == "win32":
         import ctypes
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from inspector_app.ui import icons, settings, theme
 from inspector_app.ui.collector import Collector
-from inspector_app.ui.error_catching import ErrorCatching
 from inspector_app.ui.main_window import MainWindow
 
 PAINTED_MS = 60
@@ -39,23 +39,36 @@ def show_until_closed(
         reason: of `handing_over`, why the window that is open already did not take the files.
     """
     app = application()
-    catching = ErrorCatching(parent=app)
+    early: list[tuple[Any, ...]] = []
+    sys.excepthook = lambda *raised: (sys.__excepthook__(*raised), early.append(raised))
     remembered = settings.Settings()
     theme.apply(remembered.read(settings.APPEARANCE))
-    window = catching.window = MainWindow(remembered, Collector(app))
+    window = MainWindow(remembered, Collector(app))
     # First the files: the start page is never made if there are any.
-    if compare:
+    if compare and len(paths) == 2:
         window.compare(*paths)
+    elif compare:
+        QTimer.singleShot(PAINTED_MS, window, lambda: window.dialogs.compare_these(paths))
     else:
         window.open_paths(paths)
     window.show()
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
+    QTimer.singleShot(PAINTED_MS, window, lambda: _catch_errors(window, early))
     QTimer.singleShot(SETTLED_MS, window, lambda: _settle(window, socket, reason, bool(paths)))
     status = app.exec()
     window.deleteLater()
-    catching.restore()
     return status
+
+
+def _catch_errors(window: MainWindow, early: list[tuple[Any, ...]]) -> None:
+
+    from inspector_app.ui.error_catching import ErrorCatching
+
+    sys.excepthook = sys.__excepthook__
+    catching = ErrorCatching(window, window)
+    for _kind, error, trace in early:
+        catching.note(error, trace)
 
 
 def _settle(window: MainWindow, socket: str, reason: str, asked: bool) -> None:

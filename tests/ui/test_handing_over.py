@@ -73,9 +73,8 @@ def test_the_first_start_has_the_lock_until_it_ends(place):
     assert not met.handed
     assert file_lock.take(place.lock) is None
     os.close(met.lock)
-    again = handing_over.be_first(place)
+    again = handing_over.meet(place, REQUEST)
     assert again.lock is not None
-    assert handing_over.be_first(place).lock is None
     os.close(again.lock)
 
 
@@ -166,7 +165,6 @@ def test_the_system_takes_the_lock_of_a_process_that_is_killed(place):
 def test_where_no_lock_can_be_had_each_start_has_its_window(tmp_path):
     nowhere = MeetingPlace("s", str(tmp_path / "none" / "lock"))
     assert handing_over.meet(nowhere, REQUEST) == handing_over.Meeting()
-    assert handing_over.be_first(nowhere) == handing_over.Meeting()
 
 
 def test_a_pipe_is_read_in_bounds(tmp_path):
