@@ -39,6 +39,7 @@ from inspector_app.checkpoint.model import (
 from inspector_app.checkpoint.pickle_globals import global_uses
 from inspector_app.checkpoint.sections import find_sections
 from inspector_app.checkpoint.tensor_runs import view_bytes
+from inspector_app.checkpoint.torch_zip import hidden_pickles
 from inspector_app.checkpoint.zip_directory import ZipDirectory
 
 _OLD_PROGRAM = "serialized_exported_program.json"
@@ -60,7 +61,11 @@ def recognise(directory: ZipDirectory) -> bool:
     if _OLD_PROGRAM in directory.records:
         return True
     record = directory.get(f"{directory.root}/{_FORMAT}")
-    return record is not None and directory.read(record, _MOST_TEXT).strip() == b"pt2"
+    try:
+        return record is not None and directory.read(record, _MOST_TEXT).strip() == b"pt2"
+    except CheckpointError as error:
+        directory.report(error.code, error.where, **error.details)
+        return False
 
 
 def read(
@@ -95,6 +100,8 @@ class _Reader:
             modified_ns=source.modified_ns,
         )
         self.metadata: dict[str, str] = {}
+        # Pickles that are read, whatever they are called.
+        self.known: set[str] = set()
         self.embedded = Embedded(directory, limits, self.checkpoint)
         if old:
             # The old archive has no root that entries could lie outside of.
@@ -120,6 +127,7 @@ class _Reader:
         if not root.children and not self.read_compiled():
             raise BrokenFile("broken", self.source.path, reason="the archive has no program")
         self.read_facts()
+        self.checkpoint.problems += yield from hidden_pickles(self.directory, self.known)
         self.checkpoint.metadata = self.metadata
         self.checkpoint.globals = global_uses(self.embedded.globals)
         self.checkpoint.sections = find_sections(self.checkpoint.root)
@@ -204,6 +212,7 @@ class _Reader:
             if record is None:
                 self.report("missing-record", key, record=f"{folder}{path}")
                 return None
+            self.known.add(record.name)
             return (yield from self.embedded.read(record, key, node))
         meta = export_metadata.tensor_meta(json_document.mapping(payload).get("tensor_meta"))
         if isinstance(meta, str):
@@ -294,7 +303,10 @@ class _Reader:
     def json(self, record: Record) -> Any:
         try:
             data = self.directory.read(record, self.limits.json_bytes)
-            value, problem = json_document.parse(data, record.name, self.limits)
+            twice: list[str] = []
+            value, problem = json_document.parse(data, record.name, self.limits, twice)
+            for key in twice:
+                self.report("duplicate-key", f"{record.name}: {key}")
         except CheckpointError as error:
             value = None
             problem = Problem(error.code, error.where, error.details)

@@ -32,6 +32,7 @@ class ExternalFiles:
     def __init__(self, model_path: str, report: Callable[[Problem], None]) -> None:
         self.sizes: dict[str, int] = {}
         self._folder = os.path.dirname(model_path)
+        self._model = os.path.realpath(model_path)
         self._report = report
         self._paths: dict[str, str] = {}
 
@@ -77,6 +78,8 @@ class ExternalFiles:
         except OSError as error:
             self._complain(location, name, f"cannot be read: {error.strerror}")
         else:
+            if os.path.realpath(path) == self._model:
+                self._complain(location, name, "is the model itself")
             if stat.S_ISREG(status.st_mode):
                 self.sizes[path] = status.st_size
             else:

@@ -38,7 +38,9 @@ def parse(
     except RecursionError:
         reason = "it is nested too deep"
     except ValueError as error:
-        reason = str(error)
+        # Python's own words are about its settings there.
+        long = "integer string conversion" in str(error)
+        reason = "an integer has thousands of digits" if long else str(error)
     return None, Problem("bad-json", where, {"reason": reason})
 
 

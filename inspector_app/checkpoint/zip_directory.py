@@ -35,6 +35,8 @@ _HEADER_READ = 128  # A torch local header, its name and most of its padding.
 _CHUNK = 1 << 18  # About 4,000 entries, which take a few milliseconds.
 _HEADER_STEP = 16
 _SHOWN_OF_A_KIND = 20
+# What all compressed entries may come to that are read for a tree, beside one of them.
+_UNPACKED_RATIO = 4
 
 ENCRYPTED = 0x41  # by a password, and strongly: torch refuses both.
 DESCRIPTOR = 0x8  # Sizes and checksum stand after the bytes, not in the local header.
@@ -66,6 +68,7 @@ class ZipDirectory:
         self.comment = b""
         self._offsets: dict[int, int] = {}
         self._reported: dict[str, int] = {}
+        self._read_bytes = 0
         self._mismatched: set[str] = set()
         self._capitals: dict[str, Record] = {}
         self._other_case: set[str] = set()
@@ -173,6 +176,12 @@ class ZipDirectory:
             raise LimitExceeded(
                 "limit", self.source.path, where, what="the size of the entry", limit=limit
             )
+        # Entries may lie over each other, and a short one may be long once unpacked.
+        self._read_bytes += max(record.nbytes, record.packed_bytes)
+        together = self.source.size + _UNPACKED_RATIO * self.limits.inflated_bytes
+        if self._read_bytes > together:
+            what = "the size of the entries together"
+            raise LimitExceeded("limit", self.source.path, where, what=what, limit=together)
         offset = self.data_offset(record)
         data = self.source.read(offset, record.packed_bytes)
         if not stored:

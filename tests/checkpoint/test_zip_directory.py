@@ -473,3 +473,42 @@ def test_recognises_by_content(tmp_path: Path, data: bytes, expected: bool) -> N
     path = tmp_path / "file"
     path.write_bytes(data)
     assert zip_directory.recognise(ByteSource(path)) is expected
+
+
+def test_entries_that_are_long_only_together(tmp_path: Path) -> None:
+    data = archive([(f"a/{index}", bytes(1000)) for index in range(40)], zipfile.ZIP_DEFLATED)
+    directory = open_bytes(data, tmp_path, Limits(inflated_bytes=2000))
+    together = directory.source.size + 4 * 2000
+    for record in directory.order[: together // 1000]:
+        directory.read(record)
+    with pytest.raises(LimitExceeded, match="together"):
+        directory.read(directory.order[-1])
+
+
+def test_a_name_of_another_case_is_found_as_torch_finds_it(tmp_path: Path) -> None:
+    data = archive([*GOOD, ("a/Data.PKL", b"text"), ("a/\xc9", b"e")])
+    directory = open_bytes(data, tmp_path)
+    assert torch_reads(data, "data.pkl") == b"text"
+    for _ in range(2):
+        found = directory.get("a/data.pkl")
+        assert found is not None
+        assert found.name == "a/Data.PKL"
+    assert codes(directory) == ["other-case"]
+    # Beyond ASCII torch tells them apart.
+    assert directory.get("a/\xe9") is None
+
+
+def test_deep_gaps_of_large_archives_are_found(tmp_path: Path) -> None:
+    """More entries than headers are read: only what no header explains is sure to be hidden."""
+    first, last = archive([("a/x", b"1")]), archive([("a/y", b"2")])
+    hidden = bytes(200_000)
+    head, tail = first.partition(b"PK\1\2")[0], last.partition(b"PK\1\2")[0]
+    place = len(head) + len(hidden)
+    directory = first[len(head) : first.rfind(b"PK\5\6")]
+    moved = bytearray(last[len(tail) : last.rfind(b"PK\5\6")])
+    struct.pack_into("<I", moved, 42, place)
+    body = head + hidden + tail
+    end = struct.pack("<4s4HIIH", b"PK\5\6", 0, 0, 2, 2, len(directory + moved), len(body), 0)
+    data = body + directory + bytes(moved) + end
+    for limits in (DEFAULT, Limits(checked_headers=0)):
+        assert codes(open_bytes(data, tmp_path, limits)) == ["hidden-bytes"]
