@@ -9,6 +9,7 @@ of the few tensors that are sparse, nested or quantized by channel, and only the
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from math import prod
 from typing import Any
 
 from inspector_app.checkpoint.errors import CheckpointError, Problem
@@ -43,7 +44,7 @@ def checking(checkpoint: Checkpoint) -> Generator[Progress, None, tuple[Problem,
         for number, tensor in enumerate(tensors):
             if number % _SLICE == 0:
                 yield Progress("tensors", number, len(tensors))
-            check = _check_of(tensor)
+            check = _check_of(tensor, checkpoint.format)
             if check is None or len(problems) >= _MOST_PROBLEMS:
                 continue
             parts = {str(part.key): part for part in tensor.inner_tensors()}
@@ -60,10 +61,10 @@ def checking(checkpoint: Checkpoint) -> Generator[Progress, None, tuple[Problem,
 
 
 def _check_of(
-    tensor: TensorInfo,
+    tensor: TensorInfo, form: str
 ) -> Callable[[ValueReader, TensorInfo, Parts], Check] | None:
     if tensor.layout == "sparse_coo":
-        return _coo
+        return _onnx_sparse if form == "onnx" else _coo
     if tensor.layout in _COMPRESSED:
         return _compressed
     if tensor.layout == "nested":
@@ -85,6 +86,8 @@ def _coo(reader: ValueReader, tensor: TensorInfo, parts: Parts) -> Check:
     import numpy as np
 
     indices = parts["indices"]
+    if len(indices.shape) != 2:
+        return  # said when the file was read
     sparse, count = indices.shape
     if len(tensor.shape) < sparse:
         return
@@ -100,6 +103,35 @@ def _coo(reader: ValueReader, tensor: TensorInfo, parts: Parts) -> Check:
             if not _ascending(joined):
                 yield "it says that it is coalesced, and its indices are not in order"
             before = rows[:, -1:]
+        yield None
+
+
+def _onnx_sparse(reader: ValueReader, tensor: TensorInfo, parts: Parts) -> Check:
+    """Indices are ``[NNZ, rank]``, or ``[NNZ]`` into the flat tensor; in order in either form
+    (``SparseTensorProto`` in ``onnx.proto``)."""
+    import numpy as np
+
+    indices = parts["indices"]
+    flat = len(indices.shape) == 1
+    sizes = (prod(tensor.shape),) if flat else tensor.shape
+    if not flat and (len(indices.shape) != 2 or indices.shape[1] != len(sizes)):
+        yield "its indices have another number of dimensions than it"
+        return
+    before: Any = None
+    for piece in _pieces(indices.shape[0]):
+        read: Any = reader.read(indices, (piece,))
+        rows = read[np.newaxis] if flat else read.T
+        for axis, size in enumerate(sizes):
+            if rows[axis].size and (rows[axis].min() < 0 or rows[axis].max() >= size):
+                yield (
+                    "an index is outside of it"
+                    if flat
+                    else (f"an index of dimension {axis} is outside of it")
+                )
+        joined = rows if before is None else np.concatenate([before, rows], axis=1)
+        if not _ascending(joined):
+            yield "its indices are not in order"
+        before = rows[:, -1:]
         yield None
 
 
@@ -122,6 +154,8 @@ def _compressed(reader: ValueReader, tensor: TensorInfo, parts: Parts) -> Check:
     batch = len(outer.shape) - 1
     blocked = tensor.layout in ("sparse_bsr", "sparse_bsc")
     block = values.shape[batch + 1 : batch + 3] if blocked else (1, 1)
+    if 0 in block:
+        return
     plain = tensor.shape[batch + 1 - axis] // block[1 - axis]
     if batch:
         # Every matrix of a batch has its own; the first stands for them.

@@ -7,7 +7,6 @@ printable sentence. Any other exception is a finding.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import itertools
 import json
 import pkgutil
@@ -17,18 +16,33 @@ from pathlib import Path
 from typing import Any
 
 import inspector_app.checkpoint
+from inspector_app.analysis import checksum_check, tensor_checks
+from inspector_app.analysis.loading_code import loading_code
+from inspector_app.analysis.needed_globals import needed_globals
+from inspector_app.analysis.quantized_storage import quantized_storage
 from inspector_app.analysis.resume_checklist import checking
+from inspector_app.analysis.safety import examine, examine_broken, tracing
+from inspector_app.analysis.safety_report import PickleStream, SafetyReport
 from inspector_app.analysis.totals import adding_up
 from inspector_app.analysis.training_state import reading_training
 from inspector_app.checkpoint import open_checkpoint
-from inspector_app.checkpoint.errors import CheckpointError
+from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.disassembly import Disassembly
+from inspector_app.checkpoint.errors import CheckpointError, UnreadableFile, UnrecognisedFormat
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
+from inspector_app.checkpoint.record_source import MemorySource
 from inspector_app.checkpoint.values import open_values
 from inspector_app.terminal import show_json, show_text, training_json, training_text
+from inspector_app.terminal.scan_command import Scanned, Totals
+from inspector_app.terminal.scan_files import Found
+from inspector_app.terminal.scan_json import JsonForm
+from inspector_app.terminal.scan_sarif import SarifForm
+from inspector_app.terminal.scan_text import TextForm
 from inspector_app.terminal.style import Style
 
 _TENSORS = 40  # whose first values are read
+_STREAMS = 3  # pickles of a file that are disassembled
 # Bidirectional formatting, as UAX 9 names its classes.
 _TURNING = frozenset("LRE RLE LRO RLO PDF LRI RLI FSI PDI".split())
 # The bounds of the program, but for those that only a machine with much memory reaches.
@@ -43,12 +57,21 @@ def load_readers() -> None:
         importlib.import_module(f"inspector_app.checkpoint.{module.name}")
 
 
-def open_or_refuse(path: Path) -> Checkpoint | str:
-    """The checkpoint, or the code of the error that says why there is none."""
+def look(path: Path) -> str:
+    """Open the file and do everything with it; ``tree FORMAT`` or ``error CODE``."""
     try:
-        return open_checkpoint(path, LIMITS)
+        found = open_checkpoint(path, LIMITS)
     except CheckpointError as error:
-        return f"error {_sentence(error)}"
+        refused = error
+    else:
+        for step in STEPS:
+            step(found)
+        return f"tree {found.format}"
+    # Outside of its handling: a traceback holds what was read.
+    code = _sentence(refused)
+    if not isinstance(refused, UnrecognisedFormat | UnreadableFile):
+        _print_report(last(examine_broken(str(path), refused, LIMITS)))
+    return f"error {code}"
 
 
 def assert_harmless(text: str) -> None:
@@ -64,16 +87,6 @@ def _sentence(error: CheckpointError) -> str:
     """Its code, if its sentence can be printed."""
     assert_harmless(str(error))
     return error.code
-
-
-def look(path: Path) -> str:
-    """Open the file and do everything with it; ``tree FORMAT`` or ``error CODE``."""
-    found = open_or_refuse(path)
-    if isinstance(found, str):
-        return found
-    for step in STEPS:
-        step(found)
-    return f"tree {found.format}"
 
 
 def _walk(checkpoint: Checkpoint) -> None:
@@ -105,21 +118,17 @@ def _no_constant(name: str) -> None:
 
 
 def _training(checkpoint: Checkpoint) -> None:
-    state = _last(reading_training(checkpoint, beside=False))
-    found = _last(checking(state, False))
+    state = last(reading_training(checkpoint, beside=False))
+    found = last(checking(state, False))
     json.loads("".join(training_json.json_parts(state, found)), parse_constant=_no_constant)
     text = "".join(training_text.text_parts(state, found, Style(width=90)))
     assert_harmless(text.replace("\n", ""))
 
 
 def _analyse(checkpoint: Checkpoint) -> None:
-    from inspector_app.analysis.loading_code import loading_code
-    from inspector_app.analysis.needed_globals import needed_globals
-    from inspector_app.analysis.quantized_storage import quantized_storage
-
     loading_code(checkpoint)
     needed_globals(checkpoint)
-    _last(adding_up(checkpoint))
+    last(adding_up(checkpoint))
     for tensor in checkpoint.tensors[:_TENSORS]:
         quantized_storage(tensor)
 
@@ -146,21 +155,54 @@ def _all_tensors(checkpoint: Checkpoint) -> Iterator[TensorInfo]:
 
 
 def _checksums(checkpoint: Checkpoint) -> None:
-    from inspector_app.analysis.checksum_check import checking as checking_sums
-
-    report = _last(checking_sums(checkpoint, LIMITS))
+    report = last(checksum_check.checking(checkpoint, LIMITS))
     assert report.sentence
     for problem in report.problems:
         assert_harmless(problem.message)
 
 
+def _parts(checkpoint: Checkpoint) -> None:
+    """Indices of sparse tensors and scales of quantized ones, read whole."""
+    for problem in last(tensor_checks.checking(checkpoint)):
+        assert_harmless(problem.message)
+
+
 def _safety(checkpoint: Checkpoint) -> None:
-    from inspector_app.analysis.safety import examine
+    report = last(examine(checkpoint, LIMITS))
+    _print_report(report)
+    for stream in report.pickles[:_STREAMS]:
+        _disassemble(stream)
+        last(tracing(stream, LIMITS))
 
-    _last(examine(checkpoint))
+
+def _print_report(report: SafetyReport) -> None:
+    """As text, JSON and SARIF."""
+    scanned = Scanned(Found(report.path), report)
+    totals = Totals()
+    totals.count(scanned)
+    for form in (TextForm(Style(width=90)), JsonForm(), SarifForm()):
+        text = "".join([*form.begin(), *form.file(scanned), *form.end(totals)])
+        if isinstance(form, TextForm):
+            assert_harmless(text.replace("\n", ""))
+        else:
+            json.loads(text, parse_constant=_no_constant)
 
 
-def _last(steps: Generator[Any, None, Any]) -> Any:
+def _disassemble(stream: PickleStream) -> None:
+    """The opcodes of a stream: the first and the last rows."""
+    with ByteSource(stream.file) as file:
+        source = file if stream.data is None else MemorySource(file, stream.data)
+        listing = Disassembly(source, stream.start, stream.end, LIMITS)
+        last(listing.indexing())
+        for number in {0, 1, listing.count // 2, listing.count - 1}:
+            if 0 <= number < listing.count:
+                row = listing.row(number)
+                assert_harmless(row.argument)
+                assert listing.row_at(row.offset) == number
+
+
+def last(steps: Generator[Any, None, Any]) -> Any:
+    """What `steps` return, all of them taken."""
     while True:
         try:
             next(steps)
@@ -168,6 +210,6 @@ def _last(steps: Generator[Any, None, Any]) -> Any:
             return end.value
 
 
-STEPS: list[Step] = [_walk, _show, _training, _analyse, _values, _checksums]
-if importlib.util.find_spec("inspector_app.analysis.safety"):
-    STEPS.append(_safety)
+STEPS: tuple[Step, ...] = (
+    _walk, _show, _training, _analyse, _values, _checksums, _parts, _safety,
+)  # fmt: skip

@@ -7,10 +7,12 @@ import struct
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
+from inspector_app.analysis.tensor_checks import checking
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.model import Kind
-from tests.fuzz.looking import look
+from tests.fuzz.looking import last, look
 from tests.fuzz.pickle_forms import named, number, text
 from tests.fuzz.tar_forms import tarred
 
@@ -40,3 +42,31 @@ def test_opcodes_that_act_on_a_tensor_of_a_tar(opcodes: bytes, tmp_path: Path) -
     checkpoint = open_checkpoint(path)
     assert "odd-opcode" in {problem.code for problem in checkpoint.problems}
     assert Kind.TENSOR in {node.kind for node in checkpoint.root.walk()}
+
+
+@pytest.mark.parametrize(
+    ("indices", "dims", "says"),
+    [
+        ([1, 5], [2], ""),
+        ([0, 1, 1, 2], [2, 2], ""),
+        ([5, 1], [2], "not in order"),
+        ([1, 6], [2], "outside"),
+        ([0, 3, 1, 2], [2, 2], "an index of dimension 1 is outside"),
+        ([1, 2, 0, 1], [2, 2], "not in order"),
+        ([0, 1, 1, 2], [4, 1], "another number of dimensions"),
+    ],
+)
+def test_indices_of_onnx(indices: list[int], dims: list[int], says: str, tmp_path: Path) -> None:
+    """ValueError: ONNX has a row for each value, or its place in the flat tensor."""
+    sparse = helper.make_sparse_tensor(
+        helper.make_tensor("sparse", TensorProto.FLOAT, [dims[0]], [1.0] * dims[0]),
+        helper.make_tensor("", TensorProto.INT64, dims, indices),
+        [2, 3],
+    )
+    graph = helper.make_graph([], "graph", [], [], sparse_initializer=[sparse])
+    path = tmp_path / "found.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    assert look(path) == "tree onnx"
+    problems = last(checking(open_checkpoint(path)))
+    assert [problem.message for problem in problems if says not in problem.message] == []
+    assert bool(problems) == bool(says)
