@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from inspector_app.analysis.comparison import EXACT, Evidence, Tolerance
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.model import Checkpoint
+from inspector_app.checkpoint.text import plain
 from inspector_app.ui import icons, theme
 from inspector_app.ui.compare_tolerance import tolerance_words
 from inspector_app.ui.compare_totals import StatusTotals
@@ -89,7 +90,7 @@ class SideLabel(QWidget):
         if checkpoint is not None:
             facts[:0] = [format_words(checkpoint.format), size_text(checkpoint.file_bytes)]
         self._facts.set_text(" · ".join(facts))
-        self.setAccessibleName(f"{self._letter}: {path}")
+        self.setAccessibleName(f"{self._letter}: {plain(path, 400)}")
 
     def text(self) -> str:
         """The name on show."""

@@ -12,7 +12,7 @@ from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.model import TreePath
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.section_words import section_words
-from inspector_app.ui.text_widgets import ElidedLabel, MutedLabel
+from inspector_app.ui.text_widgets import ElidedLabel, MutedLabel, tooltip
 from inspector_app.ui.wizard_widgets import Box
 
 _LONGEST_NAME = 80
@@ -74,7 +74,7 @@ class SectionList(QWidget):
                 path=part.name(), n=count_text(part.tensors), size=size
             )
             box.setAccessibleDescription(described)
-            box.setToolTip(described)
+            box.setToolTip(tooltip(described))
             box.toggled.connect(self.changed)
             self.boxes.append(box)
             self._grid.addWidget(box, row, 0)

@@ -59,6 +59,7 @@ class SummaryView(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._steps: Steps | None = None
         self.checkpoint: Checkpoint | None = None
+        self._resumable = False
 
         self._title = ElidedLabel()
         font = self._title.font()
@@ -141,6 +142,7 @@ class SummaryView(QScrollArea):
         self.show_problems(checkpoint)
         for name in ("dtypes", "sections", "globals", "discouraged", "metadata", "code", "sources"):
             self._show_part(name, False)
+        self._resumable = False
         self.actions.forget()
         self._waiting.show()
         self._steps = Steps(adding_up(checkpoint), self)
@@ -157,7 +159,7 @@ class SummaryView(QScrollArea):
 
     def has_resume_code(self) -> bool:
         """There is a training to resume."""
-        return self.actions.copy_resume.isVisible()
+        return self._resumable
 
     def facts(self) -> dict[str, str]:
         """What is shown, by name."""
@@ -241,6 +243,7 @@ class SummaryView(QScrollArea):
         if checkpoint.code:
             self._sources.set_checkpoint(checkpoint)
             self._show_part("sources", True)
-        self.actions.show_usable(bool(checkpoint.tensors), resume_code(checkpoint) is not None)
+        self._resumable = resume_code(checkpoint) is not None
+        self.actions.show_usable(bool(checkpoint.tensors), self._resumable)
         self._waiting.hide()
         self.ready.emit(totals)
