@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.checkpoint.text import plain
+from inspector_app.ui.form_fields import ASKED_EACH_TIME
 from inspector_app.ui.wizard_widgets import BAD, Box, Choice, Hint, row_of
 
 _LONGEST_NAME = 120
@@ -89,6 +90,7 @@ class SaveTarget(QWidget):
         self.choose_button.clicked.connect(self.ask)
         self.hint = Hint()
         self.replace = Box(self.tr("&Replace the file that is there"))
+        self.replace.setProperty(ASKED_EACH_TIME, True)
         self.replace.toggled.connect(self._edited)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

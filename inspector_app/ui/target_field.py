@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.checkpoint.text import plain
+from inspector_app.ui.form_fields import ASKED_EACH_TIME
 from inspector_app.ui.wizard_widgets import BAD, Box, Hint, row_of
 
 
@@ -37,6 +38,7 @@ class TargetField(QWidget):
         self.choose.clicked.connect(self._ask)
         self._hint = Hint()
         self.replace = Box(self.tr("&Replace the file that is there"))
+        self.replace.setProperty(ASKED_EACH_TIME, True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -39,6 +39,11 @@ def show_until_closed(
         reason: of `handing_over`, why the window that is open already did not take the files.
     """
     app = application()
+    files = None
+    if sys.platform == "darwin":
+        from inspector_app.ui.file_open_events import FileOpenEvents
+
+        files = FileOpenEvents(app)
     early: list[tuple[Any, ...]] = []
     sys.excepthook = lambda *raised: (sys.__excepthook__(*raised), early.append(raised))
     remembered = settings.Settings()
@@ -52,6 +57,8 @@ def show_until_closed(
     else:
         window.open_paths(paths)
     window.show()
+    if files is not None:
+        files.serve(window)
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
     QTimer.singleShot(PAINTED_MS, window, lambda: _catch_errors(window, early))

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import QSettings
 
 from inspector_app.ui import settings
 from inspector_app.ui.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def reread() -> Settings:
@@ -75,3 +81,51 @@ def test_nothing_is_kept_for_a_picture(settings_file):
     assert picture.read(settings.LAST_FOLDER) == "/x"
     QSettings().sync()
     assert not settings_file.exists()
+
+
+def test_a_file_that_is_no_ini_is_set_aside(remembered, settings_file):
+    flush(remembered)
+    settings_file.parent.mkdir(parents=True, exist_ok=True)
+    settings_file.write_bytes(b"\x00\xff\xfe no ini at all\n[[[[\nno equals sign\n")
+    again = reread()
+    assert again.broken == f"{settings_file}.broken"
+    assert b"no ini at all" in (settings_file.parent / f"{settings_file.name}.broken").read_bytes()
+    again.write(settings.FOLD_REPEATED, False)
+    flush(again)
+    once_more = reread()
+    assert once_more.read(settings.FOLD_REPEATED) is False
+    assert once_more.broken == ""
+
+
+def test_a_folder_that_cannot_be_written_costs_the_memory_alone(remembered, settings_file):
+    settings_file.parent.parent.write_text("a file in the place of the folder")
+    blocked = reread()
+    blocked.write(settings.LAST_FOLDER, "/x")
+    blocked.add_recent("/a.pth")
+    blocked.add_recent("/b.pth")
+    flush(blocked)
+    assert blocked.read(settings.LAST_FOLDER) == "/x"
+    assert blocked.recent_files() == ["/b.pth", "/a.pth"]
+    assert blocked.broken == ""
+
+
+def test_two_windows_remember_the_files_of_both(remembered, settings_file):
+    # In a process of its own: within one Qt shares what it has read.
+    code = (
+        "import sys\nfrom PySide6.QtCore import QSettings\n"
+        "QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, sys.argv[1])\n"
+        "from inspector_app.ui import settings\nmine = settings.Settings()\n"
+        "mine.add_recent('/b.pth')\nmine.write(settings.LAST_FOLDER, '/b')\nmine._store.sync()"
+    )
+    remembered.add_recent("/a.pth")
+    flush(remembered)
+    folder = str(settings_file.parent.parent)
+    subprocess.run([sys.executable, "-c", code, folder], check=True, cwd=ROOT)
+    remembered.add_recent("/c.pth")
+    remembered.write(settings.FOLD_REPEATED, False)
+    flush(remembered)
+    assert remembered.recent_files() == ["/c.pth", "/b.pth", "/a.pth"]
+    again = reread()
+    assert again.recent_files() == ["/c.pth", "/b.pth", "/a.pth"]
+    assert again.read(settings.LAST_FOLDER) == "/b"
+    assert again.read(settings.FOLD_REPEATED) is False

@@ -1,0 +1,247 @@
+"""Choices that nobody has carried out: kept while they are made, and back after a crash."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from inspector_app.analysis.transfer_plan import Act, Choice, Initial
+from inspector_app.ui import session_restoring
+from inspector_app.ui.export_memory import CHOICES as EXPORT_CHOICES
+from inspector_app.ui.export_wizard import ExportWizard
+from inspector_app.ui.form_fields import ASKED_EACH_TIME, fields_of, fill
+from inspector_app.ui.quantize_dialog import LAYERS, METHOD, QuantizeDialog
+from inspector_app.ui.quantize_memory import CHOICES as QUANTIZE_CHOICES
+from inspector_app.ui.save_dialog import SaveDialog
+from inspector_app.ui.session import DialogState, Session, read_session, session_bytes
+from inspector_app.ui.session_dialogs import dialog_states
+from inspector_app.ui.session_keeping import session_of
+from inspector_app.ui.transfer_dialog import TransferDialog
+from inspector_app.ui.wizard_widgets import Box
+from inspector_app.ui.wizard_widgets import Choice as Radio
+from inspector_app.worker.protocol import SourceKind
+
+
+class Form(QWidget):
+    """One field of each kind, and a part that appears with a choice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.combo, self.free = QComboBox(), QComboBox()
+        self.combo.addItems(["one", "two"])
+        self.free.setEditable(True)
+        self.a, self.b = Radio("a"), Radio("b")
+        self.box, self.consent = Box("box"), Box("consent")
+        self.consent.setProperty(ASKED_EACH_TIME, True)
+        self.line, self.shown, self.text = QLineEdit(), QLineEdit("fact"), QPlainTextEdit()
+        self.shown.setReadOnly(True)
+        self.number, self.fraction = QSpinBox(), QDoubleSpinBox()
+        self.layout_ = QVBoxLayout(self)
+        for field in self.all():
+            self.layout_.addWidget(field)
+        self.extra: QLineEdit | None = None
+        self.box.toggled.connect(self._add)
+
+    def all(self) -> list[QWidget]:
+        return [
+            self.combo,
+            self.free,
+            self.a,
+            self.b,
+            self.box,
+            self.consent,
+            self.line,
+            self.shown,
+            self.text,
+            self.number,
+            self.fraction,
+        ]
+
+    def _add(self, on: bool) -> None:
+        if on:
+            self.extra = QLineEdit()
+            self.layout_.addWidget(self.extra)
+
+
+@pytest.fixture
+def forms(qtbot):
+    made = [Form(), Form()]
+    for form in made:
+        qtbot.addWidget(form)
+    return made
+
+
+def test_every_kind_of_field_is_kept(forms):
+    form, again = forms
+    form.combo.setCurrentText("two")
+    form.free.setEditText("free text")
+    form.b.setChecked(True)
+    form.box.setChecked(True)
+    form.consent.setChecked(True)
+    form.line.setText("line")
+    form.text.setPlainText("two\nlines")
+    form.number.setValue(7)
+    form.fraction.setValue(0.5)
+    form.extra.setText("extra")
+    fill(again, json.loads(json.dumps(fields_of(form))))
+    assert fields_of(again) == fields_of(form)
+    assert again.extra.text() == "extra"
+    assert again.b.isChecked()
+    assert not again.consent.isChecked()
+    assert again.shown.text() == "fact"
+
+
+def test_values_of_another_kind_change_nothing(forms):
+    form, again = forms
+    names = list(fields_of(form))
+    before = fields_of(again)
+    for value in (None, [], {}, 10**30, -1, "none of them", 1.5, True):
+        fill(again, dict.fromkeys(names, value))
+        fill(again, {"": value, "QLineEdit/99": value})
+    assert again.number.value() in range(100)
+    assert again.combo.currentText() == before["QComboBox/0"]
+
+
+def closed_and_restored(qtbot, window) -> None:
+    """What is open now goes through a session's file, is closed, and comes back."""
+    session = read_session(session_bytes(session_of(window)))
+    assert len(session.dialogs) == 1
+    for dialog in window.findChildren(QWidget):
+        if type(dialog).__name__ in (
+            "SaveDialog",
+            "TransferDialog",
+            "ExportWizard",
+            "QuantizeDialog",
+        ):
+            dialog.close()
+    qtbot.waitUntil(lambda: not dialog_states(window))
+    window.settings.write(EXPORT_CHOICES, {})
+    window.settings.write(QUANTIZE_CHOICES, {})
+    session_restoring.restore(window, session)
+    qtbot.waitUntil(lambda: bool(dialog_states(window)), timeout=10_000)
+
+
+def shown(window, kind):
+    (found,) = [each for each in window.findChildren(kind) if each.isVisible()]
+    return found
+
+
+def test_what_is_chosen_for_saving_comes_back(qtbot, window, opened, sample, samples):
+    opened(sample)
+    window.actions_by_id["save_as"].trigger()
+    dialog = shown(window, SaveDialog)
+    qtbot.waitUntil(lambda: bool(dialog.checkpoints) and dialog.is_settled(), timeout=10_000)
+    dialog.target.buttons[".pth"].click()
+    dialog.form.keys.add.setText("backbone.")
+    dialog.form.keys.rules.setPlainText("a=>b")
+    dialog.form.average.add_paths([str(samples / "digits_cnn_epoch_2.pth")])
+    dialog.form.values.patterns.add_row("*bias", "float64")
+    dialog.target.path_field.setText("mine.pth")
+    chosen = dialog.form.options()
+    closed_and_restored(qtbot, window)
+    again = shown(window, SaveDialog)
+    assert again is not dialog
+    qtbot.waitUntil(lambda: again.target.path_field.text() == "mine.pth", timeout=10_000)
+    assert again.form.options() == chosen
+    assert again.form.average.paths == dialog.form.average.paths
+    qtbot.waitUntil(lambda: again.plan is not None, timeout=10_000)
+    again.close()
+
+
+def test_what_is_chosen_for_a_transfer_comes_back(qtbot, window, opened, sample, samples):
+    opened(sample)
+    window.actions_by_id["transfer"].trigger()
+    dialog = shown(window, TransferDialog)
+    dialog.set_target(str(samples / "digits_cnn_epoch_2.pth"))
+    ready = lambda each: each.picture is not None and each.is_settled()  # noqa: E731
+    qtbot.waitUntil(lambda: ready(dialog), timeout=10_000)
+    keys = [flow.key for flow in dialog.picture.plan.flows]
+    dialog.choose(keys[:1], Choice(Act.KEEP))
+    dialog.choose(keys[1:2], Choice(Act.INITIALISE, initial=Initial("zeros")))
+    dialog.parts.usual.cast.setChecked(True)
+    qtbot.waitUntil(lambda: ready(dialog), timeout=10_000)
+    chosen = dialog.options
+    closed_and_restored(qtbot, window)
+    again = shown(window, TransferDialog)
+    qtbot.waitUntil(lambda: ready(again) and again.options == chosen, timeout=10_000)
+    assert again.target_path == dialog.target_path
+    again.close()
+
+
+def test_what_is_typed_in_the_export_wizard_comes_back(qtbot, window, opened, sample):
+    opened(sample)
+    window.actions_by_id["export"].trigger()
+    wizard = shown(window, ExportWizard)
+    wizard.model_page.source.buttons[SourceKind.CODE].click()
+    field = wizard.model_page.source.findChild(QLineEdit)
+    field.setText("half typed")
+    closed_and_restored(qtbot, window)
+    again = shown(window, ExportWizard)
+    assert again.model_page.source.buttons[SourceKind.CODE].isChecked()
+    assert again.model_page.source.findChild(QLineEdit).text() == "half typed"
+    again.close()
+
+
+def test_what_is_chosen_for_quantizing_comes_back(qtbot, window, opened, sample):
+    opened(sample)
+    window.actions_by_id["quantize"].trigger()
+    dialog = shown(window, QuantizeDialog)
+    dialog.show_page(METHOD)
+    assert dialog.page_number() == METHOD
+    options = dialog.method_page.options()
+    closed_and_restored(qtbot, window)
+    again = shown(window, QuantizeDialog)
+    qtbot.waitUntil(lambda: again.page_number() == METHOD, timeout=10_000)
+    assert again.method_page.options() == options
+    assert again.page_number() < LAYERS
+    again.close()
+
+
+@pytest.mark.parametrize("kind", ["save", "transfer", "export", "quantize"])
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"fields": 3, "files": 3, "patterns": "x", "choices": [], "mapping": 1, "wizard_page": "x"},
+        {
+            "fields": {"SaveForm/QLineEdit/0": []},
+            "files": [None, "nul\0"],
+            "patterns": 10**9,
+            "choices": {"a": {"act": "run"}, "b": {"act": "keep", "where": 1}, "c": 1},
+            "wizard_page": 10**9,
+        },
+    ],
+)
+def test_hostile_choices_open_an_ordinary_dialog(qtbot, window, sample, kind, details):
+    paths = (str(sample), str(sample)) if kind == "transfer" else (str(sample),)
+    session_restoring.restore(window, Session((), 0, (DialogState(kind, paths, details),)))
+    qtbot.waitUntil(lambda: bool(dialog_states(window)), timeout=10_000)
+    qtbot.wait(150)
+    for dialog in window.findChildren(QWidget):
+        if type(dialog).__name__ in (
+            "SaveDialog",
+            "TransferDialog",
+            "ExportWizard",
+            "QuantizeDialog",
+        ):
+            dialog.close()
+    qtbot.waitUntil(lambda: all(tab.is_settled() for tab in window.all_tabs()), timeout=10_000)
+
+
+@pytest.mark.parametrize("kind", ["save", "transfer", "export", "quantize"])
+def test_a_dialog_of_a_file_that_is_gone(qtbot, window, tmp_path, kind):
+    gone = (str(tmp_path / "gone.pth"),)
+    session_restoring.restore(window, Session((), 0, (DialogState(kind, gone, {}),)))
+    qtbot.wait(200)
+    for dialog in window.findChildren(QWidget):
+        if type(dialog).__name__ in ("SaveDialog", "TransferDialog"):
+            dialog.close()
