@@ -167,8 +167,9 @@ def build(bundle: Path, out: Path, level: int) -> Path:
         depends = debian_depends(str(root / PROGRAM_FOLDER))
         staging.write(root / "DEBIAN/md5sums", sums.encode())
         staging.write(root / "DEBIAN/control", control(architecture, depends, kibibytes).encode())
+        compressed = ["-Zxz", f"-z{level}"] if level else ["-Znone"]
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zxz", f"-z{level}", "--build", root, package],
+            ["dpkg-deb", "--root-owner-group", *compressed, "--build", root, package],
             check=True,
             env={**os.environ, "SOURCE_DATE_EPOCH": str(seconds)},
             stdout=subprocess.DEVNULL,
@@ -180,7 +181,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--bundle", default="", help="the folder that `make bundle` made")
     parser.add_argument("--out", type=Path, default=staging.DIST)
-    parser.add_argument("--level", type=int, default=6, help="of compression by xz, 0 to 9")
+    parser.add_argument(
+        "--level", type=int, default=6, help="of compression by xz, 1 to 9; 0 for none"
+    )
     chosen = parser.parse_args()
     try:
         package = build(staging.bundle(chosen.bundle), chosen.out, chosen.level)
