@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import QColor, QFocusEvent, QFont, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -108,8 +108,6 @@ class Banner(QFrame):
             self._buttons.addWidget(button)
         if self._card:
             self._buttons.addStretch(1)
-        # The first button takes the focus that the banner is given.
-        self.setFocusProxy(next(iter(self.buttons()), None))
         self.setAccessibleName(title)
         self.setAccessibleDescription(" ".join(filter(None, (cause, advice))))
         self._follow()
@@ -131,6 +129,13 @@ class Banner(QFrame):
         """The buttons on show."""
         found = [self._buttons.itemAt(index).widget() for index in range(self._buttons.count())]
         return [widget for widget in found if isinstance(widget, QPushButton)]
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        # The first button takes the focus that the banner is given. Were it a focus proxy, the
+        # Tab key would pass over what stands beside the banner (Qt 6.11).
+        super().focusInEvent(event)
+        for button in self.buttons()[:1]:
+            button.setFocus(event.reason())
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -153,7 +153,7 @@ class CheckpointTab(DocumentTab):
 
     def first_focus(self) -> QWidget:
         """What the keys go to."""
-        return self.tree if self.checkpoint is not None else self.card
+        return self.tree.view if self.checkpoint is not None else self.card
 
     def name(self) -> str:
         """The file's name, safe to show."""

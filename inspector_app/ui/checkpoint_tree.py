@@ -101,7 +101,6 @@ class CheckpointTree(QWidget):
         layout.addLayout(row)
         layout.addLayout(below)
         layout.addWidget(self.view, 1)
-        self.setFocusProxy(self.view)
         self._colour_trouble()
 
         self._arranger.loaded.connect(self.loaded)

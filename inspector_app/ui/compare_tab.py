@@ -102,7 +102,7 @@ class CompareTab(DocumentTab):
 
     def first_focus(self) -> QWidget:
         """What the keys go to."""
-        return self.tree if self.checkpoint is not None else self.card
+        return self.tree.view if self.checkpoint is not None else self.card
 
     def name(self) -> str:
         """Both files' names, safe to show."""
