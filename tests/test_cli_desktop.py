@@ -138,6 +138,14 @@ def test_a_home_that_cannot_be_written_is_one_line(home, capsys):
     assert [path.name for path in home.iterdir()] == [".local"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [["a", "b", "c"], ["--screenshot", "x.png"], ["a", "--screenshot", "x.png"]]
+)
+def test_comparing_takes_two_files_or_asks(capsys, arguments):
+    assert main(["open", "--compare", *arguments]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_it_needs_neither_qt_nor_numpy(home):
     program = (
         "import sys; from inspector_app.__main__ import main; main(['desktop', 'status']); "

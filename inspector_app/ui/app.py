@@ -42,6 +42,10 @@ def run(
         # Before Qt: of fifty starts at once one needs it.
         handed, socket, reason = _meet(paths, new_window, compare)
         if handed:
+            if "DESKTOP_STARTUP_ID" in os.environ:
+                from inspector_app.ui.startup_end import end_startup
+
+                end_startup()
             return 0
     try:
         import_ahead()

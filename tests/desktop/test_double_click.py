@@ -13,6 +13,7 @@ from double_clicks import ROOT, Desk, missing_programs, tree, wait
 
 from inspector_app.desktop.file_types import CHECKPOINT, opened_by_default
 from inspector_app.resources_path import resource
+from inspector_app.ui.startup_end import end_startup, message
 
 ENTRY = "checkpoint-inspector.desktop"
 SAMPLE = resource("samples", "digits_cnn_epoch_2.pth")
@@ -202,6 +203,49 @@ def test_comparing_from_the_menu_entry(desk):
         return bool(desk.run("xdotool", "search", "--onlyvisible", "--name", title).stdout)
 
     wait(asks, "a dialog that asks for the other file")
+
+
+@pytest.mark.skipif(shutil.which("xev") is None, reason="not installed here: xev")
+def test_a_start_that_is_handed_over_ends_the_busy_pointer(desk):
+    spy = subprocess.Popen(
+        ["xev", "-root", "-event", "property"],
+        env=desk.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    desk.environment["DESKTOP_STARTUP_ID"] = started = "files-7-a b_TIME4711"
+    try:
+        assert desk.inspector(str(desk.home / "first.pth")).returncode == 0
+    finally:
+        del desk.environment["DESKTOP_STARTUP_ID"]
+        desk.run("xprop", "-root", "-f", "_END", "8s", "-set", "_END", "x")
+        said = ""
+        for line in spy.stdout:
+            said += line
+            if "_END" in line:
+                break
+        spy.kill()
+        spy.communicate()
+    # Twenty bytes a message.
+    assert message(started) == b"remove: ID=files-7-a\\ b_TIME4711\0"
+    assert said.count("(_NET_STARTUP_INFO_BEGIN), format 8") == 1
+    assert said.count("(_NET_STARTUP_INFO), format 8") == 1
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"DISPLAY": ":7"},
+        {"DESKTOP_STARTUP_ID": "x"},
+        {"DISPLAY": ":7", "WAYLAND_DISPLAY": "wayland-0", "DESKTOP_STARTUP_ID": "x"},
+        {"DISPLAY": ":7", "DESKTOP_STARTUP_ID": "a\nb"},
+        {"DISPLAY": ":7", "DESKTOP_STARTUP_ID": "x" * 9_999},
+        {"DISPLAY": "nowhere.invalid:7", "DESKTOP_STARTUP_ID": "x"},
+    ],
+)
+def test_where_there_is_nothing_to_end(environment):
+    assert not end_startup(environment)
 
 
 def test_nothing_was_said_on_stderr(desk):
