@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 
+from inspector_app.analysis.safety import examine
 from inspector_app.analysis.save_options import ENDINGS, Form
 from inspector_app.checkpoint import reading
-from inspector_app.checkpoint.allowed_globals import names_outside
 from inspector_app.checkpoint.errors import CannotSave
 from inspector_app.checkpoint.model import Progress
 
@@ -31,14 +31,20 @@ def check_target(target: str) -> None:
 
 
 def proving(path: str) -> Generator[Progress, None, None]:
-    """Read what was written again.
+    """Read what was written again, and execute its pickle once more to see every use of a name.
 
     Raises:
-        CannotSave: it names something outside the allowlist, or is anomalous.
+        CannotSave: it names something outside the allowlist, is anomalous, or is nothing that
+            ``torch.load(weights_only=True)`` would load.
         CheckpointError: it cannot be read.
     """
-    made = yield from reading(path)
-    outside = names_outside(made)
-    if outside or made.problems:
-        what = outside[0] if outside else made.problems[0].message
+    report = yield from examine((yield from reading(path)))
+    what = ""
+    if report.outside:
+        what = report.outside[0].name
+    elif report.anomalies:
+        what = report.anomalies[0].message
+    elif report.weights_only.loads is not True:
+        what = report.weights_only.message or report.weights_only.sentence
+    if what:
         raise CannotSave("clean-copy", path, what=what)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from inspector_app.analysis.clean_copy import check_target, proving
 from inspector_app.analysis.key_mapping import BadRuleError, Rule
 from inspector_app.analysis.save_options import (
     CASTS,
@@ -145,6 +144,8 @@ def convert(arguments: argparse.Namespace, write: Write) -> bool:
     rules = parsed_rules(arguments.map)
     most = None if arguments.max_shard_size is None else parsed_size(arguments.max_shard_size)
     if arguments.clean:
+        from inspector_app.analysis.clean_copy import check_target
+
         check_target(target)
     checkpoints = [drive(source, visible) for source in sources]
     sections = None
@@ -285,6 +286,8 @@ def driven(plan: SavePlan, force: bool, line: ProgressLine) -> Saved:
 
 
 def _prove(path: str, line: ProgressLine) -> None:
+    from inspector_app.analysis.clean_copy import proving
+
     for progress in proving(path):
         if line.due and progress.total:
             line.show(f"reading it again: {100 * progress.done // progress.total} %")
