@@ -23,7 +23,7 @@ from inspector_app.ui import icons, theme
 from inspector_app.ui.problem_text import problem_text
 from inspector_app.ui.text_widgets import tooltip
 
-MOST_LISTED = 2_000
+MOST_LISTED = 500
 MOST_LINES = 12
 _Index = QModelIndex | QPersistentModelIndex
 _NO_PARENT = QModelIndex()

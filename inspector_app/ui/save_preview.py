@@ -17,7 +17,7 @@ from PySide6.QtCore import (
     Qt,
     QTimer,
 )
-from PySide6.QtGui import QColor, QPainter, QPalette
+from PySide6.QtGui import QColor, QPainter, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -46,6 +46,7 @@ TYPING_MS = 150
 _ROWS_A_STEP = 2_000
 _BADGE = 15
 _PADDING = 5
+_NARROWEST = 240
 _NO_PARENT = QModelIndex()
 
 
@@ -154,7 +155,9 @@ class _Rows(QAbstractTableModel):
                 return f"{old} → {plain(row.new, _LONGEST_KEY)}"
             return old
         if column == Column.SIZE:
-            return size_text(row.nbytes)
+            # Of what is no tensor nobody knows a size.
+            known = row.nbytes or row.fate in (Fate.KEPT, Fate.RENAMED)
+            return size_text(row.nbytes) if known else ""
         return plain(row.form, _LONGEST_KEY)
 
 
@@ -311,10 +314,18 @@ class KeyPreview(QWidget):
             (Column.FORM, "1000 × 512 · float32 → bfloat16"),
             (Column.SIZE, "999.9 MB"),
         ):
-            self.table.setColumnWidth(column, metrics.horizontalAdvance(sample) + 3 * _PADDING)
+            wanted = metrics.horizontalAdvance(sample) + 3 * _PADDING
+            if column == Column.FORM:
+                # In a narrow window the keys come first.
+                wanted = min(wanted, int(0.45 * max(self.width(), _NARROWEST)))
+            self.table.setColumnWidth(column, wanted)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._size_for_font()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(240, 160)
+        return QSize(_NARROWEST, 160)
 
 
 def _matching(rows: Sequence[PreviewRow], fate: str, wanted: str) -> Any:

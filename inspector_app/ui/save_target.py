@@ -114,7 +114,7 @@ class SaveTarget(QWidget):
     def keep_to(self, ending: str) -> None:
         """Offer one format only."""
         for each, button in self.buttons.items():
-            button.setVisible(each == ending)
+            button.hide()
             button.setEnabled(each == ending)
         self._only = ending
         self.suggest(ending)
