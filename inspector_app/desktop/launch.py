@@ -110,7 +110,6 @@ def entry_string(text: str) -> str:
 
 def windows_line(command: Sequence[str], *codes: str) -> str:
     """A command of the Windows registry: each argument quoted, then codes such as ``"%1"``."""
-    # A percent sign in front of a digit would be taken for a file's name; `%%` is none to Windows.
     quoted = [
         subprocess.list2cmdline([each]) if '"' in each else _windows_word(each) for each in command
     ]

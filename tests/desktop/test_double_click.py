@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 
 import pytest
 from double_clicks import ROOT, Desk, missing_programs, tree, wait
 
-from inspector_app.desktop.file_types import CHECKPOINT, opened_by_default
+from inspector_app.desktop.file_types import opened_by_default
 from inspector_app.resources_path import resource
+from inspector_app.saving.zip_writer import ZipWriter
 from inspector_app.ui.startup_end import end_startup, message
+
+
+def exported_program() -> bytes:
+    """A zip as torch.export begins it."""
+    written = io.BytesIO()
+    archive = ZipWriter(written.write)
+    archive.begin("program/data/weights/weight_0", 4)
+    written.write(b"abcd")
+    archive.end(zlib.crc32(b"abcd"))
+    archive.close()
+    return written.getvalue()
+
 
 ENTRY = "checkpoint-inspector.desktop"
 SAMPLE = resource("samples", "digits_cnn_epoch_2.pth")
+HEADER = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}  '
+CONTENT = {
+    ".safetensors": len(HEADER).to_bytes(8, "little") + HEADER + b"abcd",
+    ".onnx": b"\x08\x0a\x12\x07pytorch\x1a\x052.9.0:\x04\x12\x02me",
+    ".pt2": exported_program(),
+}
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="this desktop is of Linux"),
@@ -57,9 +78,9 @@ def test_install_click_and_leave(tmp_path, desktop):
     files = {}
     for kind in opened_by_default():
         for ending in kind.endings:
-            files[desk.home / f"a model{ending}"] = kind.mime_type
-    for path in files:
-        shutil.copy(SAMPLE, path)
+            path = desk.home / f"a model{ending}"
+            files[path] = kind.mime_type
+            path.write_bytes(CONTENT.get(ending, SAMPLE.read_bytes()))
     before = tree(desk.home)
     try:
         desk.show()
@@ -67,9 +88,8 @@ def test_install_click_and_leave(tmp_path, desktop):
         done = desk.inspector("desktop", "install", "--default")
         assert (done.returncode, done.stderr) == (0, "")
         for path, expected in files.items():
-            # Without a desktop a content as certain as ours counts more than the ending.
-            if desktop == "GNOME" or expected == CHECKPOINT.mime_type:
-                assert desk.file_type(path) == expected, path
+            # By the ending in a desktop; by the content, which is as certain, without one.
+            assert desk.file_type(path) == expected, path
         for kind in opened_by_default():
             assert desk.default(kind.mime_type) == ENTRY
         desk.double_click(desk.home / "a model.pth")
