@@ -30,6 +30,13 @@ Value = str | bool | int | float
 # A property of a box, or of what it is in: what it agrees to is asked for each time.
 ASKED_EACH_TIME = "asked_each_time"
 _OURS = "inspector_app."
+_KINDS: tuple[type[QWidget], ...] = (
+    QComboBox,
+    QAbstractButton,
+    QLineEdit,
+    QPlainTextEdit,
+    QAbstractSpinBox,
+)
 _LONGEST = 100_000
 _MOST = 2_000
 _MOST_ROUNDS = 4
@@ -65,18 +72,22 @@ def fill(form: QWidget, values: Mapping[str, object]) -> None:
 
 
 def _fields(form: QWidget) -> Iterator[tuple[str, QWidget]]:
+    """The fields with their names: choices first, since they may decide what can be typed."""
+    found: dict[type[QWidget], list[QWidget]] = {kind: [] for kind in _KINDS}
+    # Once through all of them: each look makes Python objects of every widget of the form.
+    for widget in form.findChildren(QWidget):
+        kind = next((kind for kind in _KINDS if isinstance(widget, kind)), None)
+        if kind is not None and _is_field(widget):
+            found[kind].append(widget)
     places: dict[QWidget, str | None] = {form: ""}
     seen: Counter[str] = Counter()
-    for kind in (QComboBox, QAbstractButton, QLineEdit, QPlainTextEdit, QAbstractSpinBox):
-        for field in form.findChildren(kind):
-            if not _is_field(field):
-                continue
+    for kind, fields in found.items():
+        for field in fields:
             place = _place(field.parentWidget(), places)
-            if place is None:
-                continue
-            shared = f"{place}{kind.__name__}"
-            yield f"{shared}/{seen[shared]}", field
-            seen[shared] += 1
+            if place is not None:
+                shared = f"{place}{kind.__name__}"
+                yield f"{shared}/{seen[shared]}", field
+                seen[shared] += 1
 
 
 def _place(widget: QWidget | None, places: dict[QWidget, str | None]) -> str | None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from PySide6.QtWidgets import QApplication
+
 from inspector_app.ui.form_fields import fields_of, fill
 from inspector_app.ui.session import FILE, Details, DialogState
 from inspector_app.ui.session_tabs import read_mapping, said_of
@@ -35,14 +37,33 @@ _MOST_CHOICES = 20_000
 _MOST_FILES = 1_000
 
 
-def dialog_states(window: MainWindow) -> list[DialogState]:
-    """The dialogs that are open, with what is chosen in them."""
-    states = []
-    for dialog in window.findChildren(WorkDialog):
-        kind = _KINDS.get(type(dialog).__name__)
-        if kind is not None and dialog.isVisible():
-            states.append(_SAID[kind](kind, dialog))
-    return states
+class DialogStates:
+    """What is chosen in a window's dialogs, looked at where somebody may have changed it."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self._known: dict[WorkDialog, DialogState] = {}
+
+    def now(self) -> list[DialogState]:
+        """The dialogs that are open, with what is chosen in them."""
+        # Not the window's children: it has thousands of widgets.
+        dialogs = [
+            each
+            for each in QApplication.topLevelWidgets()
+            if isinstance(each, WorkDialog)
+            and each.parent() is self._window
+            and type(each).__name__ in _KINDS
+            and each.isVisible()
+        ]
+        before, self._known = self._known, {}
+        for dialog in dialogs:
+            kind = _KINDS[type(dialog).__name__]
+            state = before.get(dialog)
+            # Of one that is behind another window the fields stay as they are.
+            if state is None or dialog.isActiveWindow():
+                state = _SAID[kind](kind, dialog)
+            self._known[dialog] = state
+        return list(self._known.values())
 
 
 def open_dialog(window: MainWindow, state: DialogState) -> None:

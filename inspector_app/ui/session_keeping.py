@@ -17,7 +17,7 @@ from inspector_app.ui import session_files
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.session import Session
-from inspector_app.ui.session_dialogs import dialog_states
+from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_files import WindowRecord
 from inspector_app.ui.session_tabs import tab_state
 
@@ -36,6 +36,7 @@ class SessionKeeping(QObject):
         super().__init__(window)
         self._window = window
         self._files = files
+        self._dialogs = DialogStates(window)
         self._kept: Session | None = None
         self._writing: Session | None = None
         self._work = LatestWork(self)
@@ -62,17 +63,19 @@ class SessionKeeping(QObject):
         if self._work.running:
             self._soon.start()
             return
-        session = session_of(self._window)
+        session = session_of(self._window, self._dialogs)
         if session == self._kept:
             return
         self._writing = session
         self._work.run(_saving(self._files, session), _nothing, self._saved, self._not_saved)
 
     def end(self) -> None:
-        """The window was closed: what it had is the last session."""
+        """The program ends: if the window was closed, what it had is the last session."""
         self._timer.stop()
         self._soon.stop()
         self._work.stop()
+        if self._window.isVisible():
+            return  # Nobody closed it: its display has died. The next start finds what is kept.
         session = Session(tuple(map(tab_state, self._window.all_tabs())), _front(self._window))
         if session:
             # Without it the sessions before stay the last.
@@ -101,10 +104,10 @@ class SessionKeeping(QObject):
         self._writing = None
 
 
-def session_of(window: MainWindow) -> Session:
+def session_of(window: MainWindow, dialogs: DialogStates) -> Session:
     """What a window has open."""
     tabs = tuple(map(tab_state, window.all_tabs()))
-    return Session(tabs, _front(window), tuple(dialog_states(window)))
+    return Session(tabs, _front(window), tuple(dialogs.now()))
 
 
 def _front(window: MainWindow) -> int:

@@ -24,7 +24,7 @@ from inspector_app.ui.quantize_dialog import LAYERS, METHOD, QuantizeDialog
 from inspector_app.ui.quantize_memory import CHOICES as QUANTIZE_CHOICES
 from inspector_app.ui.save_dialog import SaveDialog
 from inspector_app.ui.session import DialogState, Session, read_session, session_bytes
-from inspector_app.ui.session_dialogs import dialog_states
+from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_keeping import session_of
 from inspector_app.ui.transfer_dialog import TransferDialog
 from inspector_app.ui.wizard_widgets import Box
@@ -114,7 +114,7 @@ def test_values_of_another_kind_change_nothing(forms):
 
 def closed_and_restored(qtbot, window) -> None:
     """What is open now goes through a session's file, is closed, and comes back."""
-    session = read_session(session_bytes(session_of(window)))
+    session = read_session(session_bytes(session_of(window, DialogStates(window))))
     assert len(session.dialogs) == 1
     for dialog in window.findChildren(QWidget):
         if type(dialog).__name__ in (
@@ -124,11 +124,11 @@ def closed_and_restored(qtbot, window) -> None:
             "QuantizeDialog",
         ):
             dialog.close()
-    qtbot.waitUntil(lambda: not dialog_states(window))
+    qtbot.waitUntil(lambda: not DialogStates(window).now())
     window.settings.write(EXPORT_CHOICES, {})
     window.settings.write(QUANTIZE_CHOICES, {})
     session_restoring.restore(window, session)
-    qtbot.waitUntil(lambda: bool(dialog_states(window)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
 
 
 def shown(window, kind):
@@ -224,7 +224,7 @@ def test_what_is_chosen_for_quantizing_comes_back(qtbot, window, opened, sample)
 def test_hostile_choices_open_an_ordinary_dialog(qtbot, window, sample, kind, details):
     paths = (str(sample), str(sample)) if kind == "transfer" else (str(sample),)
     session_restoring.restore(window, Session((), 0, (DialogState(kind, paths, details),)))
-    qtbot.waitUntil(lambda: bool(dialog_states(window)), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
     qtbot.wait(150)
     for dialog in window.findChildren(QWidget):
         if type(dialog).__name__ in (

@@ -27,6 +27,7 @@ from inspector_app.ui.session import (
     TabState,
     read_session,
 )
+from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_files import DeadWindow, WindowRecord, last_session
 from inspector_app.ui.session_keeping import SessionKeeping, session_of
 from inspector_app.ui.session_tabs import read_mapping, said_of
@@ -40,6 +41,7 @@ def keeping(window, state):
     record = WindowRecord()
     made = SessionKeeping(window, record)
     yield made
+    window.hide()
     made.end()
     QApplication.instance().aboutToQuit.disconnect(made.end)
 
@@ -104,7 +106,9 @@ def test_a_closed_window_leaves_the_last_session_alone(qtbot, window, state, sam
     keeping = SessionKeeping(window, WindowRecord())
     window.open_paths([str(sample)])
     settled(qtbot, window)
+    window.hide()
     keeping.end()
+    window.show()
     QApplication.instance().aboutToQuit.disconnect(keeping.end)
     assert [path.name for path in (state / "windows").iterdir()] == []
     assert last_session()[0].tabs[0].paths == (str(sample),)
@@ -129,13 +133,13 @@ def test_tabs_come_back_as_they_were(qtbot, window, sample, samples, state):
     wait_for_comparison(qtbot, compared)
     window.tabs.open_run(str(samples))
     window.tabs.setCurrentIndex(1)
-    before = session_of(window)
+    before = session_of(window, DialogStates(window))
     assert [each.kind for each in before.tabs] == [FILE, COMPARISON, RUN]
     while window.all_tabs():
         window.close_tab()
     session_restoring.restore(window, before)
     settled(qtbot, window)
-    qtbot.waitUntil(lambda: session_of(window) == before, timeout=10_000)
+    qtbot.waitUntil(lambda: session_of(window, DialogStates(window)) == before, timeout=10_000)
     assert window.tabs.currentIndex() == 1
     assert window.all_tabs()[1].mapping == mapping
     wait_for_comparison(qtbot, window.all_tabs()[1])
@@ -255,6 +259,7 @@ def test_damaged_settings_are_set_aside_and_said(qtbot, window, state, monkeypat
     monkeypatch.setattr(session_window, "_write_crashes", lambda record: None)
     made = session_window.begin(window, asked=False)
     assert "/home/x.ini.broken" in notice(window).cause()
+    window.hide()
     made.end()
     QApplication.instance().aboutToQuit.disconnect(made.end)
 
