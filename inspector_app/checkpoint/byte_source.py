@@ -35,6 +35,11 @@ def _lock() -> AbstractContextManager[bool]:
     return threading.Lock()
 
 
+def reason_of(error: Exception) -> str:
+    """What the operating system calls an error."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class ByteSource:
     """An open regular file.
 
@@ -65,17 +70,14 @@ class ByteSource:
                 )
             flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
             self._descriptor = os.open(self.path, flags | getattr(os, "O_NONBLOCK", 0))
+            self.size, self.modified_ns = self._status()
         except FileNotFoundError:
             code = "web-address" if _is_web_address(self.path) else "not-found"
             raise UnreadableFile(code, self.path) from None
         except PermissionError:
             raise UnreadableFile("permission", self.path) from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UnreadableFile("os-error", self.path, reason=reason) from None
-        status = os.fstat(self._descriptor)
-        self.size = status.st_size
-        self.modified_ns = status.st_mtime_ns
+            raise UnreadableFile("os-error", self.path, reason=reason_of(error)) from None
 
     def read(self, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset`; fewer only where the file ends.
@@ -103,10 +105,37 @@ class ByteSource:
                 offset += len(part)
                 count -= len(part)
         except OSError as error:
-            raise UnreadableFile("os-error", self.path, reason=str(error.strerror)) from None
+            raise UnreadableFile("os-error", self.path, reason=reason_of(error)) from None
         data = b"".join(parts)
         self.bytes_read += len(data)
         return data
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Length and modification time when it was opened, by which it is known again.
+
+        Not its number on the disk: network file systems give the same file new ones.
+        """
+        return self.size, self.modified_ns
+
+    def is_unchanged(self) -> bool:
+        """Whether its length and time are still those.
+
+        Raises:
+            UnreadableFile: the operating system reports an error.
+        """
+        try:
+            return self._status() == self.stamp
+        except OSError as error:
+            raise UnreadableFile("os-error", self.path, reason=reason_of(error)) from None
+
+    def _status(self) -> tuple[int, int]:
+        try:
+            status = os.fstat(self._descriptor)
+        except OSError:
+            self.close()
+            raise
+        return status.st_size, status.st_mtime_ns
 
     def place_of(self, offset: int) -> tuple[str, int] | None:
         """The file in which a byte stands, and its offset there; None if it is unpacked."""

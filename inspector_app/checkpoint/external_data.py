@@ -27,10 +27,12 @@ class ExternalFiles:
 
     Attributes:
         sizes: the path and the length of each data file that is there.
+        stamps: the same with its modification time.
     """
 
     def __init__(self, model_path: str, report: Callable[[Problem], None]) -> None:
         self.sizes: dict[str, int] = {}
+        self.stamps: dict[str, tuple[int, int]] = {}
         self._folder = os.path.dirname(model_path)
         self._model = os.path.realpath(model_path)
         self._report = report
@@ -82,6 +84,7 @@ class ExternalFiles:
                 self._complain(location, name, "is the model itself")
             if stat.S_ISREG(status.st_mode):
                 self.sizes[path] = status.st_size
+                self.stamps[path] = (status.st_size, status.st_mtime_ns)
             else:
                 self._complain(location, name, "is no regular file")
         return path

@@ -376,6 +376,8 @@ class Checkpoint:
         storages: by file and key, each counted once.
         files: the files it consists of, the first being `path` where that is a file.
         modified_ns: modification time when it was read.
+        stamps: of each file, also of external data, the length and the modification time
+            when it was read; of a checkpoint that was not read from its files empty.
     """
 
     __slots__ = (
@@ -390,6 +392,7 @@ class Checkpoint:
         "problems",
         "root",
         "sections",
+        "stamps",
         "storages",
         "tensors",
     )
@@ -423,6 +426,7 @@ class Checkpoint:
         self.storages: dict[tuple[str, str], StorageRef] = {} if storages is None else storages
         self.files: list[str] = [] if files is None else files
         self.modified_ns = modified_ns
+        self.stamps: dict[str, tuple[int, int]] = {}
 
     def find(self, path: Sequence[PathElement]) -> Node | None:
         """The node at `path`, or None. Of equal keys the last counts."""

@@ -330,7 +330,7 @@ class _Reader:
         root = self.root.node()
         self.root.add(facts.tree())
         sizes = self.external.sizes
-        return Checkpoint(
+        checkpoint = Checkpoint(
             path=self.source.path,
             format="onnx",
             file_bytes=self.source.size + sum(sizes.values()),
@@ -343,3 +343,5 @@ class _Reader:
             files=[self.source.path, *sizes],
             modified_ns=self.source.modified_ns,
         )
+        checkpoint.stamps |= self.external.stamps
+        return checkpoint

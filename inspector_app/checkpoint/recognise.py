@@ -61,7 +61,12 @@ def reader_of(path: str | os.PathLike[str], limits: Limits) -> Reading:
         name = index
     source = ByteSource(name)
     try:
-        return (yield from _read(source, limits))
+        checkpoint = yield from _read(source, limits)
+        if not source.is_unchanged():
+            # A training is writing it: what was read may be of two versions.
+            checkpoint.problems.insert(0, Problem("file-changed"))
+        checkpoint.stamps[source.path] = source.stamp
+        return checkpoint
     finally:
         source.close()
 

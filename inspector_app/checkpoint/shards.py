@@ -248,7 +248,7 @@ class _Merging:
                     tensors.append(tensor)
                 if number % _STEP == 0:
                     yield Progress("merging", number, len(shard.tensors))
-        return Checkpoint(
+        checkpoint = Checkpoint(
             path=self.source.path,
             format=self.shards[0].format if self.shards else self.promised_format(),
             file_bytes=self.source.size + sum(shard.file_bytes for shard in self.shards),
@@ -263,6 +263,9 @@ class _Merging:
             files=[self.source.path, *(file for shard in self.shards for file in shard.files)],
             modified_ns=self.source.modified_ns,
         )
+        for shard in self.shards:
+            checkpoint.stamps |= shard.stamps
+        return checkpoint
 
     def promised_format(self) -> str:
         """What the shards would be, told by their names, where none can be read."""

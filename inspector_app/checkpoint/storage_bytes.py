@@ -87,8 +87,11 @@ class StorageBytes:
         file = self._files.get(path)
         if file is None:
             file = BlockFile(path)
-            expected = self._checkpoint.modified_ns
-            if path == self._checkpoint.path and expected not in (0, file.modified_ns):
+            expected = self._checkpoint.stamps.get(path)
+            if expected is None and path == self._checkpoint.path:
+                time = self._checkpoint.modified_ns
+                expected = (file.size, time) if time else None
+            if expected not in (None, file.stamp):
                 file.close()
                 raise UnreadableFile("file-changed", path)
             self._files[path] = file

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.byte_source import ByteSource, reason_of
 from inspector_app.checkpoint.errors import UnreadableFile
 
 
@@ -34,18 +34,13 @@ class BlockFile(ByteSource):
                     break
                 done += count
         except OSError as error:
-            raise UnreadableFile("os-error", self.path, reason=str(error.strerror)) from None
+            raise UnreadableFile("os-error", self.path, reason=reason_of(error)) from None
         return done
 
     @property
     def descriptor(self) -> int:
         """Of the open file, for calls of the operating system that move no position."""
         return self._descriptor
-
-    def is_unchanged(self) -> bool:
-        """Whether its length and time are those when it was opened."""
-        status = os.fstat(self._descriptor)
-        return (status.st_size, status.st_mtime_ns) == (self.size, self.modified_ns)
 
 
 class ByteRun:
