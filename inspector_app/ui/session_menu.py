@@ -16,7 +16,7 @@ def attach(window: MainWindow) -> None:
     reopen = QAction(window.tr("Reopen the Last Sess&ion"), window)
     reopen.setObjectName("reopen_session")
     reopen.triggered.connect(lambda: _reopen(window))
-    always = QAction(window.tr("Reopen at E&very Start"), window)
+    always = QAction(window.tr("Reopen at Eac&h Start"), window)
     always.setObjectName("reopen_at_start")
     always.setCheckable(True)
     always.setChecked(window.settings.read(settings.REOPEN_AT_START))
