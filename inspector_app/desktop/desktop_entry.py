@@ -13,7 +13,9 @@ FILE_NAME = f"{APP_ID}.desktop"
 def desktop_entry(command: Sequence[str] = (APP_ID,), try_exec: str | None = APP_ID) -> str:
     """The entry's text.
 
-    `%F`, not `%U`: files of a remote folder then reach us as paths, by a mount or as a copy.
+    `%F`, not `%U`: files of a remote folder then reach us as paths, by a mount or as a copy. Only
+    types that a double click may open are named: who is associated with a type that nobody else
+    opens is its default, and every file manager lists all applications under "open with".
 
     Args:
         command: what starts the program.

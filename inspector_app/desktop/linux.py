@@ -121,7 +121,11 @@ class LinuxDesktop:
 
     def _take_away(self, receipt: Receipt) -> Change:
         removed = [path for path in known_files(self.folders) if remove(path)]
-        self._leave_the_list(receipt)
+        refused = None
+        try:
+            self._leave_the_list(receipt)
+        except OSError as error:
+            refused = error  # somebody keeps that list from being written; all else can go
         notes: list[str] = []
         if removed or receipt.command:
             notes = linux_caches.forget(self.folders, receipt.caches, receipt.neighbours)
@@ -129,6 +133,8 @@ class LinuxDesktop:
             removed.append(self._receipt_path)
         own = [path for path in receipt.folders if self._is_below_home(path)]
         remove_empty([*own, self.folders.own])
+        if refused is not None:
+            raise refused
         return Change(removed=tuple(removed), notes=tuple(notes))
 
     def _is_below_home(self, path: str) -> bool:

@@ -222,6 +222,19 @@ def test_what_cannot_be_written_is_a_sentence_and_leaves_nothing(home):
     assert tree(home) == before
 
 
+def test_a_list_that_cannot_be_written_keeps_nothing_else_there(home):
+    here = desktop(home)
+    (home / ".config/mimeapps.list").mkdir(parents=True)
+    before = tree(home)
+    with pytest.raises(DesktopTrouble, match=r"mimeapps\.list"):
+        here.install(COMMAND, default=True)
+    assert tree(home) == before
+    here.install(COMMAND, default=False)
+    with pytest.raises(DesktopTrouble, match=r"mimeapps\.list"):
+        here.uninstall()
+    assert tree(home) == before
+
+
 def test_a_full_disk_leaves_nothing(small_disk):
     home = small_disk / "home"
     home.mkdir()
