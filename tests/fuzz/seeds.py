@@ -29,7 +29,9 @@ import torch
 from torch import nn
 
 from tests.checkpoint import torch_files
+from tests.fuzz.pickle_forms import named, number, text
 from tests.fuzz.tar_forms import tarred
+from tests.fuzz.zip_forms import unpacked
 
 LARGEST = 64 << 10
 
@@ -66,6 +68,7 @@ def seeds() -> list[Seed]:
             seed
             for make in (
                 _zips,
+                _other_tensors,
                 _legacy,
                 _tars,
                 _pickles,
@@ -221,6 +224,46 @@ def zipped(entries: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> by
         for name, data in entries.items():
             archive.writestr(zipfile.ZipInfo(name), data, method)
     return stream.getvalue()
+
+
+class _OnDevice:
+    """Saved as torch saves tensors of devices without storages: by a numpy array."""
+
+    def __init__(self, array: Any, dtype: torch.dtype) -> None:
+        self.array, self.dtype = array, dtype
+
+    def __reduce__(self) -> Any:
+        arguments = (self.array, self.dtype, "xla:0", True)
+        return torch._utils._rebuild_device_tensor_from_numpy, arguments
+
+
+def _other_tensors() -> Iterator[Seed]:
+    """Tensors that this torch does not write by itself, or not without more packages."""
+    on_device = {
+        "float": _OnDevice(np.arange(6, dtype=np.float32).reshape(2, 3), torch.float32),
+        "turned": _OnDevice(np.asfortranarray(np.ones((2, 3))), torch.float64),
+        "brain": _OnDevice(np.ones(3, dtype=np.float32), torch.bfloat16),
+        "large": _OnDevice(np.zeros(9_000, dtype=np.int8), torch.int8),
+    }
+    yield Seed("torch-zip on a device", saved(on_device))
+    # What torch 0.1 made of a tensor, and of a Variable around it.
+    storage = b"(" + text("storage") + named("torch", "FloatStorage") + text("0") + text("cpu")
+    storage += number(6) + b"tQ"
+    state = b"(" + storage + number(0) + b"K\x02K\x03\x86K\x03K\x01\x86tb"
+    tensor = named("torch", "FloatTensor") + b")\x81" + state
+    parameter = named("torch.nn.parameter", "Parameter") + b")\x81"
+    variable = parameter + b"(" + tensor + b"N}\x88Ntb"
+    stream = b"\x80\x02}(" + text("a") + tensor + text("b") + variable + b"u."
+    entries = {"archive/data.pkl": stream, "archive/data/0": bytes(range(24))}
+    yield Seed("torch-zip old tensors", zipped(entries))
+    yield Seed("pickle old tensors", stream, suffix=".pkl")
+    # A wrapper of ours in the clothes of torchao's.
+    with torch_files.prototypes():
+        entries = unpacked(saved(torch_files.wrappers()))
+    stream = entries["archive/data.pkl"].replace(b"codes", b"qdata")
+    for name in (b"ctests.checkpoint.torch_files\nTwoPart\n", b"ctorch_files\nTwoPart\n"):
+        stream = stream.replace(name, b"ctorchao.quantization\nInt8Tensor\n")
+    yield Seed("torch-zip torchao", zipped(entries | {"archive/data.pkl": stream}))
 
 
 def _mixed() -> dict[str, Any]:
@@ -547,6 +590,7 @@ def _onnx() -> Iterator[Seed]:
         helper.make_node("Twice", ["x"], ["z"], domain="local"),
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q_weight", "scale", "zero"], ["w"], axis=0),
+        helper.make_node("DequantizeLinear", ["q_blocks", "scales"], ["v"], axis=1, block_size=2),
     ]
     function = helper.make_function(
         "local", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])],
@@ -554,6 +598,8 @@ def _onnx() -> Iterator[Seed]:
     )  # fmt: skip
     parts = [
         floats("q_weight", 2, 3, kind=TensorProto.INT8),
+        floats("q_blocks", 2, 4, kind=TensorProto.INT8),
+        floats("scales", 2, 2, raw=False),
         floats("scale", 2, raw=False),
         floats("zero", 2, kind=TensorProto.INT8),
     ]
