@@ -107,7 +107,7 @@ class ErrorDialog(QDialog):
 
     def changeEvent(self, event: Any) -> None:
         super().changeEvent(event)
-        if event.type() == event.Type.ApplicationPaletteChange:
+        if event.type() == event.Type.PaletteChange:
             self._follow()
 
     def _follow(self) -> None:

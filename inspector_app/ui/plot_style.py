@@ -82,7 +82,7 @@ class PlotFrame(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange and "plot" in self.__dict__:
+        if event.type() == QEvent.Type.PaletteChange and "plot" in self.__dict__:
             self._restyle()
             self.restyled.emit()
 

@@ -100,7 +100,7 @@ class SidePages(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange:
+        if event.type() == QEvent.Type.PaletteChange:
             self.mark_safety()
 
     def _totals_ready(self, totals: Totals) -> None:

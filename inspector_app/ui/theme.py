@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 SYSTEM, LIGHT, DARK = "system", "light", "dark"
+_POLISHES = "_polishes_again"
 
 
 class Tones(NamedTuple):
@@ -85,6 +86,10 @@ def apply(choice: str) -> None:
     """
     application = QApplication.instance()
     assert isinstance(application, QApplication)
+    if application.property(_POLISHES) is None:
+        application.setProperty(_POLISHES, True)
+        # Also where it is the system that changes its colours.
+        application.paletteChanged.connect(_polish_again, Qt.ConnectionType.QueuedConnection)
     hints = QGuiApplication.styleHints()
     scheme = {LIGHT: Qt.ColorScheme.Light, DARK: Qt.ColorScheme.Dark}.get(
         choice, Qt.ColorScheme.Unknown
@@ -102,6 +107,13 @@ def apply(choice: str) -> None:
         if application.style().name() != "fusion":
             application.setStyle("fusion")
         application.setPalette(_fusion_palette(wanted_dark))
+
+
+def _polish_again() -> None:
+    """A style sheet keeps the colours that it took from the palette before (Qt 6.11)."""
+    for widget in QApplication.allWidgets():
+        if sheet := widget.styleSheet():
+            widget.setStyleSheet(sheet)
 
 
 def _fusion_palette(dark: bool) -> QPalette:
