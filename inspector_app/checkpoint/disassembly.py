@@ -14,6 +14,7 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress
 from inspector_app.checkpoint.pickle_opcodes import (
@@ -276,9 +277,7 @@ class Disassembly:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(block)
         if number % BLOCK >= len(rows):
-            from inspector_app.checkpoint.errors import UnreadableFile
-
-            raise UnreadableFile("os-error", self._source.path, reason="it has become shorter")
+            raise UnreadableFile("file-changed", self._source.path)
         return rows[number % BLOCK]
 
     def row_at(self, offset: int) -> int | None:
@@ -310,7 +309,9 @@ class Disassembly:
         place = self._places[block]
         offset, depth, marks, level, entries = place
         floor = marks[0] + 1 if marks is not None else 0
-        data, base, safe = self._window(offset)
+        # What the rows take, if that is little: it may be read from the disk again and again.
+        following = self._offsets[block + 1] if block + 1 < len(self._offsets) else self.end
+        data, base, safe = self._window(offset, max(min(following - offset + 16, _WINDOW), 64))
         position = 0
         rows: list[Row] = []
         for number in range(block * BLOCK, block * BLOCK + count):
@@ -405,9 +406,9 @@ class Disassembly:
     def _length(self) -> int:
         return max(self._stream_end - self.start, 0)
 
-    def _window(self, offset: int) -> tuple[bytes, int, int]:
+    def _window(self, offset: int, most: int = _WINDOW) -> tuple[bytes, int, int]:
         """Bytes from `offset`, `offset`, and up to where the fixed part of an opcode fits."""
-        count = min(_WINDOW, self._stream_end - offset)
+        count = min(most, self._stream_end - offset)
         data = self._source.read(offset, count) if count > 0 else b""
         whole = offset + len(data) >= self._stream_end or len(data) < count
         return data, offset, len(data) if whole else len(data) - 16

@@ -22,12 +22,12 @@ from PySide6.QtWidgets import (
 from inspector_app.analysis.quantities import count_text
 from inspector_app.analysis.safety import tracing
 from inspector_app.analysis.safety_report import SafetyReport
-from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.disassembly import Disassembly, Row
 from inspector_app.checkpoint.disassembly_search import finding
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Progress, TreePath
 from inspector_app.checkpoint.record_source import MemorySource
+from inspector_app.checkpoint.reopened_source import ReopenedSource
 from inspector_app.checkpoint.text import plain
 from inspector_app.checkpoint.trace_places import Places
 from inspector_app.ui import icons, safety_words
@@ -59,7 +59,6 @@ class DisassemblyView(QWidget):
         super().__init__(parent)
         self._report: SafetyReport | None = None
         self._stream = -1
-        self._source: ByteSource | None = None
         self.rows: Disassembly | None = None
         self.places: Places | None = None
         self._error = ""
@@ -178,9 +177,6 @@ class DisassemblyView(QWidget):
         self._stream = -1
         self._error = ""
         self._traced_already = False
-        if self._source is not None:
-            self._source.close()
-            self._source = None
         self._say()
 
     def is_settled(self) -> bool:
@@ -197,7 +193,7 @@ class DisassemblyView(QWidget):
         stream = self._report.pickles[index]
         self._stream = index
         try:
-            file = self._source = ByteSource(stream.file)
+            file = ReopenedSource(stream.file)
         except CheckpointError as error:
             self._failed(error)
             return

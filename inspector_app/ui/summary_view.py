@@ -71,7 +71,7 @@ class SummaryView(QScrollArea):
         self.export_button = self.actions.export_button
         self._facts = Facts()
         self._mix = DtypeMix()
-        self._problems_title = LinkHeading(WarningHeading(), self.tr("Where?"))
+        self._problems_title = LinkHeading(WarningHeading(), self.tr("Details"))
         self._globals_title = LinkHeading(Heading(), self.tr("Details"))
         for title in (self._problems_title, self._globals_title):
             title.chosen.connect(self.safety_requested)

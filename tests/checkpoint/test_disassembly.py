@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import io
+import os
 import pickle
 import pickletools
 from pathlib import Path
@@ -20,6 +21,7 @@ from inspector_app.checkpoint.disassembly_search import finding
 from inspector_app.checkpoint.errors import UnreadableFile
 from inspector_app.checkpoint.limits import DEFAULT
 from inspector_app.checkpoint.record_source import MemorySource
+from inspector_app.checkpoint.reopened_source import ReopenedSource
 
 _ANY = SimpleNamespace(path="", modified_ns=0)
 # pickletools wants ASCII here, where unpicklers take UTF-8 or any bytes.
@@ -297,13 +299,36 @@ def test_many_marks_and_odd_memos_cost_no_memory_to_speak_of() -> None:
     assert puts.row(300_001).memo is None
 
 
-def test_a_file_that_becomes_shorter_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_a_file_that_becomes_another_is_an_error_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
-    path.write_bytes(_long_stream(20_000))
+    data = _long_stream(20_000)
+    path.write_bytes(data)
     with ByteSource(path) as source:
-        made = Disassembly(source, 0, source.size)
-        for _ in made.indexing():
-            pass
-        path.write_bytes(b"\x80\x02")
-        with pytest.raises(UnreadableFile):
-            made.row(made.count - 1)
+        held = Disassembly(source, 0, source.size)
+        reopened = Disassembly(ReopenedSource(path), 0, source.size)
+        for made in (held, reopened):
+            for _ in made.indexing():
+                pass
+            assert made.row(made.count - 1).name == "STOP"
+        first = reopened.row(0)
+        path.write_bytes(data[:2])
+        with pytest.raises(UnreadableFile, match="was changed"):
+            held.row(held.count // 2)
+        with pytest.raises(UnreadableFile, match="was changed"):
+            reopened.row(reopened.count // 2)
+        # What is known is still shown.
+        assert reopened.row(0) == first
+    path.unlink()
+    with pytest.raises(UnreadableFile):
+        reopened.row(reopened.count // 2)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed on Linux")
+def test_a_file_that_is_looked_at_is_not_held_open(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(_long_stream(2_000))
+    made = Disassembly(ReopenedSource(path), 0, path.stat().st_size)
+    for _ in made.indexing():
+        made.row(0) if made.count else None
+        held = [os.path.realpath(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd")]
+        assert str(path) not in held
