@@ -41,16 +41,18 @@ _MOST_ALLOWED_USES = 50
 
 
 def examine(
-    checkpoint: Checkpoint, limits: Limits = DEFAULT
+    checkpoint: Checkpoint, limits: Limits = DEFAULT, briefly: bool = False
 ) -> Generator[Progress, None, SafetyReport]:
     """Look into every pickle of the files that `checkpoint` consists of, in short steps.
+
+    `briefly` lists no uses of allowed globals, which are nearly all there are.
 
     Raises:
         CheckpointError: a file is gone, or has become unreadable.
     """
     needed = needed_globals(checkpoint)
-    found = _Globals()
-    walk = StreamWalk(checkpoint, limits, allowable(checkpoint, needed), found.take)
+    found = _Globals(briefly)
+    walk = StreamWalk(checkpoint, limits, allowable(checkpoint, needed), found.take, briefly)
     if checkpoint.format in _PICKLED:
         for path in checkpoint.files or [checkpoint.path]:
             yield from uncollected(walk.file(path))
@@ -124,9 +126,10 @@ def tracing(
 
 
 class _Globals:
-    """Collects the uses of every stream, by name."""
+    """Collects the uses of every stream, by name; `briefly` of those outside alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, briefly: bool = False) -> None:
+        self._briefly = briefly
         self._uses: dict[str, list[Use]] = {}
         self._counts: dict[str, dict[str, int]] = {}
         self._allowed: dict[str, bool] = {}
@@ -147,7 +150,7 @@ class _Globals:
             for how, count in traced.counts.items():
                 if how != "named" or not used:
                     counts[how] = counts.get(how, 0) + count
-            most = _MOST_ALLOWED_USES if allowed else _MOST_USES
+            most = _MOST_USES if not allowed else 0 if self._briefly else _MOST_ALLOWED_USES
             for use in traced.uses:
                 if len(uses) >= most:
                     break

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from inspector_app.analysis.safety_report import PickleStream
 from inspector_app.checkpoint import raw_pickle, torch_legacy, torch_tar, zip_directory
+from inspector_app.checkpoint.allowed_globals import is_allowed
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import CheckpointError, Problem
 from inspector_app.checkpoint.limits import Limits
@@ -76,6 +77,7 @@ class StreamWalk:
         checkpoint: what was read of them.
         allowed: globals that the second verdict takes as allowed.
         take: is given each traced stream, with its index and places.
+        briefly: find no places of streams that name nothing outside the allowlist.
 
     Attributes:
         streams: in the order they were traced.
@@ -89,11 +91,13 @@ class StreamWalk:
         limits: Limits,
         allowed: frozenset[str],
         take: Take,
+        briefly: bool = False,
     ) -> None:
         self._checkpoint = checkpoint
         self._limits = limits
         self._allowed = allowed
         self._take = take
+        self._briefly = briefly
         self._kept = 0
         self._depth = 0
         self._full = False
@@ -164,7 +168,7 @@ class StreamWalk:
             # Bytes that only begin like a pickle.
             return machine
         places = None
-        if path is not None:
+        if path is not None and not (self._briefly and _is_allowed(machine)):
             places = yield from placing(machine.value, machine.spans, self._limits, path, script)
         index = len(self.streams)
         place = source.place_of(start)
@@ -385,6 +389,10 @@ class _TarParts(TarStorages):
         if machine.globals and len(self.naming) < _MOST_STREAMS:
             self.naming.append(machine.start)
         return value
+
+
+def _is_allowed(machine: PickleTrace) -> bool:
+    return all(is_allowed(module, name) for module, name in machine.traced)
 
 
 def _encoded(module: str, name: str, arguments: tuple[object, ...]) -> bytes | None:

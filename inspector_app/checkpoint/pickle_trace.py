@@ -188,7 +188,7 @@ class PickleTrace(PickleMachine):
         self._starts: list[int] = []
         self._marks: list[tuple[list[Any], list[int], int]] = []
         self._frame_end = 0
-        self._handlers = self._table()
+        self._newer: set[int] = set()
 
     # --- the loop
 
@@ -198,7 +198,7 @@ class PickleTrace(PickleMachine):
         self._stack = stack
         self._window(self._start)
         self._position = 0
-        handlers = self._handlers
+        handlers = _TABLE
         limit = self._limits.object_bytes + self._expected * 4_000
         cost = 0
         budget = _SLICE
@@ -223,10 +223,7 @@ class PickleTrace(PickleMachine):
                         self._limit_reached(limit)
                         break
                     yield Progress("trace", at - self._start, self._length())
-                handler = handlers[op]
-                if handler is None:
-                    raise BrokenPickle(f"there is no opcode 0x{op:02x}")
-                if handler(op) is False:
+                if handlers[op](self, op) is False:
                     return
                 if self._frame_end:
                     self._check_frame(at)
@@ -234,8 +231,6 @@ class PickleTrace(PickleMachine):
             self.end = self._at
             self.value = understood([*(mark[0] for mark in self._marks), self._stack])
             raise
-        finally:
-            self._handlers = []  # they refer to this object
         self.value = understood([*(mark[0] for mark in self._marks), self._stack])
 
     def _limit_reached(self, limit: int) -> None:
@@ -254,73 +249,18 @@ class PickleTrace(PickleMachine):
                 self._odd("that the FRAME before it cuts in two", at)
             self._frame_end = 0
 
-    def _table(self) -> list[Callable[[int], bool | None] | None]:
-        table: list[Callable[[int], bool | None] | None] = [None] * 256
-        for opcodes, handler in (
-            (b"hj", self._get),
-            (b"qr", self._put),
-            (b"KMJG", self._number),
-            (b"X\x8c\x8d", self._unicode),
-            (b"(", self._mark),
-            (b"t", self._tuple),
-            (b"\x85\x86\x87", self._short_tuple),
-            (bytes(CONSTANTS), self._constant),
-            (b"R", self._reduce),
-            (b"Q", self._binpersid),
-            (b"]}\x8f", self._empty),
-            (b"2", self._dup),
-            (b"\x94", self._memoize),
-            (b"us", self._setitems),
-            (b"ea", self._appends),
-            (b"ci", self._global_lines),
-            (b"\x93", self._stack_global),
-            (b"b", self._build_opcode),
-            (b"\x81\x92", self._newobj),
-            (b"o", self._obj),
-            (b".", self._stop),
-            (b"\x80", self._proto),
-            (b"\x95", self._frame),
-            (bytes(SIZED), self._sized),
-            (b"gpPILFVS", self._line_opcode),
-            (b"\x90", self._additems),
-            (b"\x91ld", self._from_mark),
-            (b"0", self._pop),
-            (b"1", self._pop_mark),
-            (b"\x82\x83\x84", self._extension),
-            (b"\x97\x98", self._buffer),
-        ):
-            for opcode in opcodes:
-                table[opcode] = self._newer(handler) if opcode in _SINCE else handler
-        if self._rules:
-            for opcode in range(256):
-                if opcode not in UNRESTRICTED:
-                    table[opcode] = self._ruled(table[opcode])
-        return table
-
-    def _ruled(self, handler: Callable[[int], bool | None] | None) -> Callable[[int], bool | None]:
-        """`handler`, after the rules have seen the opcode."""
-
-        def ruled(op: int) -> bool | None:
-            for rules in self._rules:
-                rules.before(op, self._stack, self._at)
-            if handler is None:
-                raise BrokenPickle(f"there is no opcode 0x{op:02x}")
-            return handler(op)
-
-        return ruled
-
-    def _newer(self, handler: Callable[[int], bool | None]) -> Callable[[int], bool | None]:
-        """`handler`, noting once for each opcode that the declared protocol lacks it."""
-
-        def checked(op: int) -> bool | None:
-            if self.protocol < _SINCE[op] and op not in noted:
-                noted.add(op)
-                name = f"0x{op:02x} of protocol {_SINCE[op]} in a stream of protocol"
-                self._odd(f"{name} {self.protocol}", self._at)
-            return handler(op)
-
-        noted: set[int] = set()
-        return checked
+    def _special(self, op: int) -> bool | None:
+        """An opcode that not every protocol has, that torch restricts, or that there is not."""
+        for rules in self._rules:
+            rules.before(op, self._stack, self._at)
+        if _SINCE.get(op, 0) > self.protocol and op not in self._newer:
+            self._newer.add(op)
+            name = f"0x{op:02x} of protocol {_SINCE[op]} in a stream of protocol"
+            self._odd(f"{name} {self.protocol}", self._at)
+        handler = _HANDLERS.get(op)
+        if handler is None:
+            raise BrokenPickle(f"there is no opcode 0x{op:02x}")
+        return handler(self, op)
 
     def _push(self, value: Any, start: int) -> None:
         self._stack.append(value)
@@ -709,6 +649,52 @@ class PickleTrace(PickleMachine):
             return
         self._push(Foreign("buffer", 0), self._at)
         self._odd("NEXT_BUFFER", self._at)
+
+
+_HANDLERS: dict[int, Callable[[PickleTrace, int], bool | None]] = {
+    opcode: handler
+    for opcodes, handler in (
+        (b"hj", PickleTrace._get),
+        (b"qr", PickleTrace._put),
+        (b"KMJG", PickleTrace._number),
+        (b"X\x8c\x8d", PickleTrace._unicode),
+        (b"(", PickleTrace._mark),
+        (b"t", PickleTrace._tuple),
+        (b"\x85\x86\x87", PickleTrace._short_tuple),
+        (bytes(CONSTANTS), PickleTrace._constant),
+        (b"R", PickleTrace._reduce),
+        (b"Q", PickleTrace._binpersid),
+        (b"]}\x8f", PickleTrace._empty),
+        (b"2", PickleTrace._dup),
+        (b"\x94", PickleTrace._memoize),
+        (b"us", PickleTrace._setitems),
+        (b"ea", PickleTrace._appends),
+        (b"ci", PickleTrace._global_lines),
+        (b"\x93", PickleTrace._stack_global),
+        (b"b", PickleTrace._build_opcode),
+        (b"\x81\x92", PickleTrace._newobj),
+        (b"o", PickleTrace._obj),
+        (b".", PickleTrace._stop),
+        (b"\x80", PickleTrace._proto),
+        (b"\x95", PickleTrace._frame),
+        (bytes(SIZED), PickleTrace._sized),
+        (b"gpPILFVS", PickleTrace._line_opcode),
+        (b"\x90", PickleTrace._additems),
+        (b"\x91ld", PickleTrace._from_mark),
+        (b"0", PickleTrace._pop),
+        (b"1", PickleTrace._pop_mark),
+        (b"\x82\x83\x84", PickleTrace._extension),
+        (b"\x97\x98", PickleTrace._buffer),
+    )
+    for opcode in opcodes
+}
+# What the loop calls: most opcodes need no check.
+_TABLE = [
+    _HANDLERS[opcode]
+    if opcode in _HANDLERS and opcode in UNRESTRICTED and _SINCE.get(opcode, 0) <= 2
+    else PickleTrace._special
+    for opcode in range(256)
+]
 
 
 def bytes_of(value: Any) -> bytes | None:

@@ -40,6 +40,13 @@ class Scanned(NamedTuple):
         return self.found.skipped
 
 
+class _Wanted(NamedTuple):
+    """What of each file: checksums, too; uses of allowed globals, too, unless `briefly`."""
+
+    verify: bool
+    briefly: bool
+
+
 class Totals:
     """How many files there were of each kind."""
 
@@ -126,10 +133,11 @@ def _form(arguments: argparse.Namespace) -> Form:
 
 def _parts(arguments: argparse.Namespace, form: Form, totals: Totals) -> Iterator[str]:
     line = ProgressLine(not (arguments.no_progress or arguments.quiet))
+    wanted = _Wanted(verify=arguments.verify, briefly=not arguments.json)
     yield from form.begin()
     for number, found in enumerate(files_of(arguments.paths), 1):
         try:
-            scanned = _scanned(found, arguments.verify, number, line)
+            scanned = _scanned(found, wanted, number, line)
         finally:
             line.erase()
         totals.count(scanned)
@@ -140,7 +148,7 @@ def _parts(arguments: argparse.Namespace, form: Form, totals: Totals) -> Iterato
     yield from form.end(totals)
 
 
-def _scanned(found: Found, verify: bool, number: int, line: ProgressLine) -> Scanned:
+def _scanned(found: Found, wanted: _Wanted, number: int, line: ProgressLine) -> Scanned:
     from inspector_app.checkpoint.errors import CheckpointError, UnreadableFile, UnrecognisedFormat
     from inspector_app.checkpoint.text import plain
 
@@ -149,7 +157,7 @@ def _scanned(found: Found, verify: bool, number: int, line: ProgressLine) -> Sca
     if found.failed:
         return Scanned(found, trouble=f"{plain(found.path)}: {found.failed}")
     try:
-        return Scanned(found, _report(found.path, verify, number, line))
+        return Scanned(found, _report(found.path, wanted, number, line))
     except UnrecognisedFormat as error:
         if not found.named:
             return Scanned(found._replace(skipped=error.message))
@@ -163,7 +171,7 @@ def _scanned(found: Found, verify: bool, number: int, line: ProgressLine) -> Sca
         return Scanned(found, trouble=f"{plain(found.path)}: there is not enough memory")
 
 
-def _report(path: str, verify: bool, number: int, line: ProgressLine) -> SafetyReport:
+def _report(path: str, wanted: _Wanted, number: int, line: ProgressLine) -> SafetyReport:
     from dataclasses import replace
 
     from inspector_app.analysis import checksum_check, tensor_checks
@@ -174,8 +182,8 @@ def _report(path: str, verify: bool, number: int, line: ProgressLine) -> SafetyR
     # All local headers, however many there are: this is no start that must be quick.
     limits = DEFAULT._replace(checked_headers=DEFAULT.directory_entries)
     checkpoint: Checkpoint = _driven(reading(path, limits), path, number, line)
-    report: SafetyReport = _driven(examine(checkpoint), path, number, line)
-    if not verify:
+    report: SafetyReport = _driven(examine(checkpoint, briefly=wanted.briefly), path, number, line)
+    if not wanted.verify:
         return report
     checked = _driven(checksum_check.checking(checkpoint), path, number, line)
     parts = _driven(tensor_checks.checking(checkpoint), path, number, line)
