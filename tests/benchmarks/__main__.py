@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks [structure] [large] [values] [keys] [renames] [content]
                                [comparing] [window] [looking] [search] [million] [exporting]
-                               [quantizing]
+                               [quantizing] [bundle] [scan]
                                [--repeats N] [--readme]
 
 Prints one table; `--readme` also writes it into README.md. Exits with 1 where a promise is
@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable
 
 from tests.benchmarks import (
+    bundle,
     compare_window,
     converting,
     diff_content,
@@ -26,6 +27,7 @@ from tests.benchmarks import (
     exporting,
     interaction,
     quantizing,
+    scanning,
     structure,
     values,
     window,
@@ -50,6 +52,8 @@ SUBJECTS: dict[str, Callable[[Report, int], None]] = {
     "exporting": exporting.worker,
     "converting": converting.converting,
     "quantizing": quantizing.previewed,
+    "bundle": bundle.start,
+    "scan": scanning.many_files,
 }
 
 
