@@ -70,7 +70,8 @@ def module_state(value: Any) -> ModuleState | None:
     if type(value) is not Call or not value.state:
         return None
     function: Any = value.function
-    if type(function) is GlobalRef and function.name == "_reconstructor" and value.args:
+    rebuilt = type(function) is GlobalRef and function.name == "_reconstructor"
+    if rebuilt and type(value.args) is tuple and value.args:
         function = value.args[0]
     name = function.full_name if type(function) is GlobalRef else "?"
     state: list[tuple[Any, Any]] = attributes(value.state[-1])

@@ -70,3 +70,13 @@ def test_indices_of_onnx(indices: list[int], dims: list[int], says: str, tmp_pat
     problems = last(checking(open_checkpoint(path)))
     assert [problem.message for problem in problems if says not in problem.message] == []
     assert bool(problems) == bool(says)
+
+
+@pytest.mark.parametrize("arguments", [b"cx\nY\n)R", b"N", b"]", b"}", text("x"), b"K\x07", b")"])
+def test_an_object_rebuilt_with_no_tuple(arguments: bytes, tmp_path: Path) -> None:
+    """TypeError: REDUCE takes whatever lies on the stack for its arguments."""
+    path = tmp_path / "found.pkl"
+    target = named("copy_reg", "_reconstructor") + arguments + b"R"
+    path.write_bytes(b"\x80\x02" + target + b"}" + text("x") + b"Nsb.")
+    assert look(path) == "tree pickle"
+    assert open_checkpoint(path).find(["x"]) is not None
