@@ -57,14 +57,18 @@ def load_readers() -> None:
         importlib.import_module(f"inspector_app.checkpoint.{module.name}")
 
 
-def look(path: Path) -> str:
-    """Open the file and do everything with it; ``tree FORMAT`` or ``error CODE``."""
+def look(path: Path, whole: bool = True) -> str:
+    """Open the file and do everything with it; ``tree FORMAT`` or ``error CODE``.
+
+    Args:
+        whole: also what reads the file another time, such as the safety report.
+    """
     try:
         found = open_checkpoint(path, LIMITS)
     except CheckpointError as error:
         refused = error
     else:
-        for step in STEPS:
+        for step in STEPS if whole else READING:
             step(found)
         return f"tree {found.format}"
     # Outside of its handling: a traceback holds what was read.
@@ -210,6 +214,5 @@ def last(steps: Generator[Any, None, Any]) -> Any:
             return end.value
 
 
-STEPS: tuple[Step, ...] = (
-    _walk, _show, _training, _analyse, _values, _checksums, _parts, _safety,
-)  # fmt: skip
+READING: tuple[Step, ...] = (_walk, _show, _values)
+STEPS: tuple[Step, ...] = (*READING, _training, _analyse, _checksums, _parts, _safety)
