@@ -7,10 +7,16 @@ depth. What nobody would load is traced too: a program that is told to may.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Generator
-from contextlib import suppress
 
+from inspector_app.analysis.safety_bytes import (
+    below,
+    encoded,
+    export_path,
+    head_of,
+    is_usual,
+    may_be_pickle,
+)
 from inspector_app.analysis.safety_report import PickleStream
 from inspector_app.checkpoint import raw_pickle, torch_legacy, torch_tar, zip_directory
 from inspector_app.checkpoint.allowed_globals import is_allowed
@@ -26,7 +32,7 @@ from inspector_app.checkpoint.tar_members import members
 from inspector_app.checkpoint.tar_storages import TarStorages
 from inspector_app.checkpoint.trace_places import Places, placing
 from inspector_app.checkpoint.weights_only import WeightsOnlyRules
-from inspector_app.checkpoint.zip_directory import DEFLATED, ENCRYPTED, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
 
 _ENDINGS = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".joblib", ".dill")
 _LEGACY_PARTS = (
@@ -41,7 +47,6 @@ _MOST_STREAMS = 2_000
 _MOST_FOLLOWING = 50
 _KEPT_BYTES = 64 << 20
 _STEP = 5_000
-_HEAD = 512
 
 Steps = Generator[Progress, None, None]
 # Index, trace, places if it is part of the tree, what to add to offsets, TorchScript or not.
@@ -194,7 +199,7 @@ class StreamWalk:
             )
         )
         for problem in machine.problems:
-            self._note(problem)
+            self._note(_shifted(problem, shift))
         if role == "loaded":
             self.loaded.append(LoadedStream(index, machine, rules))
         self._take(index, machine, places, shift, script)
@@ -234,25 +239,24 @@ class StreamWalk:
         """Bytes in the stream that are pickles or archives themselves."""
         if self._depth >= _DEEPEST:
             return
-        found = list(machine.found_bytes)
-        for traced in machine.traced.values():
-            # Written as text by protocols 0 to 2, or given to a function as text.
-            for use in traced.uses:
-                if use.how == "call" and type(use.arguments) is tuple and use.arguments:
-                    data = _encoded(traced.module, traced.name, use.arguments)
-                    if data is not None:
-                        found.append((use.offset, data))
-        outer, depth = self._expected, self._depth
-        for offset, value in found:
-            source: ByteSource | None = None
+        found: list[tuple[int, ByteSource]] = []
+        for offset, value in machine.found_bytes:
             if isinstance(value, BytesPlace):
-                source = RecordSource(machine.source, value.offset, value.nbytes)
+                long = RecordSource(machine.source, value.offset, value.nbytes)
+                if may_be_pickle(long.read(0, 16)):
+                    found.append((offset, long))
             else:
                 data = bytes_of(value)
-                if data is not None and _may_be_pickle(data):
-                    source = MemorySource(machine.source, data)
-            if source is None or not _may_be_pickle(source.read(0, 16)):
-                continue
+                if data is not None and may_be_pickle(data):
+                    found.append((offset, MemorySource(machine.source, data)))
+        for traced in machine.traced.values():
+            for use in traced.uses:
+                if use.how == "call" and type(use.arguments) is tuple and use.arguments:
+                    data = encoded(use.arguments)
+                    if data is not None:
+                        found.append((use.offset, MemorySource(machine.source, data)))
+        outer, depth = self._expected, self._depth
+        for offset, source in found:
             place = f"bytes at {offset}" + (f" of {name}" if name else "")
             self._depth, self._expected = depth + 1, 0
             try:
@@ -282,7 +286,7 @@ class StreamWalk:
                     yield from self._sniffed(source, source.size - count, "trailing bytes")
 
     def _sniffed(self, source: ByteSource, start: int, name: str) -> Steps:
-        if _may_be_pickle(source.read(start, 16)):
+        if may_be_pickle(source.read(start, 16)):
             rest = RecordSource(source, start, source.size - start)
             yield from self._container(rest, name, None, "extra")
 
@@ -303,7 +307,7 @@ class StreamWalk:
                     yield from self._stream(source, place, end, f"{where} at {place}", role, None)
             else:
                 rest = RecordSource(source, start, end - start)
-                if _may_be_pickle(rest.read(0, 16)):
+                if may_be_pickle(rest.read(0, 16)):
                     inner = "loaded" if member.name == "sys_info" else "extra"
                     yield from self._container(rest, where, None, inner)
 
@@ -316,7 +320,7 @@ class StreamWalk:
         constants = directory.get(f"{root}constants.pkl")
         script = main is not None and constants is not None
         taken: set[int] = set()
-        for record, place in ((main, path), (constants, _below(path, "constants"))):
+        for record, place in ((main, path), (constants, below(path, "constants"))):
             if record is not None:
                 taken.add(record.header_offset)
                 try:
@@ -329,11 +333,11 @@ class StreamWalk:
                 yield Progress("entries", number, len(directory.order))
             if record.header_offset in taken or record.header_offset in storages:
                 continue
-            head = _head(directory, record)
-            if _may_be_pickle(head) or (head and record.name.lower().endswith(_ENDINGS)):
-                inner = _export_path(record.name[len(root) :]) if path == () else None
-                expected = script or _is_usual(record.name[len(root) :])
-                if not expected and _may_be_pickle(head) and not name:
+            head = head_of(directory, record)
+            if may_be_pickle(head) or (head and record.name.lower().endswith(_ENDINGS)):
+                inner = export_path(record.name[len(root) :]) if path == () else None
+                expected = script or is_usual(record.name[len(root) :])
+                if not expected and may_be_pickle(head) and not name:
                     self._note(Problem("hidden-pickle", record.name))
                 try:
                     yield from self._record(directory, record, label, "extra", inner, script)
@@ -391,59 +395,13 @@ class _TarParts(TarStorages):
         return value
 
 
+def _shifted(problem: Problem, shift: int) -> Problem:
+    """A problem with its offset as the reader of the file would say it."""
+    offset = problem.details.get("offset")
+    if type(offset) is not int or not shift:
+        return problem
+    return Problem(problem.code, problem.where, {**problem.details, "offset": offset + shift})
+
+
 def _is_allowed(machine: PickleTrace) -> bool:
     return all(is_allowed(module, name) for module, name in machine.traced)
-
-
-def _encoded(module: str, name: str, arguments: tuple[object, ...]) -> bytes | None:
-    """The bytes of a text that a call is given, if they may be a pickle."""
-    first = arguments[0]
-    if isinstance(first, str) and first[:1] in ("\x80", "(", "]", "}", "c", "P"):
-        with suppress(UnicodeEncodeError):
-            data = first.encode("latin-1")
-            if _may_be_pickle(data):
-                return data
-    if isinstance(first, bytes) and first[:1] in b"(]}c" and first[-1:] == b".":
-        return first
-    return None
-
-
-def _may_be_pickle(head: bytes) -> bool:
-    """Whether bytes begin like a pickle, a zip archive, or a legacy file."""
-    if head[:1] == b"\x80":
-        return len(head) > 2 and head[1] <= 5
-    return head[:4] == zip_directory.LOCAL
-
-
-def _head(directory: ZipDirectory, record: Record) -> bytes:
-    """The first bytes of an entry, unpacked; none if they cannot be had."""
-    with suppress(CheckpointError, zlib.error):
-        if record.flags & ENCRYPTED or not record.nbytes:
-            return b""
-        data = directory.source.read(directory.data_offset(record), min(record.packed_bytes, _HEAD))
-        if record.method == DEFLATED:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, 16)
-        return data if record.method == STORED else b""
-    return b""
-
-
-def _below(path: TreePath | None, key: str) -> TreePath | None:
-    return None if path is None else (*path, key)
-
-
-def _export_path(name: str) -> TreePath | None:
-    """Where `exported_program` hangs the pickles of an archive of one program."""
-    if name in ("serialized_state_dict.pt", "data/weights/model.pt"):
-        return ()
-    if name in ("serialized_constants.pt", "data/constants/model.pt"):
-        return ("constants",)
-    if name in ("serialized_example_inputs.pt", "data/sample_inputs/model.pt"):
-        return ("sample_inputs",)
-    return None
-
-
-def _is_usual(name: str) -> bool:
-    """Whether torch.export writes pickles there."""
-    return name.startswith(("data/weights/", "data/constants/", "data/sample_inputs/")) or (
-        name.startswith("serialized_") and name.endswith(".pt")
-    )

@@ -165,13 +165,13 @@ class SafetyPage(QStackedWidget):
         """Where it is: an opcode, or a node of the tree."""
         assert self.report is not None
         offset = problem.details.get("offset")
+        bare = self.report.format == "pickle"
         for index, stream in enumerate(self.report.pickles):
-            if isinstance(offset, int) and problem.where in (stream.name, ""):
-                # Of an archive's entry the offset is the entry's.
-                inside = stream.data is None and problem.where
-                self.setCurrentWidget(self.disassembly)
-                self.disassembly.show_offset(index, offset + (stream.start if inside else 0))
-                return
+            if type(offset) is not int or not (problem.where == stream.name or bare):
+                continue
+            self.setCurrentWidget(self.disassembly)
+            self.disassembly.show_offset(index, offset)
+            return
         if problem.where and self._checkpoint is not None:
             self._end_looking()
             steps = self._looking = Steps(_finding(self._checkpoint.root, problem.where), self)

@@ -193,6 +193,19 @@ def test_anomalies_are_listed_and_lead_to_their_place(qtbot, window, tmp_path) -
     assert "the listing ends at byte" in page.disassembly.status.text()
 
 
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_an_anomaly_of_an_opcode_leads_to_it(qtbot, window, tmp_path, form: str) -> None:
+    stream = hostile.PROTOCOL_2 + b"]" + hostile.text("a") + b"a\x82\x05a" + hostile.STOP
+    path = tmp_path / "a.pth"
+    path.write_bytes(hostile.in_zip(stream) if form == "zip" else hostile.in_legacy(stream))
+    _, page = safety(qtbot, window, path)
+    texts = page.findings.anomalies.texts()
+    (number,) = [place for place, text in enumerate(texts) if "EXT1" in text]
+    page.findings.anomalies.activated.emit(page.findings.anomalies.model().index(number, 0))
+    qtbot.waitUntil(lambda: page.is_settled() and page.disassembly.list.current() >= 0)
+    assert page.disassembly.list.current_row().name == "EXT1"
+
+
 def test_checksums_are_verified_when_asked(qtbot, window, tmp_path) -> None:
     path = tmp_path / "a.pth"
     torch.save({"w": torch.arange(1000)}, path)
