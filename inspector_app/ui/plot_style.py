@@ -65,6 +65,9 @@ class PlotFrame(QWidget):
             self, axisItems={side: counting_axis(side) for side in self._counts}
         )
         made.setAccessibleName(self._name)
+        for side in ("left", "bottom"):
+            # Now: once the axis has a label this would scale it (pyqtgraph 0.14).
+            made.getPlotItem().getAxis(side).enableAutoSIPrefix(False)
         made.setMenuEnabled(False)
         made.hideButtons()
         # Labels at the ends of an axis reach beyond it.
@@ -102,7 +105,6 @@ class PlotFrame(QWidget):
             axis.setPen(QColor(tones.line))
             axis.setTextPen(QColor(tones.muted))
             axis.setStyle(tickFont=self.font(), tickLength=-4)
-            axis.enableAutoSIPrefix(False)
 
 
 @cache
