@@ -20,8 +20,9 @@ DISTRIBUTIONS = (
     "PySide6_Essentials", "shiboken6", "numpy", "numba", "llvmlite", "ml_dtypes", "pyqtgraph",
 )  # fmt: skip
 
-# Imported from C, where PyInstaller does not look.
-HIDDEN = ("numba._devicearray",)
+# Imported from C and by composed names (pyqtgraph.Qt.OpenGLHelpers), where PyInstaller does not
+# look.
+HIDDEN = ("numba._devicearray", "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets")
 
 # Modules that something in the environment could bring along, and nothing in the window needs.
 EXCLUDED = (
@@ -38,7 +39,7 @@ EXCLUDED = (
     "pyqtgraph.flowchart", "pyqtgraph.jupyter",
     # Other bindings of Qt, and what of Qt is not used.
     "PyQt5", "PyQt6", "PySide2", "PySide6.QtQml", "PySide6.QtQuick", "PySide6.QtDesigner",
-    "PySide6.QtOpenGL", "PySide6.QtOpenGLWidgets", "PySide6.QtTest", "PySide6.QtSql",
+    "PySide6.QtTest", "PySide6.QtSql",
     "PySide6.QtUiTools", "PySide6.QtHelp", "PySide6.QtXml", "PySide6.scripts",
     # What programs are developed with.
     "tkinter", "_tkinter", "turtle", "idlelib", "lib2to3", "ensurepip", "venv", "pip",
@@ -67,7 +68,7 @@ _UNNEEDED = re.compile(
             r"PySide6/(Qt/)?plugins/(xcbglintegrations|wayland-graphics-integration-\w+)/.*",
             r"PySide6/(Qt/)?plugins/wayland-shell-integration/lib(ivi-|qt-|fullscreen-)\w.*",
             r"(PySide6/(Qt/)?lib/)?(lib)?Qt6?(Qml|Quick|Pdf|VirtualKeyboard|EglF[Ss]|Designer"
-            r"|WaylandCompositor|OpenGLWidgets|Test|Sql|Labs)\w*[.\-].*",
+            r"|WaylandCompositor|Test|Sql|Labs)\w*[.\-].*",
             # A software OpenGL for Windows of 20 MB: nothing is drawn by OpenGL.
             r"(PySide6/)?opengl32sw\.dll|(PySide6/)?(d3dcompiler_\d+|libEGL|libGLESv2)\.dll",
             # Tests, headers and sources.

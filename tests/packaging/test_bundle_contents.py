@@ -73,6 +73,7 @@ def test_what_models_run_with_is_excluded(name: str) -> None:
         "PySide6/Qt/plugins/platforms/libqcocoa.dylib",
         "PySide6/Qt/lib/libQt6PrintSupport.so.6",
         "PySide6/Qt/lib/libQt6OpenGL.so.6",
+        "PySide6/Qt/lib/libQt6OpenGLWidgets.so.6",
         "PySide6/Qt6Widgets.dll",
         "numpy/linalg/_umath_linalg.cpython-311-x86_64-linux-gnu.so",
         "inspector_app/worker/main.py",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,40 @@ def test_it_leaves_the_system_what_is_the_systems(built: Path) -> None:
     assert not [
         path for path in built.rglob("*.so*") if linux_libraries.FROM_SYSTEM.fullmatch(path.name)
     ]
+
+
+def test_every_module_of_the_window_can_be_imported(built: Path, bare: Bare) -> None:
+    """By the process that computes beside the window: it calls what it is asked to."""
+    inside = built / "_internal"
+    names = [
+        ".".join(path.relative_to(inside).with_suffix("").parts)
+        for path in sorted((inside / "inspector_app").rglob("*.py"))
+        if path.stem not in ("__init__", "__main__") and path.parent.name != "worker"
+    ]
+    names += ["inspector_app.worker.client", "pyqtgraph", "numba", "ml_dtypes"]
+    assert len(names) > 100
+    questions = b"".join(
+        pickle.dumps((number, import_module, (name,))) for number, name in enumerate(names)
+    )
+    process = subprocess.Popen(
+        [bare.program, "--other-process"],
+        env=bare.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(questions)
+    process.stdin.flush()
+    failed = {}
+    for name in names:
+        _, _, answer = pickle.load(process.stdout)
+        # It is a module, and no generator that could answer.
+        if str(answer) != f"module {name!r} has no attribute 'close'":
+            failed[name] = answer
+    process.communicate(timeout=60)
+    assert not failed
 
 
 def test_it_shows_a_file(bare: Bare) -> None:
