@@ -456,6 +456,8 @@ def key_text(value: Any) -> str:
             return str(plain.value)
         if type(value.function) is GlobalRef:
             return f"{value.function.full_name}(…)"
+    if type(value) is BytesPlace:
+        return f"<{value.kind} of {value.nbytes} bytes>"
     return f"<{type(value).__name__}>"
 
 
