@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, QObject
 
 from inspector_app.analysis.quantities import count_text
 from inspector_app.checkpoint.text import plain
@@ -44,7 +44,7 @@ def reopen_last(window: MainWindow) -> None:
         window.say(_tr("There is no earlier session"))
 
 
-class LeftBehind:
+class LeftBehind(QObject):
     """What windows that died have left; it is offered until somebody answers.
 
     Args:
@@ -52,6 +52,8 @@ class LeftBehind:
     """
 
     def __init__(self, window: MainWindow, dead: list[DeadWindow]) -> None:
+        # The window's: a button's connection keeps nothing alive.
+        super().__init__(window)
         self._window = window
         self._dead = dead
         self.session = Session()
@@ -67,13 +69,11 @@ class LeftBehind:
         if report:
             for each in self._dead:
                 each.forget_crash()
-            more.append((_tr("Show R&eport"), lambda: _show_report(self._window, report)))
+            more.append((_tr("Show Report"), lambda: _show_report(self._window, report)))
         missing = bool(self.session) and not _is_open(self._window, self.session)
         title = _tr("Checkpoint Inspector crashed")
         if missing and not at_once:
-            self._offer(
-                title if crash else _tr("The last window was ended before it was closed"), more
-            )
+            self._offer(title if crash else _tr("The last session ended unexpectedly"), more)
             return
         said = ""
         if missing:
@@ -102,7 +102,10 @@ class LeftBehind:
     def _offer(self, title: str, more: Buttons) -> None:
         buttons = [(_tr("&Restore"), self.restore), *more, (_tr("Not Now"), self.decline)]
         what = _what_was_open(self.session)
-        WindowNotice.of(self._window).show_message(WARNING, title, what, buttons=buttons)
+        notice = WindowNotice.of(self._window)
+        notice.show_message(WARNING, title, what, buttons=buttons)
+        if self._window.tab() is None:
+            notice.setFocus()
 
     def _hide_notice(self) -> None:
         if self._window.findChild(WindowNotice) is not None:
