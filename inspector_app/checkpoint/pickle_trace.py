@@ -12,11 +12,8 @@ opcode that the declared protocol does not have. No pickler writes any of these.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from struct import error as StructError
-from struct import unpack_from
 from typing import Any
 
 from inspector_app.checkpoint.allowed_globals import is_allowed
@@ -24,36 +21,20 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Progress
-from inspector_app.checkpoint.pickle_literals import (
-    BrokenPickle,
-    integer,
-    literal,
-    sized,
-    text,
-    understood,
-)
-from inspector_app.checkpoint.pickle_machine import (
-    CONSTANTS,
-    COST,
-    HIGHEST_PROTOCOL,
-    SIZED,
-    PickleMachine,
-)
+from inspector_app.checkpoint.pickle_literals import BrokenPickle, text, understood
+from inspector_app.checkpoint.pickle_machine import COST
 from inspector_app.checkpoint.pickle_nodes import (
     ByteArray,
     Call,
     Foreign,
     GlobalRef,
-    ItemSet,
-    PairList,
     PersistentId,
 )
+from inspector_app.checkpoint.trace_records import TracedGlobal
+from inspector_app.checkpoint.trace_values import VALUE_HANDLERS, TracedValues
 from inspector_app.checkpoint.weights_only import UNRESTRICTED, WeightsOnlyRules
 
 _SLICE = 1024  # opcodes between two steps: about a millisecond
-_MOST_USES = 1_000  # of one global that are kept, of each kind
-_MOST_SPANS = 200_000  # values whose place is kept; further ones have that of what holds them
-_MOST_BYTES = 1_000  # values of bytes that may be pickles themselves
 # The first protocol that has the opcode, where it is not 0 or 1: pickletools.py.
 _SINCE = {
     **dict.fromkeys(b"\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b", 2),
@@ -63,105 +44,14 @@ _SINCE = {
 }
 
 
-class TracedUse:
-    """One use of a global.
-
-    Attributes:
-        how: ``named``, ``call``, ``newobj``, ``build`` or ``persistent-id``.
-        offset: of the opcode, in the stream's source.
-        arguments: what it is given, still inert; None where it is only named.
-    """
-
-    __slots__ = ("arguments", "how", "offset")
-
-    def __init__(self, how: str, offset: int, arguments: Any = None) -> None:
-        self.how = how
-        self.offset = offset
-        self.arguments = arguments
-
-
-class TracedGlobal:
-    """A global and its uses; the first `_MOST_USES` of each kind are kept.
-
-    Attributes:
-        module, name: as the stream has them.
-        uses: in the stream's order.
-        counts: how often it is used in each way.
-    """
-
-    __slots__ = ("counts", "module", "name", "uses")
-
-    def __init__(self, module: str, name: str) -> None:
-        self.module = module
-        self.name = name
-        self.uses: list[TracedUse] = []
-        self.counts: dict[str, int] = {}
-
-    def add(self, how: str, offset: int, arguments: Any = None) -> None:
-        count = self.counts[how] = self.counts.get(how, 0) + 1
-        if count <= _MOST_USES:
-            self.uses.append(TracedUse(how, offset, arguments))
-
-
-class Spans:
-    """Which bytes of a stream made which value.
-
-    Recorded are containers, and the tuples and calls around one: what else there is, a
-    tensor's call for one, has its place among the items of a container.
-
-    Attributes:
-        values: the recorded ones, held so that identities stay their own.
-        starts, ends: of each, the offsets of the first and of the last opcode.
-        items: by the identity of a container, the offsets where its items begin, and
-            the offset of the opcode that took them, item by item.
-    """
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self.starts = array("Q")
-        self.ends = array("Q")
-        self.items: dict[int, tuple[array[int], array[int]]] = {}
-        self.latest: dict[int, int] = {}
-
-    def add(self, value: Any, start: int, end: int) -> None:
-        """`value` stands there; one that grows again keeps its first opcode."""
-        index = self.latest.get(id(value))
-        if index is not None and self.starts[index] == start:
-            self.ends[index] = end
-            return
-        if len(self.values) >= _MOST_SPANS:
-            return
-        self.latest[id(value)] = len(self.values)
-        self.values.append(value)
-        self.starts.append(start)
-        self.ends.append(end)
-
-    def around(self, parts: Any) -> bool:
-        """Whether one of `parts` is recorded."""
-        latest = self.latest
-        return any(id(part) in latest for part in parts)
-
-    def add_items(self, container: Any, starts: list[int], end: int) -> None:
-        """The next items of `container` begin at `starts`; the opcode at `end` took them."""
-        if not starts or id(container) not in self.latest:
-            return
-        known = self.items.get(id(container))
-        if known is None:
-            known = self.items[id(container)] = (array("Q"), array("Q"))
-        known[0].extend(starts)
-        known[1].extend([*starts[1:], end])
-
-
-class PickleTrace(PickleMachine):
+class PickleTrace(TracedValues):
     """Executes one stream and records what it does. Arguments as `PickleMachine`.
 
     Args:
         rules: what ``weights_only=True`` refuses; several sets may be tried at once.
 
-    Attributes (after `run`, besides those of `PickleMachine`):
+    Attributes (after `run`, besides those of `TracedValues` and `PickleMachine`):
         traced: every global, in the order they were named.
-        spans: which bytes made which value.
-        found_bytes: values of bytes with the offset of their opcode.
     """
 
     def __init__(
@@ -175,19 +65,8 @@ class PickleTrace(PickleMachine):
         encoding: str = "utf-8",
         rules: tuple[WeightsOnlyRules, ...] = (),
     ) -> None:
-        super().__init__(
-            source, start, end, limits, encoding=encoding, where=where, expected=expected
-        )
+        super().__init__(source, start, end, limits, where, expected, encoding, rules)
         self.traced: dict[tuple[str, str], TracedGlobal] = {}
-        self.spans = Spans()
-        self.found_bytes: list[tuple[int, Any]] = []
-        self._rules = rules
-        self._position = 0
-        self._at = start
-        self._stack: list[Any] = []
-        self._starts: list[int] = []
-        self._marks: list[tuple[list[Any], list[int], int]] = []
-        self._frame_end = 0
         self._newer: set[int] = set()
 
     # --- the loop
@@ -261,278 +140,6 @@ class PickleTrace(PickleMachine):
         if handler is None:
             raise BrokenPickle(f"there is no opcode 0x{op:02x}")
         return handler(self, op)
-
-    def _push(self, value: Any, start: int) -> None:
-        self._stack.append(value)
-        self._starts.append(start)
-
-    def _made(self, value: Any, start: int) -> None:
-        """Push something that has a place of its own."""
-        self.spans.add(value, start, self._at)
-        self._stack.append(value)
-        self._starts.append(start)
-
-    def _take(self) -> tuple[Any, int]:
-        value = self._stack.pop()
-        return value, self._starts.pop()
-
-    def _since_mark(self) -> tuple[list[Any], list[int], int]:
-        """What lies above the last mark, where it begins, and where the mark stands."""
-        if not self._marks:
-            raise IndexError("pop from empty list")
-        items, starts = self._stack, self._starts
-        self._stack, self._starts, mark = self._marks.pop()
-        return items, starts, mark
-
-    def _top(self) -> tuple[Any, int]:
-        return self._stack[-1], self._starts[-1]
-
-    def _set_top(self, value: Any) -> None:
-        self._stack[-1] = value
-
-    # --- literals and the memo
-
-    def _number(self, op: int) -> None:
-        data, position = self._data, self._position
-        if op == 0x4B:
-            value: Any = data[position]
-            self._position += 1
-        elif op == 0x4D:
-            value = data[position] | data[position + 1] << 8
-            self._position += 2
-        elif op == 0x4A:
-            value = unpack_from("<i", data, position)[0]
-            self._position += 4
-        else:
-            value = unpack_from(">d", data, position)[0]
-            self._position += 8
-        self._stack.append(value)
-        self._starts.append(self._at)
-
-    def _constant(self, op: int) -> None:
-        self._stack.append(CONSTANTS[op])
-        self._starts.append(self._at)
-
-    def _unicode(self, op: int) -> None:
-        width, form = {0x58: (4, "<I"), 0x8C: (1, "<B"), 0x8D: (8, "<Q")}[op]
-        (size,) = unpack_from(form, self._data, self._position)
-        self._position += width
-        payload = self._bytes(size, "str")
-        self._push(
-            text(payload, "utf-8", "surrogatepass") if isinstance(payload, bytes) else payload,
-            self._at,
-        )
-
-    def _sized(self, op: int) -> None:
-        kind, width = SIZED[op]
-        raw = self._data[self._position : self._position + width]
-        if len(raw) < width:
-            raise StructError
-        self._position += width
-        payload = self._bytes(int.from_bytes(raw, "little"), kind)
-        for rules in self._rules:
-            rules.python2_text(op, payload)
-        value = sized(payload, kind, self._encoding, self._limits)
-        if kind != "int" and not isinstance(value, str):
-            self._note_bytes(value)
-        self._push(value, self._at)
-
-    def _note_bytes(self, value: Any) -> None:
-        if len(self.found_bytes) < _MOST_BYTES:
-            self.found_bytes.append((self._at, value))
-
-    def _bytes(self, size: int, kind: str) -> Any:
-        end = self._position + size
-        if end > len(self._data):
-            self.end = self._at
-            payload, _, self._position, _ = self._payload(self._base + self._position, size, kind)
-            return payload
-        payload = self._data[self._position : end]
-        self._position = end
-        return payload
-
-    def _read_line(self) -> bytes:
-        line, _, self._position, _ = self._line(self._data, self._position, self._base)
-        return line
-
-    def _line_opcode(self, op: int) -> None:
-        self.end = self._at
-        line = self._read_line()
-        if op == 0x67:  # GET
-            self._push(self._recall(integer(line)), self._at)
-        elif op == 0x70:  # PUT
-            index = integer(line)
-            if index < 0:
-                raise BrokenPickle("PUT has a negative index")
-            self._remember(index)
-        elif op == 0x50:  # PERSID
-            self._push(self._persistent(text(line, "utf-8"), self._at), self._at)
-        else:
-            value = literal(op, line, self._encoding)
-            if isinstance(value, bytes):
-                self._note_bytes(value)
-            self._push(value, self._at)
-
-    def _recall(self, index: int) -> Any:
-        if index not in self._memo:
-            raise BrokenPickle(f"the memo has no entry {index}")
-        return self._memo[index]
-
-    def _get(self, op: int) -> None:
-        if op == 0x68:
-            index = self._data[self._position]
-            self._position += 1
-        else:
-            (index,) = unpack_from("<I", self._data, self._position)
-            self._position += 4
-        self._stack.append(self._memo[index] if index in self._memo else self._recall(index))
-        self._starts.append(self._at)
-
-    def _put(self, op: int) -> None:
-        if op == 0x71:
-            index = self._data[self._position]
-            self._position += 1
-        else:
-            (index,) = unpack_from("<I", self._data, self._position)
-            self._position += 4
-        self._remember(index)
-
-    def _memoize(self, op: int) -> None:
-        self._remember(len(self._memo))
-
-    def _remember(self, index: int) -> None:
-        value = self._stack[-1]
-        if index > self._length():
-            self._odd(f"that sets entry {index} of the memo", self._at)
-        if index in self._memo and self._memo[index] is not value:
-            self._odd(f"that sets entry {index} of the memo again", self._at)
-        self._memo[index] = value
-
-    # --- the stack
-
-    def _mark(self, op: int) -> None:
-        self._marks.append((self._stack, self._starts, self._at))
-        self._stack, self._starts = [], []
-
-    def _dup(self, op: int) -> None:
-        self._push(self._stack[-1], self._at)
-
-    def _pop(self, op: int) -> None:
-        if self._stack:
-            self._take()
-        else:
-            self._since_mark()
-
-    def _pop_mark(self, op: int) -> None:
-        self._since_mark()
-
-    def _stop(self, op: int) -> bool:
-        if not self._stack:
-            raise BrokenPickle("STOP finds the stack empty")
-        self.end = self._base + self._position
-        if self._frame_end and self.end < self._frame_end:
-            self._odd("STOP before the end of its FRAME", self._at)
-        self.value = self._stack[-1]
-        self.finished = True
-        return False
-
-    def _proto(self, op: int) -> None:
-        protocol = self._data[self._position]
-        self._position += 1
-        if protocol > HIGHEST_PROTOCOL:
-            raise BrokenPickle(f"protocol {protocol} is not known")
-        if self._at != self._start:
-            self._odd("PROTO that is not the first", self._at)
-        self.protocol = max(self.protocol, protocol)
-
-    def _frame(self, op: int) -> None:
-        (size,) = unpack_from("<Q", self._data, self._position)
-        self._position += 8
-        end = self._base + self._position + size
-        if self._frame_end:
-            self._odd("FRAME inside another", self._at)
-        if end > self._stream_end:
-            self._odd("FRAME beyond the end", self._at)
-        self._frame_end = end if size else 0
-
-    # --- containers
-
-    def _empty(self, op: int) -> None:
-        value: Any = [] if op == 0x5D else PairList() if op == 0x7D else ItemSet([])
-        self._made(value, self._at)
-
-    def _tuple(self, op: int) -> None:
-        items, starts, mark = self._since_mark()
-        self._tuple_of(tuple(items), starts, mark)
-
-    def _short_tuple(self, op: int) -> None:
-        count = op - 0x84
-        if len(self._stack) < count:
-            # One by one, as the machine takes them.
-            del self._stack[max(len(self._stack) - count + 1, 0) :]
-            raise IndexError("pop from empty list")
-        items, starts = tuple(self._stack[-count:]), self._starts[-count:]
-        del self._stack[-count:], self._starts[-count:]
-        self._tuple_of(items, starts, starts[0])
-
-    def _tuple_of(self, items: tuple[Any, ...], starts: list[int], start: int) -> None:
-        # Of shapes, strides and ids there are hundreds of thousands.
-        if self.spans.around(items):
-            self.spans.add(items, start, self._at)
-            self.spans.add_items(items, starts, self._at)
-        self._push(items, start)
-
-    def _from_mark(self, op: int) -> None:
-        items, starts, mark = self._since_mark()
-        value: Any = items
-        if op == 0x91:
-            value = ItemSet(items, frozen=True)
-        elif op == 0x64:
-            if len(items) % 2:
-                raise BrokenPickle("DICT finds a key without a value")
-            value = PairList()
-            value.pairs = list(zip(items[::2], items[1::2], strict=True))
-            starts = starts[::2]
-        self._made(value, mark)
-        self.spans.add_items(value, starts, self._at)
-
-    def _setitems(self, op: int) -> None:
-        if op == 0x75:
-            items, starts, _ = self._since_mark()
-            if len(items) % 2:
-                raise BrokenPickle("SETITEMS finds a key without a value")
-            for rules in self._rules if self._stack else ():
-                rules.setitems(self._stack[-1], items[::2])
-        else:
-            value, _ = self._take()
-            key, start = self._take()
-            items, starts = [key, value], [start, start]
-        pairs = list(zip(items[::2], items[1::2], strict=True))
-        self._set_pairs(self._stack, pairs, self._at)
-        self._grew(starts[::2])
-
-    def _appends(self, op: int) -> None:
-        if op == 0x65:
-            items, starts, _ = self._since_mark()
-            for rules in self._rules if self._stack else ():
-                rules.appends(self._stack[-1])
-        else:
-            item, start = self._take()
-            items, starts = [item], [start]
-        self._add_items(self._stack, items, self._at)
-        self._grew(starts)
-
-    def _additems(self, op: int) -> None:
-        items, starts, _ = self._since_mark()
-        if type(self._stack[-1]) is not ItemSet:
-            raise BrokenPickle("ADDITEMS finds no set")
-        self._stack[-1].items.extend(items)
-        self._grew(starts)
-
-    def _grew(self, starts: list[int]) -> None:
-        target, start = self._top()
-        self.spans.add(target, start, self._at)
-        self.spans.add_items(target, starts, self._at)
 
     # --- what would be imported and called
 
@@ -652,41 +259,22 @@ class PickleTrace(PickleMachine):
 
 
 _HANDLERS: dict[int, Callable[[PickleTrace, int], bool | None]] = {
-    opcode: handler
-    for opcodes, handler in (
-        (b"hj", PickleTrace._get),
-        (b"qr", PickleTrace._put),
-        (b"KMJG", PickleTrace._number),
-        (b"X\x8c\x8d", PickleTrace._unicode),
-        (b"(", PickleTrace._mark),
-        (b"t", PickleTrace._tuple),
-        (b"\x85\x86\x87", PickleTrace._short_tuple),
-        (bytes(CONSTANTS), PickleTrace._constant),
-        (b"R", PickleTrace._reduce),
-        (b"Q", PickleTrace._binpersid),
-        (b"]}\x8f", PickleTrace._empty),
-        (b"2", PickleTrace._dup),
-        (b"\x94", PickleTrace._memoize),
-        (b"us", PickleTrace._setitems),
-        (b"ea", PickleTrace._appends),
-        (b"ci", PickleTrace._global_lines),
-        (b"\x93", PickleTrace._stack_global),
-        (b"b", PickleTrace._build_opcode),
-        (b"\x81\x92", PickleTrace._newobj),
-        (b"o", PickleTrace._obj),
-        (b".", PickleTrace._stop),
-        (b"\x80", PickleTrace._proto),
-        (b"\x95", PickleTrace._frame),
-        (bytes(SIZED), PickleTrace._sized),
-        (b"gpPILFVS", PickleTrace._line_opcode),
-        (b"\x90", PickleTrace._additems),
-        (b"\x91ld", PickleTrace._from_mark),
-        (b"0", PickleTrace._pop),
-        (b"1", PickleTrace._pop_mark),
-        (b"\x82\x83\x84", PickleTrace._extension),
-        (b"\x97\x98", PickleTrace._buffer),
-    )
-    for opcode in opcodes
+    **VALUE_HANDLERS,
+    **{
+        opcode: handler
+        for opcodes, handler in (
+            (b"R", PickleTrace._reduce),
+            (b"Q", PickleTrace._binpersid),
+            (b"ci", PickleTrace._global_lines),
+            (b"\x93", PickleTrace._stack_global),
+            (b"b", PickleTrace._build_opcode),
+            (b"\x81\x92", PickleTrace._newobj),
+            (b"o", PickleTrace._obj),
+            (b"\x82\x83\x84", PickleTrace._extension),
+            (b"\x97\x98", PickleTrace._buffer),
+        )
+        for opcode in opcodes
+    },
 }
 # What the loop calls: most opcodes need no check.
 _TABLE = [
@@ -698,17 +286,7 @@ _TABLE = [
 
 
 def bytes_of(value: Any) -> bytes | None:
-    """The bytes that an inert value stands for: a literal, or the call that Python 2's
-    protocols write for one (``_codecs.encode(text, "latin1")``)."""
-    if isinstance(value, bytes):
-        return value
+    """The bytes of an inert value that is kept."""
     if type(value) is ByteArray:
         return value.value
-    if type(value) is Call and type(value.function) is GlobalRef and type(value.args) is tuple:
-        name = value.function.full_name
-        if name in ("_codecs.encode", "codecs.encode") and value.args:
-            first = value.args[0]
-            if isinstance(first, str):
-                with suppress(UnicodeEncodeError):
-                    return first.encode("latin-1")
-    return None
+    return value if isinstance(value, bytes) else None

@@ -25,11 +25,11 @@ from inspector_app.checkpoint.pickle_nodes import (
     PairList,
     PersistentId,
 )
-from inspector_app.checkpoint.pickle_trace import Spans
 from inspector_app.checkpoint.pickle_tree import Below, PickleTree, identity
 from inspector_app.checkpoint.script_tree import ScriptTree, untyped
 from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.torch_rebuild import storage_reference
+from inspector_app.checkpoint.trace_records import Spans
 
 _SLICE = 2_000
 

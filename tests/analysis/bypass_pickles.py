@@ -261,6 +261,13 @@ def tricks() -> dict[str, Trick]:
             ),
             "os.system",
         ),
+        "loads of text": Trick(
+            whole(call(name("pickle", "loads"), text(f"cos\nsystem\n(S'{COMMAND}'\ntR."))),
+            "os.system",
+        ),
+        "loads of protocol 0": Trick(
+            whole(call(name("pickle", "loads"), data(b"cos\nsystem\n(S'ls'\ntR."))), "os.system"
+        ),
         "three deep": Trick(
             whole(
                 call(
