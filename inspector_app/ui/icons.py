@@ -10,6 +10,8 @@ from PySide6.QtSvg import QSvgRenderer
 
 from inspector_app.resources_path import resource_path
 
+_APPLICATION_SIZES = (16, 24, 32, 48, 64, 128, 256)
+
 
 @lru_cache(maxsize=64)
 def _source(name: str) -> str:
@@ -71,5 +73,10 @@ def icon(name: str, colour: str | None = None) -> QIcon:
 
 
 def application_icon() -> QIcon:
-    """The icon of the program itself."""
-    return QIcon(resource_path("icons", "checkpoint-inspector.svg"))
+    """The icon of the program itself; at 16 pixels it is a drawing of its own."""
+    made = QIcon()
+    for size in _APPLICATION_SIZES:
+        made.addFile(
+            resource_path("icons", "hicolor", f"{size}x{size}", "apps", "checkpoint-inspector.png")
+        )
+    return made

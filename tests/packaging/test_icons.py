@@ -6,15 +6,17 @@ import struct
 from pathlib import Path
 
 import pytest
-from PySide6.QtGui import QColor, QImage
+from PySide6.QtGui import QColor, QGuiApplication, QImage
 from PySide6.QtSvg import QSvgRenderer
 
 from inspector_app.desktop.file_types import APP_ID, FILE_TYPES
+from inspector_app.ui.icons import application_icon
 
 ROOT = Path(__file__).resolve().parents[2]
 ICONS = ROOT / "resources" / "icons"
 SIZES = (16, 24, 32, 48, 64, 128, 256, 512)
 NAMES = {APP_ID: "apps"} | {kind.icon: "mimetypes" for kind in FILE_TYPES}
+RGBA = QImage.Format.Format_RGBA8888
 LIGHT, DARK = QColor("#ffffff"), QColor("#1e1e1e")
 
 
@@ -119,8 +121,8 @@ def test_the_pictures_are_those_of_the_drawings() -> None:
             made = make_icons.png(make_icons.rendered(make_icons.drawing(name, size), size))
             there = png(name, size)
             assert folder == make_icons.names()[name]
-            other = QImage.fromData(made).convertToFormat(QImage.Format.Format_RGBA8888)
-            mine = there.convertToFormat(QImage.Format.Format_RGBA8888)
+            other = QImage.fromData(made).convertToFormat(RGBA)
+            mine = there.convertToFormat(RGBA)
             pairs = zip(bytes(mine.constBits()), bytes(other.constBits()), strict=True)
             # Another version of Qt rounds otherwise at the edges.
             assert sum(abs(a - b) for a, b in pairs) / mine.sizeInBytes() < 2, (name, size)
@@ -131,3 +133,9 @@ def test_icons_stay_small() -> None:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files += [*ICONS.glob("*.ico"), *ICONS.glob("*.icns")]
     assert sum(path.stat().st_size for path in files) < 400_000
+
+
+def test_the_window_shows_the_small_drawing(qapp: QGuiApplication) -> None:
+    shown = application_icon().pixmap(16).toImage()
+    assert shown.convertToFormat(RGBA) == png(APP_ID, 16).convertToFormat(RGBA)
+    assert application_icon().pixmap(200).width() == 200
