@@ -19,7 +19,9 @@ WEIGHT = ("model_state_dict", "features.4.weight")
 PATIENCE_MS = 20_000
 SETTLE_MS = 60
 # Of a picture's pixels: a colour that has fewer is that of a letter's edge, or none.
-FEW, NONE, TOLERATED = 1e-4, 1e-5, 1e-3
+FEW, NONE, TOLERATED = 1e-4, 1e-5, 2e-3
+# What is not of the same size, or does not know as much, each time.
+LOOSE = frozenset({"Values", "Picture", "Kernels", "Histogram", "Channels", "run", "export"})
 
 
 @pytest.fixture(autouse=True)
@@ -104,25 +106,31 @@ def picture(qtbot, widget: QWidget) -> QImage:
     return widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
 
 
-def strange(one: QImage, other: QImage) -> float:
-    """The share of pixels in colours that one picture has and the other has not at all.
-
-    Where they are and how many does not count: a wizard may know more by the second time,
-    and a table be a few pixels narrower.
-    """
+def colours_of(image: QImage, bits: int):
+    """The share of pixels that each colour has, told apart by so many bits of each channel."""
     import numpy as np
 
-    shares = []
-    for image in (one, other):
-        pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1, 4)
-        red, green, blue = (
-            pixels[:, : image.width(), place].astype(int) >> 4 for place in range(3)
-        )
-        found = np.bincount((red << 8 | green << 4 | blue).ravel(), minlength=4096)
-        shares.append(found / found.sum())
-    return float(
-        sum(mine[(mine > FEW) & (its < NONE)].sum() for mine, its in (shares, shares[::-1]))
+    pixels = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1, 4)
+    red, green, blue = (
+        pixels[:, : image.width(), place].astype(int) >> (8 - bits) for place in range(3)
     )
+    mixed = red << 2 * bits | green << bits | blue
+    found = np.bincount(mixed.ravel(), minlength=1 << 3 * bits)
+    return found / found.sum()
+
+
+def differing(one: QImage, other: QImage) -> float:
+    """The share of pixels in colours that the other picture has not as often, wherever."""
+    import numpy as np
+
+    return float(np.abs(colours_of(one, 3) - colours_of(other, 3)).sum() / 2)
+
+
+def strange(one: QImage, other: QImage) -> float:
+    """The share of pixels in colours that the other has not at all: for what may have
+    another size, or know more, by the second time."""
+    mine, its = colours_of(one, 4), colours_of(other, 4)
+    return float(mine[(mine > FEW) & (its < NONE)].sum() + its[(its > FEW) & (mine < NONE)].sum())
 
 
 def test_the_measure_sees_text_in_another_colour(qtbot):
@@ -130,11 +138,11 @@ def test_the_measure_sees_text_in_another_colour(qtbot):
     qtbot.addWidget(label)
     label.resize(1100, 760)
     before = picture(qtbot, label)
-    assert strange(before, picture(qtbot, label)) == 0
+    assert differing(before, picture(qtbot, label)) == 0
     palette = label.palette()
     palette.setColor(QPalette.ColorRole.WindowText, QColor("#a3acba"))
     label.setPalette(palette)
-    assert strange(before, picture(qtbot, label)) > TOLERATED
+    assert differing(before, picture(qtbot, label)) > TOLERATED
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,9 @@ def test_what_is_open_follows(qtbot, samples, tmp_path, what):
         qtbot.wait(10)
     live, fresh = pictures
     assert live.keys() == fresh.keys()
-    shares = {name: strange(live[name], fresh[name]) for name in live}
+    shares = {
+        name: (strange if name in LOOSE else differing)(live[name], fresh[name]) for name in live
+    }
     left = {name: share for name, share in shares.items() if share > TOLERATED}
     if left:
         for name in left:
