@@ -129,13 +129,14 @@ def show_fault(window: QWidget | None, which: str, text: str, times: int) -> Err
 
     Args:
         which: names the fault.
-        text: its report, "" when it was shown before.
+        text: its report without surroundings, "" when it was shown before.
     """
     dialog = _open_dialog(window)
     if not text:
         if dialog is not None and which in dialog.property("faults"):
             dialog.count(times)
         return dialog
+    text = error_report.with_surroundings(text)
     try:
         path = error_report.keep(text)
     except OSError:

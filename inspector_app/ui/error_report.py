@@ -26,7 +26,9 @@ _LINE = re.compile(r'(File ")([^"\n]+)(")')
 
 
 def fault_text(error: BaseException, thread: str = "") -> str:
-    """The report of an exception that nobody expected.
+    """The report of an exception that nobody expected, but for `with_surroundings`.
+
+    Asks nothing of Qt: it may be any thread's.
 
     Args:
         thread: the name of the thread that it ended, "" for the window's.
@@ -39,13 +41,23 @@ def fault_text(error: BaseException, thread: str = "") -> str:
         hidden = name != "Caused by" and (error.__suppress_context__ or error.__cause__)
         if other is not None and not hidden:
             parts.append(f"{name} {sentence(other)}\n{_places(other)}")
-    return _whole("A fault of the program", parts)
+    return "\n\n".join(["A fault of the program", *filter(None, parts)])
 
 
 def crash_text(log: str) -> str:
     """The report of a process that died, from what Python wrote down of where it was."""
     lines = [plain(line, 400) for line in log[:_LONGEST_LOG].splitlines()]
-    return _whole("The program crashed", ["\n".join(map(_without_home, lines))])
+    return "\n".join(["The program crashed", "", *map(_without_home, lines)])
+
+
+def with_surroundings(text: str) -> str:
+    """A report, and below it what the program and its window run on."""
+    lines = environment_lines()
+    with suppress(Exception):  # a report of less is still a report
+        from inspector_app.ui.environment_report import window_lines
+
+        lines[2:2] = window_lines()
+    return f"{text}\n\n{report_text(lines)}"
 
 
 def sentence(error: BaseException) -> str:
@@ -99,16 +111,3 @@ def _places(error: BaseException) -> str:
 
 def _without_home(line: str) -> str:
     return _LINE.sub(lambda match: f"{match[1]}{homeless(match[2])}{match[3]}", line)
-
-
-def _whole(title: str, parts: list[str]) -> str:
-    return "\n\n".join([title, *filter(None, parts), report_text(_surroundings())])
-
-
-def _surroundings() -> list[tuple[str, str]]:
-    lines = environment_lines()
-    with suppress(Exception):  # a report of less is still a report
-        from inspector_app.ui.environment_report import window_lines
-
-        lines[2:2] = window_lines()
-    return lines

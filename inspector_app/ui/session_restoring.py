@@ -172,7 +172,8 @@ def _keep_crash(crash: str) -> str:
     from inspector_app.ui import error_report
 
     with suppress(OSError):
-        return error_report.keep(error_report.crash_text(crash))
+        text = error_report.with_surroundings(error_report.crash_text(crash))
+        return error_report.keep(text)
     return ""
 
 
