@@ -11,23 +11,42 @@ from collections.abc import Iterator
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.model import Record
+from inspector_app.checkpoint.zip_checks import Report, odd_name
 
 BLOCK = 512
 _MOST_MEMBERS = 10_000
 _MOST_EXTENSION = 1 << 16
 _REGULAR = (b"0", b"\0", b"7")
+_KINDS = {
+    b"1": "is a link to another, which torch would follow",
+    b"2": "is a symbolic link, which torch would follow",
+    b"3": "is a device",
+    b"4": "is a device",
+    b"6": "is a pipe",
+    b"S": "is sparse",
+}
+# An archive ends with two blocks of zeros, filled up to a record.
+_PADDING = 20 * BLOCK
 
 
-def members(source: ByteSource, most: int = _MOST_MEMBERS) -> Iterator[Record]:
+def members(
+    source: ByteSource, most: int = _MOST_MEMBERS, report: Report | None = None
+) -> Iterator[Record]:
     """The regular files in the archive, in order, up to the first header that is none.
 
     A member may reach beyond the end of the file.
+
+    Args:
+        report: is told of members that are no files or have odd names, and of what follows
+            the end.
     """
     place = 0
     extended: dict[str, str] = {}
     for _ in range(most):
         header = source.read(place, BLOCK)
         if not is_header(header):
+            if report is not None and source.read(place, _PADDING).strip(b"\0"):
+                report("trailing-bytes", "", count=source.size - place)
             return
         size = max(_number(header[124:136]), 0)
         kind = header[156:157]
@@ -41,10 +60,21 @@ def members(source: ByteSource, most: int = _MOST_MEMBERS) -> Iterator[Record]:
             if extended.get("size", "").isdecimal() and len(extended["size"]) < 20:
                 size = int(extended["size"])
             name = extended.get("path") or _text(header[:100])
+            if report is not None:
+                _check(name, kind, report)
             if kind in _REGULAR:
                 yield Record(name, place + BLOCK, size, place, packed_bytes=size)
             extended = {}
         place += BLOCK + -(-size // BLOCK) * BLOCK
+
+
+def _check(name: str, kind: bytes, report: Report) -> None:
+    if kind not in _REGULAR and kind != b"5":
+        reason = _KINDS.get(kind, f"is of the kind {kind!r}")
+        report("odd-entry", name, reason=reason)
+    reason = odd_name(name.rstrip("/") if kind == b"5" else name)
+    if reason:
+        report("odd-name", name, reason=reason)
 
 
 def is_header(block: bytes) -> bool:

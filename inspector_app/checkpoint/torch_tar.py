@@ -38,6 +38,7 @@ from inspector_app.checkpoint.torch_rebuild import (
 
 _NAMES = ("sys_info", "pickle", "storages", "tensors")
 _LOOKED_AT = 16
+_MOST_PROBLEMS = 100
 
 
 def recognise(source: ByteSource) -> bool:
@@ -94,7 +95,12 @@ def read(source: ByteSource, limits: Limits = DEFAULT) -> Generator[Progress, No
     """
     problems: list[Problem] = []
     found: dict[str, Record] = {}
-    for member in members(source):
+
+    def report(code: str, where: str = "", **details: object) -> None:
+        if len(problems) < _MOST_PROBLEMS:
+            problems.append(Problem(code, where, details))
+
+    for member in members(source, report=report):
         if member.name in found:
             # The last one counts, as in `tarfile`.
             problems.append(Problem("duplicate-entry", member.name, {"count": 2}))

@@ -138,7 +138,9 @@ class ZipDirectory:
         if fields[1:6] != (record.flags, record.method, 0, 0, 0) or (
             local_name != name or not record.flags & DESCRIPTOR
         ):
-            self._compare(record, fields, local_name == name)
+            begin = LOCAL_HEADER.size + name_bytes
+            extra = header[begin : begin + extra_bytes]
+            self._compare(record, _widened(fields, extra), local_name == name)
         offset: int = record.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
         if offset + record.packed_bytes > self.source.size:
             self.report("entry-bounds", record.name)
@@ -212,6 +214,16 @@ class ZipDirectory:
         except zlib.error as error:
             self.report("broken-record", record.name, reason=str(error))
             return b""
+
+
+def _widened(fields: tuple[Any, ...], extra: bytes) -> tuple[Any, ...]:
+    """A local header with the sizes of its ZIP64 field, as far as that has been read."""
+    if 0xFFFFFFFF not in fields[4:6]:
+        return fields
+    packed, size = fields[4:6]
+    # There the size comes before the packed size.
+    wide = zip64_values(extra, [size, packed])
+    return fields if wide is None else (*fields[:4], wide[1], wide[0], *fields[6:])
 
 
 def _differences(record: Record, local: tuple[int, ...], same_name: bool) -> Iterable[str]:

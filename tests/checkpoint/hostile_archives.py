@@ -151,6 +151,8 @@ def ways() -> Iterator[tuple[str, Way]]:
     yield "a local size", local(size=3, packed=3)
     yield "a local method", local(method=8)
     yield "a local checksum", local(crc=7)
+    wide = pack("<HHQQ", 1, 16, 5, 5)
+    yield "local ZIP64 sizes", local(size=0xFFFFFFFF, packed=0xFFFFFFFF, extra=wide)
     yield "local flags", local(flags=UTF8 | 0x1)
     yield "a wrong checksum", Way(archive(both(main, CALL, crc=7), VERSION), "bad-checksum")
     yield "capital letters", Way(archive(pickled(name=b"archive/DATA.PKL")), "other-case")

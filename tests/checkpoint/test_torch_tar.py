@@ -282,3 +282,50 @@ def test_members_agree_with_tarfile(tmp_path: Path, names: list[str], form: int)
         expected = [(each.name, each.offset_data, each.size) for each in tar if each.isreg()]
     found = [(each.name, each.offset, each.nbytes) for each in members(ByteSource(path))]
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (tarfile.SYMTYPE, "is a symbolic link, which torch would follow"),
+        (tarfile.LNKTYPE, "is a link to another, which torch would follow"),
+        (tarfile.CHRTYPE, "is a device"),
+        (tarfile.FIFOTYPE, "is a pipe"),
+    ],
+)
+def test_members_that_are_no_files(tmp_path: Path, kind: bytes, words: str) -> None:
+    value, tensors = example()
+    data = tar_bytes(value, tensors)
+    stream = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(data)) as before,
+        tarfile.open(fileobj=stream, mode="w") as after,
+    ):
+        for member in before.getmembers():
+            content = before.extractfile(member)
+            if member.name == "tensors":
+                member.type, member.linkname, member.size = kind, "/etc/passwd", 0
+            after.addfile(member, content if member.size else None)
+    checkpoint = opened(tmp_path, stream.getvalue())
+    found = {problem.code: problem for problem in checkpoint.problems}
+    assert found["odd-entry"].where == "tensors"
+    assert found["odd-entry"].details["reason"] == words
+    assert "missing-record" in found
+
+
+def test_members_with_odd_names_and_what_follows_the_end(tmp_path: Path) -> None:
+    value, tensors = example()
+    plain = tar_bytes(value, tensors)
+    assert opened(tmp_path, plain).problems == []
+    stream = io.BytesIO(plain)
+    with tarfile.open(fileobj=stream, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo("../../etc/cron.d/job"))
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    problems = opened(tmp_path, stream.getvalue()).problems
+    assert [(p.code, p.where) for p in problems] == [("odd-name", "../../etc/cron.d/job")]
+    end = len(plain.rstrip(b"\0"))
+    end += -end % 512
+    problems = opened(tmp_path, plain[: end + 1024] + b"more").problems
+    assert [(p.code, p.details["count"]) for p in problems] == [("trailing-bytes", 1028)]
