@@ -229,6 +229,8 @@ class RunWatch:
         if seen.stamp != stamp:
             seen.stamp, seen.since = stamp, now
             return _being_written(path, name, stamp)
+        # The clock may have been set back meanwhile.
+        seen.since = min(seen.since, now)
         rest = now - seen.since
         if rest < SETTLED_SECONDS:
             return seen.shown

@@ -309,6 +309,15 @@ def test_torn_for_good(tmp_path: Path) -> None:
     assert states(watch.scan(NOW + 21)) == [("model_5.pth", FileState.COMPLETE)]
 
 
+def test_a_clock_that_is_set_back_keeps_nothing_waiting(tmp_path: Path) -> None:
+    watch = RunWatch(str(tmp_path))
+    written(tmp_path / "model_5.pth", {"epoch": 5})
+    aged(tmp_path / "model_5.pth", 0)
+    watch.scan(NOW + 0.5)
+    watch.scan(NOW - 7_200)
+    assert states(watch.scan(NOW - 7_200 + 1.5)) == [("model_5.pth", FileState.COMPLETE)]
+
+
 def test_what_is_being_written_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
