@@ -135,6 +135,13 @@ ACTIONS = (
         needs=FILE_READ,
     ),
     ActionSpec(
+        "show_opcodes",
+        QT_TRANSLATE_NOOP("Actions", "Show &Opcodes"),
+        VIEW,
+        ("Ctrl+Shift+K",),
+        needs=FILE_READ,
+    ),
+    ActionSpec(
         "appearance_system",
         QT_TRANSLATE_NOOP("Actions", "Like the &System"),
         "view/appearance",
@@ -239,10 +246,16 @@ ACTIONS = (
         part="dialogs",
     ),
     ActionSpec(
+        "show_logs",
+        QT_TRANSLATE_NOOP("Actions", "Show &Logs"),
+        HELP,
+        separator=True,
+        part="files",
+    ),
+    ActionSpec(
         "report_problem",
         QT_TRANSLATE_NOOP("Actions", "&Report a Problem…"),
         HELP,
-        separator=True,
         part="dialogs",
     ),
     ActionSpec(

@@ -16,6 +16,7 @@ from inspector_app.analysis.key_mapping import KeyMapping
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 
+PDF = ".pdf"
 Parts = Iterator[str]
 Writer = Callable[[Comparison, KeyMapping, Tolerance], Parts]
 
@@ -108,6 +109,9 @@ class CompareReports(QObject):
     def save(self, path: str) -> None:
         """Write the report to a file, in the form that its ending says."""
         ending = os.path.splitext(path)[1].lower()
+        if ending == PDF:
+            self._save_pdf(path)
+            return
         form = next((each for each in FORMS if ending and each.ending == ending), FORMS[0])
         self._write(form, lambda text: self._save(path, text))
 
@@ -116,16 +120,34 @@ class CompareReports(QObject):
         dialog = QFileDialog(self._window, self.tr("Save Report"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         forms = sorted((form for form in FORMS if form.ending), key=lambda form: form.id != "html")
+        endings = [*(form.ending for form in forms), PDF]
         filters = [f"{self._name(form)} (*{form.ending})" for form in forms]
+        filters.append(self.tr("PDF document") + f" (*{PDF})")
         dialog.setNameFilters(filters)
-        dialog.setDefaultSuffix(forms[0].ending[1:])
+        dialog.setDefaultSuffix(endings[0][1:])
         dialog.filterSelected.connect(
-            lambda chosen: dialog.setDefaultSuffix(forms[filters.index(chosen)].ending[1:])
+            lambda chosen: dialog.setDefaultSuffix(endings[filters.index(chosen)][1:])
         )
         dialog.selectFile("comparison")
         dialog.fileSelected.connect(self.save)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def page(self, most_keys: int) -> Parts:
+        """The page to be printed, with at most so many keys; nothing without a comparison."""
+        from inspector_app.analysis.diff_html import html_report
+        from inspector_app.analysis.diff_report import ReportOptions
+
+        comparison, mapping, tolerance = self._shown()
+        if comparison is None:
+            return iter(())
+        return html_report(comparison, ReportOptions(mapping, (), *tolerance, most_keys=most_keys))
+
+    def _save_pdf(self, path: str) -> None:
+        from inspector_app.ui.printing import MOST_KEYS, write_pdf
+
+        title = os.path.basename(path)[: -len(PDF)]
+        write_pdf(self._window, title, path, lambda: self.page(MOST_KEYS), self.message.emit)
 
     def stop(self) -> None:
         """End writing."""

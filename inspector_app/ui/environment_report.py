@@ -8,7 +8,7 @@ from PySide6.QtGui import QGuiApplication, QScreen
 from PySide6.QtWidgets import QApplication
 
 from inspector_app.environment import Lines, environment_lines, homeless, report_text
-from inspector_app.ui import theme
+from inspector_app.ui import state_folder, theme
 from inspector_app.ui.settings import ORGANIZATION
 
 
@@ -44,6 +44,7 @@ def window_lines() -> Lines:
         name = f"Screen {number}" if len(screens) > 1 else "Screen"
         lines.append((name, _screen(screen)))
     lines.append(("Settings", homeless(settings_path())))
+    lines.append(("Sessions and logs", homeless(state_folder.folder())))
     return lines
 
 

@@ -64,14 +64,20 @@ class ResultPage(WizardPage):
         )
         self.python_button.clicked.connect(self._copy_python)
         self.report_button = QPushButton(self.tr("&Save report…"))
-        self.report_button.setToolTip(self.tr("Save all that is shown here as .html or .json"))
+        self.report_button.setToolTip(
+            self.tr("Save all that is shown here as .html, .pdf or .json")
+        )
         self.report_button.clicked.connect(self._ask_report)
+        self.print_button = QPushButton(self.tr("Print…"))
+        self.print_button.setToolTip(self.tr("Print all that is shown here"))
+        self.print_button.clicked.connect(self._print_report)
         self.reports = ExportReports(self)
         self.reports.message.connect(self.message)
         self.buttons = row_of(
             self.open_button,
             self.folder_button,
             self.report_button,
+            self.print_button,
             self.python_button,
             stretch=-1,
         )
@@ -233,6 +239,10 @@ class ResultPage(WizardPage):
     def _show_folder(self) -> None:
         if self.outcome is not None and self.outcome.files:
             show_in_folder(self.outcome.files[0])
+
+    def _print_report(self) -> None:
+        if self.plan is not None and self.outcome is not None:
+            self.reports.print_report(self.plan, self.outcome)
 
     def _ask_report(self) -> None:
         if self.plan is not None and self.outcome is not None:

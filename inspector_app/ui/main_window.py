@@ -44,7 +44,7 @@ MESSAGE_MS = 6_000
 START_SIZE = (1200, 780)
 LEAST_SIZE = (760, 480)
 # In the menu of a row of the tree.
-OFFERED = ("export", "quantize", "save_as", "transfer")
+OFFERED = ("export", "quantize", "save_as", "transfer", "show_opcodes")
 
 
 class MainWindow(QMainWindow):
@@ -135,6 +135,9 @@ class MainWindow(QMainWindow):
             page.sample_requested.connect(self.open_sample)
             page.file_requested.connect(lambda path: self.open_paths([path]))
             page.clear_requested.connect(self._clear_recent)
+            page.path_wanted.connect(lambda path: self._copy_paths([path]))
+            page.place_wanted.connect(self._show_place)
+            page.forget_requested.connect(self._forget_recent)
             page.set_recent(self.settings.recent_files())
             self._pages.addWidget(page)
         return self._start_page
@@ -252,6 +255,10 @@ class MainWindow(QMainWindow):
         if (tab := self.file_tab()) is not None:
             tab.show_safety()
 
+    def show_opcodes(self) -> None:
+        if (tab := self.file_tab()) is not None:
+            tab.show_opcodes()
+
     def fold_repeated(self) -> None:
         folded = self.actions_by_id["fold_repeated"].isChecked()
         self.settings.write(settings.FOLD_REPEATED, folded)
@@ -335,6 +342,10 @@ class MainWindow(QMainWindow):
     def _recent_changed(self) -> None:
         if self._start_page is not None:
             self._start_page.set_recent(self.settings.recent_files())
+
+    def _forget_recent(self, path: str) -> None:
+        self.settings.remove_recent(path)
+        self._recent_changed()
 
     def _clear_recent(self) -> None:
         self.settings.clear_recent()

@@ -44,6 +44,7 @@ from inspector_app.ui.print_markup import PICTURE, STYLE, PageReader, drawing_si
 from inspector_app.ui.tasks import Steps
 
 MOST_CHARACTERS = 3_000_000  # of a page's source: laying it out holds the window
+MOST_KEYS = 1_000  # of a comparison on paper; the saved report has more
 MARGIN_MM = 15.0
 DPI = 96  # what sizes in pixels mean; the device's own are scaled to
 _FOOT = 26.0

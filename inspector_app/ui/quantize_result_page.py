@@ -93,15 +93,26 @@ class ResultPage(WizardPage):
         )
         self.python_button.clicked.connect(self._copy_python)
         self.report_button = QPushButton(self.tr("&Save report…"))
-        self.report_button.setToolTip(self.tr("Save all that is shown here as .html or .json"))
+        self.report_button.setToolTip(
+            self.tr("Save all that is shown here as .html, .pdf or .json")
+        )
         self.report_button.clicked.connect(self._ask_report)
+        self.print_button = QPushButton(self.tr("Print…"))
+        self.print_button.setToolTip(self.tr("Print all that is shown here"))
+        self.print_button.clicked.connect(self._print_report)
         self.reports = QuantizeReports(self)
         self.reports.message.connect(self.message)
         self.column.addWidget(self.banner)
         self.column.addWidget(self.failure)
         self.column.addWidget(row_of(self.open_button, self.folder_button, stretch=-1))
         self.column.addWidget(
-            row_of(self.loading_button, self.python_button, self.report_button, stretch=-1)
+            row_of(
+                self.loading_button,
+                self.python_button,
+                self.report_button,
+                self.print_button,
+                stretch=-1,
+            )
         )
         self._truth_part = self.add_part(self.tr("Float and quantized, side by side"), self.truth)
         self._outputs_part = self.add_part(self.tr("Outputs"), self.outputs)
@@ -215,6 +226,10 @@ class ResultPage(WizardPage):
         if self.outcome is not None and self.outcome.quantized is not None:
             QGuiApplication.clipboard().setText(self.outcome.quantized.script)
             self.message.emit(self.tr("The program was copied."))
+
+    def _print_report(self) -> None:
+        if self.plan is not None and self.outcome is not None:
+            self.reports.print_report(self.plan, self.outcome)
 
     def _ask_report(self) -> None:
         if self.plan is not None and self.outcome is not None:

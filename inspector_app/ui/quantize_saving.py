@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 
 from PySide6.QtWidgets import QFileDialog
@@ -17,6 +18,11 @@ class QuantizeReports(ReportSaving):
     def ask(self, plan: QuantizePlan, outcome: QuantizeOutcome) -> QFileDialog:
         """Ask where to save it; beside the file that was written at first."""
         return self.ask_where(plan.target, lambda path: self.save(path, plan, outcome))
+
+    def print_report(self, plan: QuantizePlan, outcome: QuantizeOutcome) -> None:
+        """Print it."""
+        name = os.path.basename(plan.target)
+        self.print_page(name, _parts("", plan, outcome))
 
     def save(self, path: str, plan: QuantizePlan, outcome: QuantizeOutcome) -> None:
         """Write it, as JSON where the name ends so."""

@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from inspector_app.checkpoint.text import plain
 from inspector_app.ui.latest_work import LatestWork
 
+PDF = ".pdf"
+
 
 class ReportSaving(QObject):
     """Writes what a wizard's work gave, as a page (or text) or as JSON.
@@ -34,8 +36,9 @@ class ReportSaving(QObject):
         dialog = QFileDialog(self._window, self.tr("Save Report"))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         form = self.tr("Page") if self.ending == ".html" else self.tr("Text")
-        endings = (self.ending, ".json")
-        filters = [f"{form} (*{self.ending})", self.tr("JSON") + " (*.json)"]
+        endings = (self.ending, PDF, ".json")
+        names = (form, self.tr("PDF document"), self.tr("JSON"))
+        filters = [f"{name} (*{ending})" for name, ending in zip(names, endings, strict=True)]
         dialog.setNameFilters(filters)
         dialog.setDefaultSuffix(endings[0][1:])
         dialog.filterSelected.connect(
@@ -55,12 +58,28 @@ class ReportSaving(QObject):
         if any(_same(path, each) for each in kept):
             self.message.emit(self.tr("The report was not saved: this is a file that it is about."))
             return
+        if path.lower().endswith(PDF):
+            from inspector_app.ui.printing import write_pdf
+
+            title = os.path.basename(path)[: -len(PDF)]
+            write_pdf(self._window, title, path, lambda: self._page(parts), self.message.emit)
+            return
         self._work.run(
             writing(path, parts),
             lambda _progress: None,
             lambda _end: self._saved(path),
             self._not_saved,
         )
+
+    def print_page(self, title: str, parts: Iterator[str]) -> None:
+        """Ask for a printer, and print what `parts` give."""
+        from inspector_app.ui.printing import ask_printer
+
+        ask_printer(self._window, title, lambda: self._page(parts), self.message.emit)
+
+    def _page(self, parts: Iterator[str]) -> Iterator[str]:
+        """What is printed: a page as it is, text in lines."""
+        return parts if self.ending == ".html" else _lined(parts)
 
     def stop(self) -> None:
         """End what is going on."""
@@ -75,6 +94,15 @@ class ReportSaving(QObject):
             raise error
         text = self.tr("The report was not saved: {reason}.")
         self.message.emit(text.format(reason=plain(error.strerror or str(error))))
+
+
+def _lined(parts: Iterator[str]) -> Iterator[str]:
+    from html import escape
+
+    yield "<pre>"
+    for part in parts:
+        yield escape(part)
+    yield "</pre>"
 
 
 def _same(path: str, other: str) -> bool:

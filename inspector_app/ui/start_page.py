@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtCore import QEvent, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QContextMenuEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QPen,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -101,11 +111,20 @@ class DropZone(QFrame):
 
 
 class RecentRow(QAbstractButton):
-    """One recent file: its name, and below it where it lies."""
+    """One recent file: its name, and below it where it lies. It can be dragged away.
+
+    Signals:
+        path_wanted, place_wanted, forget_requested: from its menu, with the path.
+    """
+
+    path_wanted = Signal(str)
+    place_wanted = Signal(str)
+    forget_requested = Signal(str)
 
     def __init__(self, path: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.path = path
+        self._pressed_at = QPoint()
         self._name = plain(os.path.basename(path) or path)
         self._folder = plain(os.path.dirname(path), 400)
         self._icon = icons.icon("file")
@@ -147,6 +166,37 @@ class RecentRow(QAbstractButton):
             painter.drawRoundedRect(self.rect().adjusted(1, 1, -2, -2), 6, 6)
         painter.end()
 
+    def menu(self) -> QMenu:
+        """What can be done with the file. It deletes itself once it was closed."""
+        menu = QMenu(self)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.addAction(self.tr("&Open"), self.click)
+        menu.addSeparator()
+        menu.addAction(self.tr("Copy &Path"), lambda: self.path_wanted.emit(self.path))
+        menu.addAction(self.tr("Show in File &Manager"), lambda: self.place_wanted.emit(self.path))
+        menu.addSeparator()
+        menu.addAction(
+            self.tr("&Remove From the List"), lambda: self.forget_requested.emit(self.path)
+        )
+        return menu
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        self.menu().popup(event.globalPos())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        far = event.position().toPoint() - self._pressed_at
+        if self.isDown() and far.manhattanLength() >= QApplication.startDragDistance():
+            from inspector_app.ui.drag_out import drag_files
+
+            self.setDown(False)  # a drag is no click
+            drag_files(self, [self.path])
+            return
+        super().mouseMoveEvent(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = event.position().toPoint()
+        super().mousePressEvent(event)
+
     def keyPressEvent(self, event: object) -> None:
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.click()
@@ -162,12 +212,17 @@ class StartPage(QWidget):
         sample_requested: to open the sample.
         file_requested: to open this file.
         clear_requested: to forget the recent files.
+        path_wanted, place_wanted, forget_requested: of this recent file: to be copied, to be
+            shown where it lies, to be forgotten.
     """
 
     open_requested = Signal()
     sample_requested = Signal()
     file_requested = Signal(str)
     clear_requested = Signal()
+    path_wanted = Signal(str)
+    place_wanted = Signal(str)
+    forget_requested = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -237,6 +292,9 @@ class StartPage(QWidget):
         for path in paths[:SHOWN_RECENT]:
             row = RecentRow(path)
             row.clicked.connect(lambda _checked=False, path=path: self.file_requested.emit(path))
+            row.path_wanted.connect(self.path_wanted)
+            row.place_wanted.connect(self.place_wanted)
+            row.forget_requested.connect(self.forget_requested)
             self._recent.addWidget(row)
         self._recent_title.setVisible(bool(paths))
         self._clear.setVisible(bool(paths))

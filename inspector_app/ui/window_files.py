@@ -63,6 +63,16 @@ class WindowFiles:
         else:
             self._window.say(_tr("{folder} is not there any more").format(folder=plain(folder)))
 
+    def show_logs(self) -> None:
+        """Show the folder with the reports of our own faults, and the session."""
+        from inspector_app.ui import state_folder
+
+        folder = state_folder.folder()
+        if os.path.isdir(folder):
+            self.show_path(os.path.join(folder, min(os.listdir(folder), default="")))
+        else:
+            self._window.say(_tr("There are no logs yet: {folder}").format(folder=plain(folder)))
+
     def reopen_tab(self) -> None:
         """Open what the tab showed that was closed last."""
         closed = self._window.tabs.closed

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PySide6.QtCore import QCoreApplication
 
-from inspector_app.ui.printing import Make, ask_pdf, ask_printer
+from inspector_app.ui.printing import MOST_KEYS, Make, ask_pdf, ask_printer
 
 if TYPE_CHECKING:
-    from inspector_app.ui.compare_tab import CompareTab
     from inspector_app.ui.main_window import MainWindow
     from inspector_app.ui.run_tab import RunTab
-
-MOST_KEYS = 1_000  # of a comparison; the saved report has more
 
 
 class Job(NamedTuple):
@@ -73,22 +70,11 @@ class WindowPrinting:
             return None
         if tab.kind == "comparison":
             beside = os.path.join(os.path.dirname(path), "comparison")
-            return Job(tab.name(), beside, lambda: _compared(tab))
+            return Job(tab.name(), beside, lambda: tab.body.reports.page(MOST_KEYS))
         from inspector_app.ui.file_page import file_page
 
         checkpoint, totals = tab.checkpoint, tab.totals
         return Job(tab.name(), path, lambda: file_page(checkpoint, totals))
-
-
-def _compared(tab: CompareTab) -> Iterator[str]:
-    from inspector_app.analysis.diff_html import html_report
-    from inspector_app.analysis.diff_report import ReportOptions
-
-    body = tab.body
-    if body.comparison is None:
-        return iter(())
-    options = ReportOptions(body.mapping, (), *body.tolerance, most_keys=MOST_KEYS)
-    return html_report(body.comparison, options)
 
 
 def _run_page(tab: RunTab) -> Iterator[str]:

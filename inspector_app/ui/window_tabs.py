@@ -76,6 +76,7 @@ class WindowTabs(QTabWidget):
         bar = DocumentTabBar()
         bar.close_wanted.connect(self.close_tab)
         bar.pulled_out.connect(self._drag)
+        bar.setAccessibleName(self.tr("What is open"))
         self.setTabBar(bar)
         # Of the bar, too: one that is set afterwards would draw a frame and another ground.
         self.setDocumentMode(True)

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtGui import QTextDocument
 from PySide6.QtPrintSupport import QPrintDialog, QPrinterInfo
-from PySide6.QtWidgets import QFileDialog, QLineEdit
+from PySide6.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from inspector_app.analysis.report_page import foot, head
 from inspector_app.ui.print_markup import PICTURE, PageReader
 from inspector_app.ui.printing import MOST_CHARACTERS, documenting, table_page, write_pdf
+from inspector_app.ui.report_saving import ReportSaving
 
 
 def read(html: str):
@@ -200,3 +201,34 @@ def test_a_table_of_names_and_values(qapp):
     document, wide = laid_out(table_page("Keys", [("File", [("Open", "Ctrl+O")])]))
     assert document.toPlainText().split() == ["Keys", "File", "Open", "Ctrl+O"]
     assert not wide
+
+
+@pytest.mark.parametrize("ending", [".html", ".txt"])
+def test_a_report_is_saved_as_pdf(qtbot, tmp_path, ending):
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    saving = ReportSaving(parent)
+    saving.ending = ending
+    said: list[str] = []
+    saving.message.connect(said.append)
+    kept = tmp_path / "model.pdf"
+    kept.write_bytes(b"what it is about")
+    saving.write(str(kept), iter(["<p>a &lt; b</p>"]), [str(kept)])
+    assert kept.read_bytes() == b"what it is about"
+    assert said.pop().startswith("The report was not saved")
+    out = tmp_path / "report.pdf"
+    saving.write(str(out), iter(["<p>a &lt; b</p>"]), [str(kept)])
+    qtbot.waitUntil(lambda: bool(said))
+    assert said == ["report.pdf was saved."]
+    assert out.read_bytes().startswith(b"%PDF-")
+    dialog = saving.ask_where(str(tmp_path / "x.onnx"), lambda path: None)
+    assert "PDF document (*.pdf)" in dialog.nameFilters()
+    dialog.reject()
+
+
+def test_a_comparison_is_saved_as_pdf(qtbot, compared, sample, samples, tmp_path, window):
+    tab = compared(samples / "digits_cnn_epoch_2.pth", sample)
+    out = tmp_path / "comparison.pdf"
+    tab.body.reports.save(str(out))
+    qtbot.waitUntil(lambda: window.statusBar().currentMessage() == "comparison.pdf was saved.")
+    assert out.read_bytes().startswith(b"%PDF-")

@@ -6,12 +6,20 @@ import os
 import shutil
 
 import pytest
-from PySide6.QtCore import QMimeData, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
 from inspector_app import __version__
-from inspector_app.ui import about_dialog, file_dialogs, manual_dialog, shortcuts_dialog
+from inspector_app.ui import (
+    about_dialog,
+    drag_out,
+    file_dialogs,
+    manual_dialog,
+    shortcuts_dialog,
+    state_folder,
+)
 from inspector_app.ui import show_in_folder as folders
 from inspector_app.ui.actions import ACTIONS
 from inspector_app.ui.pasting import pasted_address, pasted_paths
@@ -150,6 +158,53 @@ def test_a_folder_that_is_gone_is_said(window, opened, samples, tmp_path, monkey
     assert said(window) == f"{folder} is not there any more"
 
 
+# Recent files
+
+
+@pytest.fixture
+def row(window, sample):
+    """The row of a recent file on the start page."""
+    window.settings.add_recent(str(sample))
+    window.start_page.set_recent([str(sample)])
+    (made,) = window.start_page.recent_rows()
+    return made
+
+
+def test_the_menu_of_a_recent_file(qtbot, window, row, sample, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(folders, "show_in_folder", shown.append)
+    menu = row.menu()
+    entry(menu, "Copy Path").trigger()
+    assert copied() == str(sample)
+    entry(menu, "Show in File Manager").trigger()
+    assert shown == [str(sample)]
+    entry(menu, "Remove From the List").trigger()
+    assert window.settings.recent_files() == []
+    assert window.start_page.recent_rows() == []
+    assert sample.exists()
+    menu.deleteLater()
+
+
+def test_a_recent_file_is_dragged_and_not_opened(qtbot, window, row, sample, monkeypatch):
+    dragged: list[list[str]] = []
+    monkeypatch.setattr(drag_out, "drag_files", lambda source, paths: dragged.append(paths))
+    middle = row.rect().center()
+    QTest.mousePress(row, Qt.MouseButton.LeftButton, pos=middle)
+    far = QPointF(middle + QPoint(60, 0))
+    move = QMouseEvent(
+        QEvent.Type.MouseMove,
+        far,
+        row.mapToGlobal(far),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(row, move)
+    QTest.mouseRelease(row, Qt.MouseButton.LeftButton, pos=middle + QPoint(60, 0))
+    assert dragged == [[str(sample)]]
+    assert window.all_tabs() == []
+
+
 # Pasting
 
 
@@ -226,6 +281,17 @@ def test_reporting_a_problem_sends_nothing(window):
     dialog.copy_button.click()
     assert copied().startswith("Checkpoint Inspector: ")
     dialog.close()
+
+
+def test_logs_are_shown_where_they_lie(window, tmp_path, monkeypatch):
+    shown: list[str] = []
+    monkeypatch.setattr(folders, "show_in_folder", shown.append)
+    monkeypatch.setattr(state_folder, "folder", lambda: str(tmp_path / "state"))
+    window.actions_by_id["show_logs"].trigger()
+    assert said(window).startswith("There are no logs yet: ")
+    (tmp_path / "state").mkdir()
+    window.actions_by_id["show_logs"].trigger()
+    assert os.path.dirname(shown[0]) == str(tmp_path / "state")
 
 
 def test_the_shortcuts_are_searched_and_copied(qtbot, window):
