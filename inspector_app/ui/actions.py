@@ -136,7 +136,7 @@ ACTIONS = (
     ),
     ActionSpec(
         "show_opcodes",
-        QT_TRANSLATE_NOOP("Actions", "Show &Opcodes"),
+        QT_TRANSLATE_NOOP("Actions", "Show Opco&des"),
         VIEW,
         ("Ctrl+Shift+K",),
         needs=FILE_READ,

@@ -173,6 +173,11 @@ class CheckpointTab(DocumentTab):
         if self.checkpoint is not None:
             self._side().pages.show_safety()
 
+    def show_opcodes(self) -> None:
+        """Turn to the opcodes that make the selected node."""
+        if self.checkpoint is not None:
+            self._side().pages.show_opcodes()
+
     def _forget_statistics(self) -> None:
         if "statistics" in self.__dict__:
             self.statistics.forget()

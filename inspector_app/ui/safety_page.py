@@ -45,6 +45,7 @@ class SafetyPage(QStackedWidget):
         self._steps: Steps | None = None
         self._looking: Steps | None = None
         self._selected: TreePath | None = None
+        self._opcodes_wanted = False
         self._waiting = QWidget()
         self._state = MutedLabel()
         self._state.setWordWrap(True)
@@ -79,7 +80,9 @@ class SafetyPage(QStackedWidget):
             self.disassembly.follow(path)
 
     def show_opcodes(self) -> None:
-        """Turn to the opcodes, once the file has been examined."""
+        """Turn to the opcodes, of the selected node if there is one; once the file has been
+        examined."""
+        self._opcodes_wanted = self.report is None
         if self.report is not None and self.report.pickles:
             self._show_opcode(None)
 
@@ -89,6 +92,7 @@ class SafetyPage(QStackedWidget):
         self._end_looking()
         self._checkpoint = None
         self.report = None
+        self._opcodes_wanted = False
         self.disassembly.show_report(None)
         self.findings.stop()
 
@@ -122,6 +126,8 @@ class SafetyPage(QStackedWidget):
         self.findings.show_report(self._checkpoint, report)
         self.disassembly.show_report(report)
         self.setCurrentWidget(self.findings)
+        if self._opcodes_wanted:
+            self.show_opcodes()
         self.settled.emit()
 
     def _failed(self, error: Exception) -> None:

@@ -91,6 +91,12 @@ class SidePages(QWidget):
         """Turn to what the file would import and call."""
         self.bar.setCurrentIndex(SAFETY)
 
+    def show_opcodes(self) -> None:
+        """Turn to the opcodes of the selected node."""
+        self.show_safety()
+        if self.safety is not None:
+            self.safety.show_opcodes()
+
     def mark_safety(self) -> None:
         """Put a sign beside the title of a page that has something to say."""
         checkpoint = self._summary.checkpoint

@@ -124,6 +124,20 @@ def test_an_opcode_leads_to_its_node(qtbot, window, hostile_file) -> None:
     qtbot.waitUntil(lambda: tab.node is not None and tab.node.path == ("args", "lr"))
 
 
+def test_a_row_of_the_tree_leads_to_its_opcodes(qtbot, window, hostile_file) -> None:
+    tab = opened(qtbot, window, hostile_file)
+    tab.tree.select_path(("args", "lr"))
+    qtbot.waitUntil(lambda: tab.node is not None and tab.node.path == ("args", "lr"))
+    # Before the file has been examined.
+    window.actions_by_id["show_opcodes"].trigger()
+    page = tab.side.pages.safety
+    view = page.disassembly
+    qtbot.waitUntil(lambda: view.list.current() >= 0 and page.is_settled(), timeout=20_000)
+    assert page.currentWidget() is view
+    assert view.list.current_row().argument == "'lr'"
+    assert view.place.text() == "args/lr"
+
+
 def test_searching_opcodes_both_ways_and_by_offset(qtbot, window, hostile_file) -> None:
     _, page = safety(qtbot, window, hostile_file)
     page.show_opcodes()
