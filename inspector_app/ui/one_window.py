@@ -19,13 +19,14 @@ from inspector_app.ui.main_window import MainWindow
 
 # Fifty double clicks at once are no more than somebody's selection.
 MOST_WAITING = 256
+MOST_AT_ONCE = 10
 # A start speaks at once; what says nothing is none.
 QUIET_MS = 10_000
 ALERT_MS = 0  # until somebody looks
 
 
 class OneWindow(QObject):
-    """Listens, and opens what is asked for: one request between two events of the window.
+    """Listens, and opens what is asked for, a few requests between two events of the window.
 
     Args:
         window: takes the files.
@@ -39,6 +40,7 @@ class OneWindow(QObject):
         super().__init__(window)
         self._window = window
         self._asked: deque[tuple[protocol.Request, _Start]] = deque()
+        self._token = ""
         self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.setMaxPendingConnections(MOST_WAITING)
@@ -81,21 +83,32 @@ class OneWindow(QObject):
                 _Start(connection, self)
 
     def _open_next(self) -> None:
-        request, start = self._asked.popleft()
+        """Open what waits: several files at once take half as long as one after the other."""
+        paths: list[str] = []
+        starts: list[_Start] = []
+        while self._asked and len(starts) < MOST_AT_ONCE:
+            request, start = self._asked.popleft()
+            if start.gone:
+                continue  # it has waited too long, and has a window of its own
+            if not self._window.isVisible():
+                start.drop()  # the window was closed, and this process ends
+                continue
+            starts.append(start)
+            if request.compare:
+                self._window.open_paths(paths)
+                paths = []
+                self._window.compare(*request.paths)
+            else:
+                paths += request.paths
+            self._token = request.token or self._token
+        self._window.open_paths(paths)
+        for start in starts:
+            start.answer(protocol.TAKEN)
         if not self._asked:
             self._next.stop()
-        if start.gone:
-            return  # it has waited too long, and has a window of its own
-        if not self._window.isVisible():
-            start.drop()  # the window was closed, and this process ends
-            return
-        if request.compare:
-            self._window.dialogs.compare_these(request.paths)
-        elif request.paths:
-            self._window.open_paths(request.paths)
-        start.answer(protocol.TAKEN)
-        if not self._asked:
-            bring_to_front(self._window, request.token)
+            if starts:
+                bring_to_front(self._window, self._token)
+                self._token = ""
 
 
 class _Start(QObject):
