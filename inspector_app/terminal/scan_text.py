@@ -13,6 +13,7 @@ from inspector_app.terminal.style import Style, clipped
 if TYPE_CHECKING:
     from inspector_app.terminal.scan_command import Scanned, Totals
 
+_NARROWEST = 30
 _SHOWN_USES = 5
 _SHOWN_GLOBALS = 200
 _SHOWN_ANOMALIES = 200
@@ -97,7 +98,7 @@ class TextForm:
                     return
                 yield f"    {_name(each.name)}{self._style.dim(_counts(each))}\n"
                 for use in each.uses[:_SHOWN_USES]:
-                    yield self._fitted(f"      {_use(use, report)}") + "\n"
+                    yield f"      {self._use(use, report)}\n"
                 more = each.count - min(len(each.uses), _SHOWN_USES)
                 if more > 0:
                     yield f"      and {count_text(more)} more\n"
@@ -119,8 +120,19 @@ class TextForm:
         if len(report.code) > _SHOWN_CODE:
             yield f"    and {count_text(len(report.code) - _SHOWN_CODE)} more\n"
 
-    def _fitted(self, line: str) -> str:
-        return clipped(line, self._style.width) if self._style.width else line
+    def _use(self, use: Use, report: SafetyReport) -> str:
+        """What is done, and where; arguments are cut to what the terminal has room for."""
+        place = f"byte {use.offset} of {plain(report.pickles[use.pickle].name, 80)}"
+        if use.path:
+            place = f"{plain('/'.join(map(str, use.path)), 80)}, {place}"
+        verb = _WORDS[use.how]
+        if use.how == "named":
+            return f"{verb} at {place}"
+        arguments = use.arguments
+        if self._style.width:
+            room = self._style.width - len(f"      {verb} with () at {place}")
+            arguments = clipped(arguments, max(room, _NARROWEST))
+        return f"{verb} with ({arguments}) {self._style.dim(f'at {place}')}"
 
 
 def _summary(report: SafetyReport) -> str:
@@ -144,15 +156,6 @@ def _counts(found: FoundGlobal) -> str:
         _WORDS[how] + (f" {count_text(count)} times" if count > 1 else "")
         for how, count in found.counts
     )
-
-
-def _use(use: Use, report: SafetyReport) -> str:
-    text = f"byte {use.offset} of {plain(report.pickles[use.pickle].name)}"
-    if use.path:
-        text += f", {plain('/'.join(map(str, use.path)))}"
-    if use.how == "named":
-        return text
-    return f"{text}: {_WORDS[use.how]} with ({use.arguments})"
 
 
 def _counted(count: int, noun: str) -> str:
