@@ -18,7 +18,8 @@ from tests.fuzz.looking import load_readers, look
 from tests.fuzz.mutations import Mutant, mutant
 from tests.fuzz.stored_seeds import StoredSeed, stored
 
-_COLLECT_EVERY = 200  # a tree refers to itself: only the collector frees it
+_COLLECT_EVERY = 200  # files; a tree refers to itself: only the collector frees it
+_COLLECT_OVER = bounds.MEGABYTES // 2  # so that no file is blamed for those before it
 
 
 def write(folder: Path, found: Mutant) -> Path:
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> None:
             outcome = outcome_of(write(folder, found))
             kind = "s" if found.structured else "b"
             print(f"{number}\t{found.seed.reader}\t{kind}\t{outcome}", flush=True)
-            if count % _COLLECT_EVERY == 0:
+            if count % _COLLECT_EVERY == 0 or bounds.resident_megabytes() > _COLLECT_OVER:
                 gc.collect()
 
 
