@@ -19,9 +19,10 @@ os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="inspector-screenshots-"
 if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QDialog, QWidget
 
 from inspector_app.resources_path import resource_path
 from inspector_app.ui import settings, tensor_pane, theme, windows
@@ -69,6 +70,7 @@ def main() -> int:
         tab.tree.select_path(SELECTED)
         QTest.qWait(500)
         keep(window, output / f"sample-{appearance}.png")
+        paint_manners(window, output, appearance)
         paint_panes(tab, output, appearance)
         tab = opened(window, folder / LARGE)
         paint_statistics(window, tab, output, appearance)
@@ -95,6 +97,20 @@ def paint_comparison(
     tab.body.side.changes.look()
     QTest.qWait(500)
     keep(window, output / f"comparison-{appearance}.png")
+
+
+def paint_manners(window: windows.MainWindow, output: Path, appearance: str) -> None:
+    """The shortcuts, and the menu of a tab. About names this machine, and is left out."""
+    window.actions_by_id["shortcuts"].trigger()
+    (dialog,) = [each for each in window.findChildren(QDialog) if each.isVisible()]
+    QTest.qWait(200)
+    keep(dialog, output / f"shortcuts-{appearance}.png")
+    dialog.close()
+    menu = window.tabs.menu_of(0)
+    menu.popup(window.tabs.mapToGlobal(QPoint(12, 12)))
+    QTest.qWait(200)
+    keep(menu, output / f"tab-menu-{appearance}.png")
+    menu.close()
 
 
 def save_large(path: Path) -> None:

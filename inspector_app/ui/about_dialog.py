@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QPlainTextEdit,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 
 from inspector_app import __version__
 from inspector_app.ui import icons
+from inspector_app.ui.close_box import close_box
 from inspector_app.ui.copying import copy_text
 from inspector_app.ui.environment_report import report
 from inspector_app.ui.text_blocks import fixed_font
@@ -23,7 +23,7 @@ from inspector_app.ui.text_widgets import Heading, MutedLabel
 
 LOGO_SIZE = 64
 LEAST_WIDTH = 640
-REPORT_LINES = 12
+REPORT_LINES, LEAST_LINES = 14, 4
 
 
 class EnvironmentBox(QPlainTextEdit):
@@ -36,8 +36,17 @@ class EnvironmentBox(QPlainTextEdit):
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.setFont(fixed_font())
         self.setAccessibleName(self.tr("What the program runs on"))
-        lines = REPORT_LINES * self.fontMetrics().lineSpacing()
-        self.setMinimumHeight(lines + self.horizontalScrollBar().sizeHint().height() + 8)
+        self.setMinimumHeight(self._height(LEAST_LINES))
+
+    def sizeHint(self) -> QSize:
+        return QSize(super().sizeHint().width(), self._height(REPORT_LINES))
+
+    def _height(self, lines: int) -> int:
+        return (
+            lines * self.fontMetrics().lineSpacing()
+            + self.horizontalScrollBar().sizeHint().height()
+            + 8
+        )
 
     def copy_all(self) -> None:
         """Put the whole report into the clipboard."""
@@ -52,11 +61,9 @@ class _ReportDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.report = EnvironmentBox()
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         self.copy_button = QPushButton(icons.icon("copy"), self.tr("&Copy Report"))
-        buttons.addButton(self.copy_button, QDialogButtonBox.ButtonRole.ActionRole)
         self.copy_button.clicked.connect(self._copy)
-        buttons.rejected.connect(self.reject)
+        buttons = close_box(self, self.copy_button)
         self.copied = MutedLabel()
         row = QHBoxLayout()
         row.addWidget(self.copied)

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QLineEdit,
     QTextBrowser,
     QVBoxLayout,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.resources_path import resource_path
+from inspector_app.ui.close_box import close_box
 from inspector_app.ui.icons import icon
 
 PACKAGE = "checkpoint-inspector"
@@ -60,10 +60,7 @@ class ManualDialog(QDialog):
         # Screenshots of the window are of little use inside it, and no package has them.
         text = _PICTURE.sub("", manual())
         self.text.setMarkdown(text or self.tr("This installation came without documentation."))
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
-        for button in buttons.buttons():
-            button.setAutoDefault(False)
+        buttons = close_box(self)
         for keys, slot in (
             (QKeySequence.StandardKey.Find, self.search.setFocus),
             (QKeySequence.StandardKey.FindNext, self.find_next),

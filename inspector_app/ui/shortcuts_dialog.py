@@ -9,7 +9,6 @@ from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
-    QDialogButtonBox,
     QHeaderView,
     QLineEdit,
     QPushButton,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.ui.actions import ACTIONS, MENUS, key_sequences, text_of
+from inspector_app.ui.close_box import close_box
 from inspector_app.ui.copying import offer_copy
 from inspector_app.ui.icons import icon
 
@@ -101,13 +101,9 @@ class ShortcutsDialog(QDialog):
         header.setSectionResizeMode(KEYS, QHeaderView.ResizeMode.ResizeToContents)
         self._fill()
         self._copying = offer_copy(self.list)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
         self.print_button = QPushButton(self.tr("&Print…"))
         self.print_button.clicked.connect(self._print)
-        buttons.addButton(self.print_button, QDialogButtonBox.ButtonRole.ActionRole)
-        for button in buttons.buttons():
-            button.setAutoDefault(False)
+        buttons = close_box(self, self.print_button)
         find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
         find.activated.connect(self.search.setFocus)
         layout = QVBoxLayout(self)
