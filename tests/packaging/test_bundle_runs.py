@@ -77,6 +77,8 @@ def test_it_is_small_and_has_no_torch(built: Path) -> None:
     assert names.isdisjoint({"torch", "onnx", "onnxruntime", "scipy", "sympy", "PIL"})
     assert (built / "_internal" / "inspector_app" / "worker" / "main.py").exists()
     assert (built / "_internal" / "licenses").is_dir()
+    sources = built / "_internal" / "inspector_app"
+    assert len(list(sources.rglob("*.py"))) == len(list(sources.rglob("*.pyc"))) > 100
 
 
 def test_it_leaves_the_system_what_is_the_systems(built: Path) -> None:
