@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import select
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -14,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(__file__).with_name("drag_source.py")
+SINK = Path(__file__).with_name("drop_sink.py")
 SCREEN = "1600x900x24"
 SOURCE_AT = (1440, 820)
 PATIENCE = 30.0
@@ -66,10 +70,16 @@ class Display:
 
     def drag(self, window: str, x: float, y: float) -> None:
         """Drag from the source to a place within `window`, and let go."""
-        place = self.geometry(window)
-        left, top = SOURCE_AT[0] + 40, SOURCE_AT[1] + 20
-        to_x = place["X"] + int(place["WIDTH"] * x)
-        to_y = place["Y"] + int(place["HEIGHT"] * y)
+        self.pull((SOURCE_AT[0] + 40, SOURCE_AT[1] + 20), self.place(window, x, y))
+
+    def place(self, window: str, x: float, y: float) -> tuple[int, int]:
+        """A place within `window`."""
+        found = self.geometry(window)
+        return found["X"] + int(found["WIDTH"] * x), found["Y"] + int(found["HEIGHT"] * y)
+
+    def pull(self, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Press at one place, and let go at another."""
+        (left, top), (to_x, to_y) = start, end
         self.do("mousemove", left, top)
         self.do("mousedown", 1)
         steps = 12
@@ -137,3 +147,27 @@ def test_a_file_dropped_on_the_right_of_an_open_one_is_compared_with_it(display,
     assert display.window("digits_cnn_epoch_2.pth — Checkpoint")
     display.drag(window, 0.8, 0.5)
     assert display.window("digits_cnn_epoch_2.pth ↔ digits_cnn_epoch_4.pth")
+
+
+def test_a_tensor_dropped_on_another_program_is_a_file(display, tmp_path):
+    path = tmp_path / "flat.safetensors"
+    names = [f"t{number:02}" for number in range(60)]
+    header = {
+        name: {"dtype": "F32", "shape": [4], "data_offsets": [16 * place, 16 * place + 16]}
+        for place, name in enumerate(names)
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(16 * len(names)))
+    display.start("-m", "inspector_app", "--new-window", str(path))
+    window = display.window("flat.safetensors — Checkpoint")
+    sink = display.start(str(SINK), *map(str, SOURCE_AT))
+    display.window("drop sink")
+    time.sleep(0.5)
+    # Every row is a tensor: whichever lies there.
+    display.pull(display.place(window, 0.08, 0.5), (SOURCE_AT[0] + 40, SOURCE_AT[1] + 20))
+    assert select.select([sink.stdout], [], [], PATIENCE)[0], "nothing was dropped"
+    lines = [sink.stdout.readline().strip() for _ in range(2)]
+    assert lines[1] == "that is all"
+    size, dropped = lines[0].split(" ", 1)
+    assert Path(dropped).stem in names
+    assert int(size) == 128 + 16  # the header of a .npy file, and four float32
