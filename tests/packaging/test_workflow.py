@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +84,8 @@ def test_the_table_of_what_is_built_names_what_exists() -> None:
 
 @pytest.mark.parametrize("script", ["macos/make_dmg.sh", "environment.sh"])
 def test_shell_scripts_are_shell(script: str) -> None:
-    import shutil
-    import subprocess
-
     bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not installed")
+    if bash is None or sys.platform == "win32":
+        pytest.skip("there is no bash here, or one of another system")
     done = subprocess.run([bash, "-n", ROOT / "packaging" / script], check=False)
     assert done.returncode == 0
