@@ -37,10 +37,10 @@ def run(
     if trouble:
         return _fail(trouble)
     paths = [_absolute(path) for path in files]
-    socket = reason = ""
+    socket, lock, reason = "", None, ""
     if screenshot is None:
         # Before Qt: of fifty starts at once one needs it.
-        handed, socket, reason = _meet(paths, new_window, compare)
+        handed, socket, lock, reason = _meet(paths, new_window, compare)
         if handed:
             if "DESKTOP_STARTUP_ID" in os.environ:
                 from inspector_app.ui.startup_end import end_startup
@@ -56,7 +56,7 @@ def run(
         from inspector_app.ui import picture
 
         return picture.paint_once(paths, os.path.abspath(screenshot), SCREENSHOT_SIZE, compare)
-    return windows.show_until_closed(paths, compare, socket, reason)
+    return windows.show_until_closed(paths, compare, socket, lock, reason)
 
 
 def _absolute(given: str) -> str:
@@ -68,30 +68,29 @@ def _absolute(given: str) -> str:
     return os.path.abspath(given)
 
 
-def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[bool, str, str]:
+def _meet(paths: list[str], new_window: bool, compare: bool) -> tuple[bool, str, int | None, str]:
     """Be the window that later starts find, or let the one that is have the files.
 
     Returns:
-        Whether an open window took them; else the socket to listen at, "" where another window
-        does, and why that did not take them.
+        Whether an open window took them; else the socket to listen at and the lock that allows
+        it, "" and None where another window has them, and why that did not take the files.
     """
     place = meeting_place.find()
     if place is None:
-        return False, "", ""
+        return False, "", None, ""
     try:
-        if file_lock.take(place.lock) is not None:
-            return False, place.socket, ""
+        lock = file_lock.take(place.lock)
     except OSError:
-        return False, "", ""  # no locks are to be had there: each start has its window
-    if new_window:
-        return False, "", ""
+        return False, "", None, ""  # no locks are to be had there: each start has its window
+    if lock is not None or new_window:
+        return False, place.socket if lock is not None else "", lock, ""
     from inspector_app.ui.handing_over import meet
     from inspector_app.ui.window_protocol import Request
 
     environment = os.environ
     token = environment.get("XDG_ACTIVATION_TOKEN") or environment.get("DESKTOP_STARTUP_ID") or ""
     met = meet(place, Request(tuple(paths), compare, token))
-    return met.handed, place.socket if met.lock is not None else "", met.reason
+    return met.handed, place.socket if met.lock is not None else "", met.lock, met.reason
 
 
 def import_ahead() -> None:

@@ -26,11 +26,12 @@ from inspector_app.ui.window_protocol import (
 # A window greets between two steps of what it does, which take milliseconds. One that does
 # not in this time, and has not computed anything either, is stopped or stuck: the files get a
 # window of their own.
-GREETING_SECONDS = 3.0
-# On a machine that is busy with fifty starts it may take longer, as its tabs may.
-ANSWER_SECONDS = 20.0
+QUIET_SECONDS = 3.0
+# On a machine that is busy with fifty starts it may take longer, and its tabs longer still.
+LONGEST_GREETING_SECONDS = 20.0
+LONGEST_ANSWER_SECONDS = 60.0
 # Another start has the lock and no socket yet, or a window that was closed still ends.
-STARTING_SECONDS = 20.0
+STARTING_SECONDS = 30.0
 _PAUSE_SECONDS = 0.025
 
 NOBODY, STUCK, OTHER_VERSION = "nobody", "stuck", "other-version"
@@ -82,10 +83,7 @@ def talk(socket_name: str, request: Request) -> str:
     except OSError:
         return NOBODY  # also where more starts at once than may wait: try again
     try:
-        deadline = monotonic() + ANSWER_SECONDS
-        greeted = line.read(GREETING_SECONDS)
-        while greeted is None and monotonic() < deadline and line.other_works():
-            greeted = line.read(GREETING_SECONDS)
+        greeted = _patiently(line, LONGEST_GREETING_SECONDS)
         if greeted is None:
             return STUCK
         if not greeted:
@@ -96,7 +94,7 @@ def talk(socket_name: str, request: Request) -> str:
         if len(said) > MESSAGE_BYTES:
             return OTHER_VERSION
         line.write(said)
-        answered = line.read(ANSWER_SECONDS)
+        answered = _patiently(line, LONGEST_ANSWER_SECONDS)
         if answered is None:
             return STUCK
         if not answered:
@@ -106,6 +104,15 @@ def talk(socket_name: str, request: Request) -> str:
         return NOBODY
     finally:
         line.close()
+
+
+def _patiently(line: SocketLine | PipeLine, longest: float) -> bytes | None:
+    """Read a line, as long as the window's process does something."""
+    deadline = monotonic() + longest
+    received = line.read(QUIET_SECONDS)
+    while received is None and monotonic() < deadline and line.other_works():
+        received = line.read(QUIET_SECONDS)
+    return received
 
 
 class SocketLine:
@@ -118,7 +125,7 @@ class SocketLine:
         import socket
 
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(GREETING_SECONDS)
+        self._socket.settimeout(QUIET_SECONDS)
         try:
             self._socket.connect(path)
         except BaseException:
@@ -163,7 +170,7 @@ class SocketLine:
         return int(fields[11]) + int(fields[12])  # proc(5): utime, stime
 
     def write(self, data: bytes) -> None:
-        self._socket.settimeout(GREETING_SECONDS)
+        self._socket.settimeout(QUIET_SECONDS)
         self._socket.sendall(data)
 
     def close(self) -> None:

@@ -30,15 +30,17 @@ class OneWindow(QObject):
 
     Args:
         window: takes the files.
-        socket: path of the socket, or a pipe's name; whoever makes this holds the lock beside it.
+        socket: path of the socket, or a pipe's name.
+        lock: the descriptor of the lock beside it, which this closes when it stops.
 
     Attributes:
         listening: later starts find it.
     """
 
-    def __init__(self, window: MainWindow, socket: str) -> None:
+    def __init__(self, window: MainWindow, socket: str, lock: int) -> None:
         super().__init__(window)
         self._window = window
+        self._lock: int | None = lock
         self._asked: deque[tuple[protocol.Request, _Start]] = deque()
         self._token = ""
         self._server = QLocalServer(self)
@@ -55,6 +57,8 @@ class OneWindow(QObject):
         self.listening = self._server.listen(socket)
         if (application := QApplication.instance()) is not None:
             application.aboutToQuit.connect(self.stop)
+        if not self.listening:
+            self.stop()  # else each start would wait for what never comes
 
     def name(self) -> str:
         """Where it listens."""
@@ -68,6 +72,9 @@ class OneWindow(QObject):
             start.drop()
         self._asked.clear()
         self.listening = False
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def ask(self, request: protocol.Request, start: _Start) -> None:
         """Open it, after what was asked for before."""

@@ -30,12 +30,17 @@ def application() -> QApplication:
 
 
 def show_until_closed(
-    paths: list[str], compare: bool = False, socket: str = "", reason: str = ""
+    paths: list[str],
+    compare: bool = False,
+    socket: str = "",
+    lock: int | None = None,
+    reason: str = "",
 ) -> int:
     """Open a window with `paths`, or with the comparison of two; returns the exit status.
 
     Args:
         socket: where it takes files from later starts; "" where another window does, or none.
+        lock: the descriptor that makes this window the one that does.
         reason: of `handing_over`, why the window that is open already did not take the files.
     """
     app = application()
@@ -62,7 +67,9 @@ def show_until_closed(
     # Once the window is painted: a second start can wait, the first should not.
     QTimer.singleShot(PAINTED_MS, app, lambda: app.setWindowIcon(icons.application_icon()))
     QTimer.singleShot(PAINTED_MS, window, lambda: _catch_errors(window, early))
-    QTimer.singleShot(SETTLED_MS, window, lambda: _settle(window, socket, reason, bool(paths)))
+    QTimer.singleShot(
+        SETTLED_MS, window, lambda: _settle(window, socket, lock, reason, bool(paths))
+    )
     status = app.exec()
     window.deleteLater()
     return status
@@ -78,16 +85,16 @@ def _catch_errors(window: MainWindow, early: list[tuple[Any, ...]]) -> None:
         catching.note(error, trace)
 
 
-def _settle(window: MainWindow, socket: str, reason: str, asked: bool) -> None:
+def _settle(window: MainWindow, socket: str, lock: int | None, reason: str, asked: bool) -> None:
     """Take files from later starts and Ctrl+C from the terminal; keep what is open."""
     import signal
 
     # Python's own handler would only run after the next event that Python handles.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if socket:
+    if socket and lock is not None:
         from inspector_app.ui.one_window import OneWindow
 
-        OneWindow(window, socket)
+        OneWindow(window, socket, lock)
     if reason:
         from inspector_app.ui.window_words import alone_sentence
 

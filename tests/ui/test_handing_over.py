@@ -29,8 +29,9 @@ def place(short_folder) -> MeetingPlace:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    for name in ("GREETING_SECONDS", "ANSWER_SECONDS", "STARTING_SECONDS"):
+    for name in ("QUIET_SECONDS", "LONGEST_GREETING_SECONDS", "STARTING_SECONDS"):
         monkeypatch.setattr(handing_over, name, 0.2)
+    monkeypatch.setattr(handing_over, "LONGEST_ANSWER_SECONDS", 0.2)
 
 
 @contextmanager
