@@ -5,10 +5,10 @@ from __future__ import annotations
 import zlib
 from contextlib import suppress
 
-from inspector_app.checkpoint import zip_directory
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Record, TreePath
 from inspector_app.checkpoint.zip_directory import DEFLATED, ENCRYPTED, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_local import LOCAL
 
 _HEAD_BYTES = 512
 _FIRST_CHARACTERS = ("\x80", "P", "(", "]", "}", "c")
@@ -33,7 +33,7 @@ def may_be_pickle(head: bytes) -> bool:
     """Whether bytes begin like a pickle, a zip archive, or a legacy file."""
     if head[:1] == b"\x80":
         return len(head) > 2 and head[1] <= 5
-    return head[:4] == zip_directory.LOCAL
+    return head[:4] == LOCAL
 
 
 def head_of(directory: ZipDirectory, record: Record) -> bytes:

@@ -33,6 +33,7 @@ from inspector_app.checkpoint.tar_storages import TarStorages
 from inspector_app.checkpoint.trace_places import Places, placing
 from inspector_app.checkpoint.weights_only import WeightsOnlyRules
 from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_local import LOCAL
 
 _ENDINGS = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".joblib", ".dill")
 _LEGACY_PARTS = (
@@ -124,7 +125,7 @@ class StreamWalk:
 
     def _container(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
         # In the order of `checkpoint.recognise`, which is torch's.
-        if source.read(0, 4) == zip_directory.LOCAL:
+        if source.read(0, 4) == LOCAL:
             yield from self._zip(source, name, path, role)
         elif torch_legacy.recognise(source):
             yield from self._legacy(source, name, path, role)
@@ -371,7 +372,7 @@ class StreamWalk:
             source: ByteSource = RecordSource(directory.source, start, record.nbytes)
         else:
             source = MemorySource(directory.source, directory.read(record))
-        if source.read(0, 4) == zip_directory.LOCAL and self._depth < _DEEPEST:
+        if source.read(0, 4) == LOCAL and self._depth < _DEEPEST:
             self._depth += 1
             try:
                 yield from self._zip(source, where, path, role)

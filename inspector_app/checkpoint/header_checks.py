@@ -16,6 +16,7 @@ from inspector_app.checkpoint.errors import CheckpointError, Problem
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress
 from inspector_app.checkpoint.zip_end import find_end
+from inspector_app.checkpoint.zip_local import LOCAL
 
 
 def checking(
@@ -53,7 +54,7 @@ def checking(
 
 def _is_due(source: ByteSource, limits: Limits) -> bool:
     """Whether reading would have compared headers: a larger archive's are when they are read."""
-    if source.read(0, 4) != zip_directory.LOCAL:
+    if source.read(0, 4) != LOCAL:
         return False
     end = find_end(source)
     # Without an end the entries themselves were read, from their local headers.

@@ -33,7 +33,8 @@ from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.torch_rebuild import BadTensorError, storage_reference
 from inspector_app.checkpoint.zip_checks import ascii_lower
 from inspector_app.checkpoint.zip_checksums import verifying
-from inspector_app.checkpoint.zip_directory import ENCRYPTED, LOCAL, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
+from inspector_app.checkpoint.zip_local import LOCAL
 
 _SLICE = 5_000
 _SHOWN_OF_A_KIND = 20

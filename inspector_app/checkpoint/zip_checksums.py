@@ -14,11 +14,11 @@ from inspector_app.checkpoint.errors import BrokenFile, Problem
 from inspector_app.checkpoint.model import Record
 from inspector_app.checkpoint.zip_directory import (
     DEFLATED,
-    DESCRIPTOR,
     ENCRYPTED,
     STORED,
     ZipDirectory,
 )
+from inspector_app.checkpoint.zip_local import DESCRIPTOR
 
 _PIECE = 1 << 20
 _MARK = b"PK\x07\x08"

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import gc
 import zlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from struct import Struct
-from typing import Any
 
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, LimitExceeded, Problem
@@ -23,14 +22,12 @@ from inspector_app.checkpoint.model import Progress, Record
 from inspector_app.checkpoint.zip_checks import EntryChecks, ascii_lower, utf8, utf8_name
 from inspector_app.checkpoint.zip_end import EndRecord, find_end, zip64_values
 from inspector_app.checkpoint.zip_fields import HIGHEST_VERSION, oddities
+from inspector_app.checkpoint.zip_local import DESCRIPTOR, LOCAL, LOCAL_HEADER, differences
 
-LOCAL = b"PK\x03\x04"
 # signature, version needed, flags, method, crc32, packed, size, name, extra and comment
 # lengths, disk and attributes, place.
 _CENTRAL = Struct("<I2xHHH4xIIIHHHQI")
 _CENTRAL_SIGNATURE = 0x02014B50
-# signature, flags, method, crc32, packed, size, name and extra lengths.
-LOCAL_HEADER = Struct("<4s2xHH4xIIIHH")
 _HEADER_READ = 128  # A torch local header, its name and most of its padding.
 _CHUNK = 1 << 18  # About 4,000 entries, which take a few milliseconds.
 _HEADER_STEP = 16
@@ -39,7 +36,6 @@ _SHOWN_OF_A_KIND = 20
 _UNPACKED_RATIO = 4
 
 ENCRYPTED = 0x41  # by a password, and strongly: torch refuses both.
-DESCRIPTOR = 0x8  # Sizes and checksum stand after the bytes, not in the local header.
 STORED = 0
 DEFLATED = 8
 
@@ -138,20 +134,16 @@ class ZipDirectory:
         if fields[1:6] != (record.flags, record.method, 0, 0, 0) or (
             local_name != name or not record.flags & DESCRIPTOR
         ):
-            begin = LOCAL_HEADER.size + name_bytes
-            extra = header[begin : begin + extra_bytes]
-            self._compare(record, _widened(fields, extra), local_name == name)
+            extra = header[LOCAL_HEADER.size + name_bytes :][:extra_bytes]
+            differs = ", ".join(differences(record, fields, extra, local_name == name))
+            if differs and record.name not in self._mismatched:
+                self._mismatched.add(record.name)
+                self.report("header-mismatch", record.name, what=differs)
         offset: int = record.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
         if offset + record.packed_bytes > self.source.size:
             self.report("entry-bounds", record.name)
         self._offsets[record.header_offset] = offset
         return offset
-
-    def _compare(self, record: Record, fields: tuple[Any, ...], same_name: bool) -> None:
-        differs = list(_differences(record, fields, same_name))
-        if differs and record.name not in self._mismatched:
-            self._mismatched.add(record.name)
-            self.report("header-mismatch", record.name, what=", ".join(differs))
 
     def read(self, record: Record, limit: int | None = None) -> bytes:
         """The bytes of `record`, decompressed where they are deflated.
@@ -214,32 +206,6 @@ class ZipDirectory:
         except zlib.error as error:
             self.report("broken-record", record.name, reason=str(error))
             return b""
-
-
-def _widened(fields: tuple[Any, ...], extra: bytes) -> tuple[Any, ...]:
-    """A local header with the sizes of its ZIP64 field, as far as that has been read."""
-    if 0xFFFFFFFF not in fields[4:6]:
-        return fields
-    packed, size = fields[4:6]
-    # There the size comes before the packed size.
-    wide = zip64_values(extra, [size, packed])
-    return fields if wide is None else (*fields[:4], wide[1], wide[0], *fields[6:])
-
-
-def _differences(record: Record, local: tuple[int, ...], same_name: bool) -> Iterable[str]:
-    _, flags, method, crc32, packed, size, _, _ = local
-    if not same_name:
-        yield "the name"
-    if flags != record.flags:
-        yield "the flags"
-    if method != record.method:
-        yield "the compression"
-    # With a data descriptor zeros are right; 0xFFFFFFFF refers to a ZIP64 field.
-    absent = (0, 0xFFFFFFFF) if flags & DESCRIPTOR else (0xFFFFFFFF,)
-    if packed not in (record.packed_bytes, *absent) or size not in (record.nbytes, *absent):
-        yield "the size"
-    if crc32 != record.crc32 and not (flags & DESCRIPTOR and crc32 == 0):
-        yield "the checksum"
 
 
 def recognise(source: ByteSource) -> bool:

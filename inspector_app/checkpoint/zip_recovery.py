@@ -15,13 +15,9 @@ from inspector_app.checkpoint.errors import BrokenFile
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.model import Progress, Record
 from inspector_app.checkpoint.zip_checks import EntryChecks
-from inspector_app.checkpoint.zip_directory import (
-    DESCRIPTOR,
-    LOCAL,
-    LOCAL_HEADER,
-    ZipDirectory,
-)
+from inspector_app.checkpoint.zip_directory import ZipDirectory
 from inspector_app.checkpoint.zip_end import zip64_values
+from inspector_app.checkpoint.zip_local import DESCRIPTOR, LOCAL, LOCAL_HEADER
 
 _MARK = b"PK\x07\x08"
 _NARROW = Struct("<4sIII")  # mark, crc32, packed, size

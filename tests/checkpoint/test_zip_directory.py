@@ -18,6 +18,7 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import BrokenFile, CheckpointError, LimitExceeded
 from inspector_app.checkpoint.limits import DEFAULT, Limits
 from inspector_app.checkpoint.zip_directory import ZipDirectory
+from inspector_app.checkpoint.zip_local import LOCAL
 from inspector_app.checkpoint.zip_recovery import recover
 
 GOOD = [("a/version", b"3\n"), ("a/data/0", b"x" * 40)]
@@ -156,7 +157,7 @@ def test_damaged_bytes_never_surprise(tmp_path: Path, place: float, value: int) 
 @given(noise=st.binary(max_size=300))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_noise_around_end_marks(tmp_path: Path, noise: bytes) -> None:
-    data = zip_directory.LOCAL + noise.replace(b"\0", b"PK\5\6").replace(b"\1", b"PK\1\2")
+    data = LOCAL + noise.replace(b"\0", b"PK\5\6").replace(b"\1", b"PK\1\2")
     with pytest.raises(CheckpointError):
         open_bytes(data, tmp_path)
 
