@@ -44,7 +44,6 @@ def window_lines() -> Lines:
         name = f"Screen {number}" if len(screens) > 1 else "Screen"
         lines.append((name, _screen(screen)))
     lines.append(("Settings", homeless(settings_path())))
-    lines.append(("Sessions, reports", homeless(state_folder.folder())))
     lines.append(("Sessions and logs", homeless(state_folder.folder())))
     return lines
 
