@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import grammar_pickles as grammar
 import hostile_pickles as hostile
 import pytest
 import torch
@@ -154,6 +155,18 @@ def test_damaged_streams(value: Any, protocol: int, place: int, byte: int) -> No
     stream[place % len(stream)] = byte
     with ByteSource(__file__) as file:
         agree(file, bytes(stream))
+
+
+@given(grammar.framed())
+def test_streams_of_the_grammar(stream: bytes) -> None:
+    with ByteSource(__file__) as file:
+        agree(file, stream)
+
+
+@given(grammar.broken)
+def test_broken_streams_of_the_grammar(stream: bytes) -> None:
+    with ByteSource(__file__) as file:
+        agree(file, stream)
 
 
 @given(VALUES, st.sampled_from([0, 2, 4]))
