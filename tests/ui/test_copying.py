@@ -30,7 +30,9 @@ def _empty_clipboard(qapp):
 
 
 def press_copy(qtbot, widget: QWidget) -> None:
+    QApplication.clipboard().clear()
     qtbot.keyClick(widget, Qt.Key.Key_C, CONTROL)
+    qtbot.waitUntil(lambda: copied() != "")  # a slow machine does it in slices
 
 
 @pytest.fixture
@@ -76,11 +78,12 @@ def test_cells_that_would_break_the_table_are_escaped(qtbot, table):
     assert copied() == "a\\x09b\\x0ac\\u202e\tfloat32\t0 kB"
 
 
-def test_the_menu_copies_with_headings(table):
+def test_the_menu_copies_with_headings(qtbot, table):
     copying = offer_copy(table)
     table.selectAll()
     menu = copying.menu()
     next(action for action in menu.actions() if "Headings" in action.text()).trigger()
+    qtbot.waitUntil(lambda: copied() != "")
     assert copied().splitlines()[:2] == ["name\tdtype\tsize", "key 0\tfloat32\t0 kB"]
     table.clearSelection()
     again = copying.menu()
@@ -185,7 +188,6 @@ def test_control_c_means_what_has_the_focus(qtbot, window, tab):
     grid.setFocus()
     grid.setCurrentIndex(grid.values.index(0, 0))
     press_copy(qtbot, grid)
-    qtbot.waitUntil(lambda: copied() != "model_state_dict/features.0.weight")
     assert float(copied()) == pytest.approx(float(grid.values.index(0, 0).data()), rel=1e-3)
 
 
