@@ -104,7 +104,7 @@ class OneWindow(QObject):
             if request.compare:
                 self._window.open_paths(paths)
                 paths = []
-                self._window.compare(*request.paths)
+                self._window.dialogs.compare_these(request.paths)
             else:
                 paths += request.paths
             self._token = request.token or self._token
