@@ -45,8 +45,9 @@ def test_the_start_page(window, remembered, sample):
 
 
 @pytest.fixture
-def tab(window, opened, samples):
-    return opened(samples / "digits_cnn_epoch_4.pth")
+def tab(window, opened, sample):
+    # A copy: "Save as Best" writes beside it.
+    return opened(sample)
 
 
 def test_the_pages_of_a_file(qtbot, window, tab):
