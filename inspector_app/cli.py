@@ -50,7 +50,8 @@ def _open(arguments: argparse.Namespace) -> int:
         raise Trouble(f"two files can be compared, not {len(files)}")
     if compare and len(files) < 2 and arguments.screenshot:
         raise Trouble("--screenshot paints the comparison of two files, and asks for none")
-    return _open_files(files, arguments.screenshot, arguments.new_window, compare=compare)
+    others = {"compare": True} if compare else {}
+    return _open_files(files, arguments.screenshot, arguments.new_window, **others)
 
 
 def _open_files(
