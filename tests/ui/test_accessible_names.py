@@ -46,7 +46,8 @@ def test_the_start_page(window, remembered, sample):
 
 @pytest.fixture
 def tab(window, opened, sample):
-    # A copy: "Save as Best" writes beside it.
+    # "Save as Best" writes beside it, and asks where there is such a file already.
+    shutil.copy(sample, sample.with_name("epoch_4_best.pth"))
     return opened(sample)
 
 
