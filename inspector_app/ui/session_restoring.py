@@ -72,16 +72,15 @@ class LeftBehind(QObject):
             more.append((_tr("Show Report"), lambda: _show_report(self._window, report)))
         missing = bool(self.session) and not _is_open(self._window, self.session)
         title = _tr("Checkpoint Inspector crashed")
-        if missing and not at_once:
+        # What it crashed of may be among what was open: then somebody has to ask for it.
+        if missing and (crash or not at_once):
             self._offer(title if crash else _tr("The last session ended unexpectedly"), more)
             return
-        said = ""
         if missing:
             self.restore()
-            said = _tr("What was open has been opened again.")
         self._forget()
         if crash:
-            WindowNotice.of(self._window).show_message(WARNING, title, said, buttons=more)
+            WindowNotice.of(self._window).show_message(WARNING, title, buttons=more)
         elif broken:
             _say_broken(self._window, broken)
 

@@ -214,6 +214,17 @@ def test_a_crash_is_mentioned_with_its_report(qtbot, window, state):
     assert notice(window) is None
 
 
+def test_what_it_crashed_of_is_not_opened_at_every_start(qtbot, window, state, sample):
+    session = Session((TabState(FILE, (str(sample),)),))
+    session_restoring.LeftBehind(window, [dead(session, "Fatal Python error")]).settle(True)
+    assert window.all_tabs() == []
+    assert button(window, "Restore").isEnabled()
+    notice(window).hide()
+    session_restoring.LeftBehind(window, [dead(session)]).settle(True)
+    assert [tab.path for tab in window.all_tabs()] == [str(sample)]
+    settled(qtbot, window)
+
+
 def test_a_damaged_session_is_said_once(window, state):
     left = session_restoring.LeftBehind(window, [dead(Session(), broken="/state/x.json.broken")])
     left.settle(False)
