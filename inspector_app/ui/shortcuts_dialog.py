@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
@@ -124,8 +124,10 @@ class ShortcutsDialog(QDialog):
         return found
 
     def _fill(self) -> None:
+        height = self.fontMetrics().height() + 5
         for group in shortcut_groups():
             heading = QTreeWidgetItem([group.title])
+            heading.setSizeHint(WHAT, QSize(0, height + 6))
             heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
             font = heading.font(WHAT)
             font.setBold(True)
@@ -134,6 +136,7 @@ class ShortcutsDialog(QDialog):
             heading.setFirstColumnSpanned(True)
             for what, keys in group.rows:
                 row = QTreeWidgetItem([what, keys])
+                row.setSizeHint(WHAT, QSize(0, height))
                 row.setTextAlignment(
                     KEYS, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
                 )
