@@ -73,7 +73,8 @@ class Verdict:
     """What ``torch.load(weights_only=True)`` of torch 2.13 says of the file.
 
     Attributes:
-        loads: nothing stands against it; None if it is no file for ``torch.load``.
+        loads: nothing stands against it; None if it is no file for ``torch.load``, or if a
+            pickle is too large to be followed to its end.
         sentence: the same for people.
         message: torch's own message where it refuses, or "".
         lines: Python that would make torch accept it; empty if none is needed, or if there

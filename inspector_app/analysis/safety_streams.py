@@ -61,17 +61,19 @@ class LoadedStream:
         index: among the streams.
         refusals: by default, and with the globals allowed that can be.
         broken: why it cannot be read to its end, or "".
+        cut: it was not read to its end because of a limit.
         offset: where that is.
         value: what it makes, still inert.
     """
 
-    __slots__ = ("broken", "index", "offset", "refusals", "value")
+    __slots__ = ("broken", "cut", "index", "offset", "refusals", "value")
 
     def __init__(self, index: int, machine: PickleTrace, rules: tuple[WeightsOnlyRules, ...]):
         self.index = index
         self.refusals = (rules[0].refusal, rules[-1].refusal)
         broken = [each for each in machine.problems if each.code != "odd-opcode"]
         self.broken = "" if machine.finished or not broken else broken[-1].message
+        self.cut = any(each.code == "pickle-limit" for each in machine.problems)
         self.offset = machine.end
         self.value = machine.value if type(machine.value) is int else None
 

@@ -85,6 +85,13 @@ def _refused(
     if refusal is None:
         if not stream.broken:
             return None
+        if stream.cut:
+            return Verdict(
+                None,
+                f"what {_CALL} says cannot be told: {stream.broken}",
+                pickle=stream.index,
+                offset=stream.offset,
+            )
         return Verdict(
             False,
             f"{_CALL} fails: {stream.broken}",

@@ -21,6 +21,7 @@ from inspector_app.analysis.safety_groups import group_of
 from inspector_app.analysis.safety_report import GROUPS, HOWS, FoundGlobal, Group, SafetyReport
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.allowed_globals import ALLOWED
+from inspector_app.checkpoint.limits import DEFAULT
 
 
 def finished(steps: Generator[Any, None, Any]) -> Any:
@@ -263,3 +264,12 @@ def test_a_repeated_use_is_listed_a_thousand_times(tmp_path: Path) -> None:
     namespace = found(examined(saved(tmp_path / "x.pth", value)), "argparse.Namespace")
     assert namespace.count == 3_000
     assert len(namespace.uses) == 1_000
+
+
+def test_a_pickle_that_is_too_large_to_follow(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.pth", bypass.in_zip(bypass.whole(b"](" + b"}" * 9_000 + b"e")))
+    checkpoint = open_checkpoint(path)
+    report = finished(examine(checkpoint, DEFAULT._replace(object_bytes=1 << 20)))
+    assert report.weights_only.loads is None
+    assert "cannot be told" in report.weights_only.sentence
+    assert "pickle-limit" in {each.code for each in report.anomalies}
