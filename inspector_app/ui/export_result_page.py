@@ -6,7 +6,7 @@ import os
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.text import plain
@@ -73,13 +73,13 @@ class ResultPage(WizardPage):
         self.print_button.clicked.connect(self._print_report)
         self.reports = ExportReports(self)
         self.reports.message.connect(self.message)
-        self.buttons = row_of(
-            self.open_button,
-            self.folder_button,
-            self.report_button,
-            self.print_button,
-            self.python_button,
-            stretch=-1,
+        # In two rows: the narrowest wizard has no room for all of them side by side.
+        self.buttons = QWidget()
+        rows = QVBoxLayout(self.buttons)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addWidget(row_of(self.open_button, self.folder_button, stretch=-1))
+        rows.addWidget(
+            row_of(self.report_button, self.print_button, self.python_button, stretch=-1)
         )
         self.fold = Fold(self.tr("Operators of the graph"), self._operators)
         self.column.addWidget(self.banner)
