@@ -37,8 +37,9 @@ from inspector_app.ui.safety_opcodes import OpcodeList
 from inspector_app.ui.tasks import Steps
 from inspector_app.ui.text_widgets import ElidedLabel
 
-_OFFSET = re.compile(r"@\s*(0x[0-9a-f]{1,16}|\d{1,19})|(0x[0-9a-f]{1,16})", re.IGNORECASE)
-LISTED = 1_000  # streams
+_OFFSET = re.compile(r"@\s*(?:0x([0-9a-f]+)|([0-9]+))|0x([0-9a-f]+)", re.IGNORECASE)
+_DIGITS = 20  # no file has an offset of so many
+LISTED = 1_000  # streams; others as soon as something leads to them
 _NOTES = 20_000
 
 
@@ -135,7 +136,8 @@ class DisassemblyView(QWidget):
         streams = report.pickles[:LISTED] if report is not None else ()
         with QSignalBlocker(self.streams):
             self.streams.clear()
-            self.streams.addItems([safety_words.stream_text(each) for each in streams])
+            for number, each in enumerate(streams):
+                self.streams.addItem(safety_words.stream_text(each), number)
         self.streams.setVisible(len(streams) > 1)
         self.alone.setVisible(len(streams) <= 1)
         self.alone.set_text(safety_words.stream_text(streams[0]) if streams else "")
@@ -143,11 +145,14 @@ class DisassemblyView(QWidget):
 
     def show_offset(self, stream: int, offset: int | None = None) -> None:
         """List a stream, and go to the opcode at `offset`."""
-        if self._report is None or not 0 <= stream < self.streams.count():
+        if self._report is None or not 0 <= stream < len(self._report.pickles):
             return
         if stream != self._stream:
             with QSignalBlocker(self.streams):
-                self.streams.setCurrentIndex(stream)
+                if self.streams.findData(stream) < 0:
+                    text = safety_words.stream_text(self._report.pickles[stream])
+                    self.streams.addItem(text, stream)
+                self.streams.setCurrentIndex(self.streams.findData(stream))
             self._begin(stream)
         self._wanted = offset
         self._go_to_wanted()
@@ -185,7 +190,7 @@ class DisassemblyView(QWidget):
 
     def _chosen(self, index: int) -> None:
         if index >= 0:
-            self.show_offset(index)
+            self.show_offset(self.streams.itemData(index))
 
     def _begin(self, index: int) -> None:
         self.cancel()
@@ -284,7 +289,7 @@ class DisassemblyView(QWidget):
         offset = _OFFSET.fullmatch(text)
         if offset is not None:
             self._searching.cancel()
-            self._wanted = int(offset[1] or offset[2], 0)
+            self._wanted = _offset_of(offset)
             self._go_to_wanted()
             return
         begin = self.list.current() + (1 if forwards else -1)
@@ -364,6 +369,12 @@ class DisassemblyView(QWidget):
         return self.tr("{n} opcodes, {bytes} bytes").format(
             n=count, bytes=count_text(rows.end - rows.start)
         )
+
+
+def _offset_of(found: re.Match[str]) -> int:
+    """Hexadecimal behind 0x, else decimal. Far behind every file the rest of it says nothing."""
+    base = 10 if found[2] else 16
+    return int((found[1] or found[2] or found[3]).lstrip("0")[:_DIGITS] or "0", base)
 
 
 class _Search(QLineEdit):

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import torch
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QKeySequence
 
 from inspector_app.checkpoint.pickle_opcodes import NAMES
 from inspector_app.ui.checkpoint_tab import CheckpointTab
+from inspector_app.ui.safety_disassembly import LISTED
 from inspector_app.ui.safety_page import SafetyPage
 from tests.checkpoint import hostile_pickles as hostile
 
@@ -170,6 +171,82 @@ def test_searching_opcodes_both_ways_and_by_offset(qtbot, window, hostile_file) 
     assert view.status.text() == "There is no opcode at this offset"
     find("no such thing")
     assert view.status.text() == "Nothing like this in the opcodes"
+
+
+def test_odd_offsets_typed_by_keys(qtbot, window, hostile_file) -> None:
+    _, page = safety(qtbot, window, hostile_file)
+    page.show_opcodes()
+    view = page.disassembly
+    qtbot.waitUntil(view.is_settled)
+    offset = view.rows.row(5).offset
+
+    def typed(text: str) -> int | None:
+        """The row that it leads to, or None where it says that there is none."""
+        view.list.go_to(0)
+        view.search.clear()
+        if text.isascii() and len(text) < 100:
+            qtbot.keyClicks(view.search, text)
+        else:
+            QGuiApplication.clipboard().setText(text)
+            qtbot.keySequence(view.search, QKeySequence.StandardKey.Paste)
+        assert view.search.text() == text
+        qtbot.keyClick(view.search, Qt.Key.Key_Return)
+        qtbot.waitUntil(view.is_settled)
+        if view.status.text() in (
+            "There is no opcode at this offset",
+            "Nothing like this in the opcodes",
+        ):
+            return None
+        return view.list.current()
+
+    found = (f"@0{offset}", f"@ {offset}", f"@0X{offset:X}", f"@0x000{offset:x}", f"0x{offset:x}")
+    assert [typed(text) for text in found] == [5] * len(found)
+    assert typed("@0123") == view.rows.row_at(123)
+    nines = "9" * 5_000  # beyond what Python reads as a number
+    for text in ("@00", "@-1", "@", "@0x", "@0b1", "@1_0", f"@{nines}", f"@0x{nines}"):
+        assert typed(text) is None
+    assert typed("@99999999999999999999") is None
+    assert view.status.text() == "There is no opcode at this offset"
+    # Figures of other alphabets are text to look for.
+    assert typed("@\u0661\u0662") is None
+    assert view.status.text() == "Nothing like this in the opcodes"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_more_streams_than_are_listed_at_first(qtbot, window, tmp_path, broken: bool) -> None:
+    ordinary = pickle.dumps({"a": 1}, 2)
+    body = b"]" + hostile.text("a") + b"a\x82\x05a" if broken else b"cos\nsystem\n(K\1tR"
+    path = tmp_path / "many.pth"
+    torch.save({"w": torch.ones(2)}, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        root = archive.namelist()[0].split("/")[0]
+        for number in range(LISTED + 1):
+            archive.writestr(f"{root}/more/{number:05}.pkl", ordinary)
+        archive.writestr(f"{root}/more/last.pkl", hostile.PROTOCOL_2 + body + hostile.STOP)
+    _, page = safety(qtbot, window, path)
+    view, findings = page.disassembly, page.findings
+    assert view.streams.count() == LISTED
+    if broken:
+        model = findings.anomalies.model()
+        (number,) = (
+            index
+            for index, problem in enumerate(page.report.anomalies)
+            if "last.pkl" in problem.where and "offset" in problem.details
+        )
+        findings.anomalies.activated.emit(model.index(number, 0))
+    else:
+        assert findings.globals.select("os.system")
+        findings.opcode_button.click()
+    assert page.currentWidget() is view
+    qtbot.waitUntil(lambda: view.rows is not None and view.rows.count > 0 and view.is_settled())
+    assert view.streams.currentText().startswith(f"{root}/more/last.pkl")
+    assert view.list.current() >= 0
+    # It stays among the others, once.
+    view.streams.setCurrentIndex(0)
+    view.streams.setCurrentIndex(LISTED)
+    assert view.streams.count() == LISTED + 1
+    qtbot.waitUntil(lambda: view.rows is not None and view.rows.count > 0 and view.is_settled())
+    assert view.streams.currentText().startswith(f"{root}/more/last.pkl")
 
 
 def test_the_list_of_opcodes_by_keys(qtbot, window, hostile_file) -> None:
