@@ -115,7 +115,8 @@ class ErrorDialog(QDialog):
         self._icon.setPixmap(icons.icon("error", colour).pixmap(_ICON, _ICON))
 
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText("\n\n".join(self.shown))
+        # What was read, not what it was made of: a sentence may quote what a file made up.
+        QGuiApplication.clipboard().setText(self.report.toPlainText())
         self.copy_button.setText(self.tr("&Copied"))
 
     def _show_in_folder(self) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
@@ -190,6 +190,20 @@ def test_a_report_of_a_crash_is_shown_later(window, state):
     path = error_report.keep(error_report.crash_text(log))
     dialog = show_report(window, path)
     assert '"~/x.py", line 1' in dialog.report.toPlainText()
+    dialog.close()
+
+
+def test_what_is_copied_is_what_is_shown(qtbot, window):
+    dialog = ErrorDialog("A title", "an explanation", window)
+    dialog.add("ValueError: a\x1b[2Jb\u202ec\n" + "x" * 30_000, "")
+    dialog.add("another", "")
+    dialog.show()
+    qtbot.mouseClick(dialog.copy_button, Qt.MouseButton.LeftButton)
+    copied = QGuiApplication.clipboard().text()
+    assert copied == dialog.report.toPlainText()
+    assert copied.startswith("ValueError: a\\x1b[2Jb\\u202ec\n")
+    assert copied.endswith("\n\nanother")
+    assert all(line.isprintable() for line in copied.split("\n"))
     dialog.close()
 
 
