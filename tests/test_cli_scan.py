@@ -141,6 +141,22 @@ def test_a_file_is_scanned_once(tmp_path: Path, clean: Path, capsys: Capture) ->
     assert len(found["files"]) == 1
 
 
+@pytest.mark.parametrize("order", [("folder", "junk"), ("junk", "folder")])
+def test_a_named_file_has_to_be_a_checkpoint_in_a_named_folder_too(
+    tmp_path: Path, clean: Path, capsys: Capture, order: tuple[str, str]
+) -> None:
+    junk = tmp_path / "junk"
+    junk.write_text("notes\n")
+    paths = {"folder": tmp_path, "junk": junk}
+    status, found, err = as_json(capsys, *(paths[each] for each in order))
+    assert status == 2
+    assert err.startswith(f"checkpoint-inspector: {junk}: not a checkpoint")
+    assert err.count("\n") == 1
+    assert [each["path"] for each in found["failed"]] == [str(junk)]
+    assert found["skipped"] == []
+    assert [each["path"] for each in found["files"]] == [str(clean)]
+
+
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="there are no symbolic links here")
 def test_links_are_not_followed_out(tmp_path: Path, clean: Path, capsys: Capture) -> None:
     folder = tmp_path / "folder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 _DEEPEST = 64
@@ -31,27 +31,44 @@ def files_of(paths: Sequence[str]) -> Iterator[Found]:
 
     Links are not followed out of a folder; what they lead to inside it is found by itself.
     """
-    seen: set[tuple[int, int]] = set()
+    files = _Files(path for path in paths if not os.path.isdir(path))
     for path in paths:
         if os.path.isdir(path):
-            yield from _folder(path, os.path.realpath(path), seen)
-        elif _is_new(path, seen):
+            yield from _folder(path, os.path.realpath(path), files)
+        elif files.is_new(path):
             yield Found(path, named=True)
 
 
-def _is_new(path: str, seen: set[tuple[int, int]]) -> bool:
+class _Files:
+    """Files by what they are, whatever leads to them: which were named, which have been met."""
+
+    def __init__(self, named: Iterable[str]) -> None:
+        self._named = {_identity(path) for path in named} - {None}
+        self._met: set[tuple[int, int]] = set()
+
+    def is_named(self, path: str) -> bool:
+        return _identity(path) in self._named
+
+    def is_new(self, path: str) -> bool:
+        """It was not met before, or nobody can say: opening it says what is wrong."""
+        identity = _identity(path)
+        if identity is None:
+            return True
+        if identity in self._met:
+            return False
+        self._met.add(identity)
+        return True
+
+
+def _identity(path: str) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
     except (OSError, ValueError):
-        return True  # opening it says what is wrong
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
-        return False
-    seen.add(identity)
-    return True
+        return None
+    return status.st_dev, status.st_ino
 
 
-def _folder(top: str, root: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
+def _folder(top: str, root: str, files: _Files) -> Iterator[Found]:
     pending: list[tuple[str, int]] = [(top, 0)]
     count = 0
     while pending:
@@ -70,12 +87,12 @@ def _folder(top: str, root: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
                         yield Found(entry.path, skipped="a link out of the folder")
                 elif entry.is_dir():
                     folders.append(entry.path)
-                elif entry.is_file() and _is_new(entry.path, seen):
+                elif entry.is_file() and files.is_new(entry.path):
                     count += 1
                     if count > _MOST_FILES:
                         yield Found(top, failed=f"there are more than {_MOST_FILES:,} files")
                         return
-                    yield Found(entry.path)
+                    yield Found(entry.path, named=files.is_named(entry.path))
             except OSError as error:
                 yield Found(entry.path, failed=error.strerror or "it cannot be read")
         if depth >= _DEEPEST and folders:
