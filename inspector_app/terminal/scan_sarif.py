@@ -6,15 +6,14 @@ as byte offsets (3.30.11) and the tree's path as a logical location (3.33).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from inspector_app import __version__
 from inspector_app.analysis.safety_report import FoundGlobal, Group, SafetyReport, Use
 from inspector_app.checkpoint.errors import MESSAGES, Problem
 from inspector_app.checkpoint.text import plain
+from inspector_app.file_urls import reference_of
 from inspector_app.terminal.scan_json import dump
 
 if TYPE_CHECKING:
@@ -141,9 +140,7 @@ def _place(use: Use, report: SafetyReport) -> dict[str, Any]:
 
 
 def _artifact(path: str) -> dict[str, Any]:
-    name = path.replace(os.sep, "/")
-    uri = quote(os.fsencode(name))
-    return {"artifactLocation": {"uri": f"file://{uri}" if name.startswith("/") else uri}}
+    return {"artifactLocation": {"uri": reference_of(path)}}
 
 
 def _template(problem: Problem) -> str:

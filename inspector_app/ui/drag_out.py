@@ -21,10 +21,11 @@ from PySide6.QtWidgets import QApplication, QProgressDialog, QWidget
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.text import plain
+from inspector_app.file_urls import URIS, text_of, url_of
 from inspector_app.ui import icons
 from inspector_app.ui.drop_targets import OWN_TENSORS
 
-URIS, TEXT = "text/uri-list", "text/plain"
+TEXT = "text/plain"
 MOST_FILES = 200
 LONGEST_NAME = 100
 QUIET_SECONDS = 0.4  # before this a window that counts would only flicker
@@ -37,8 +38,8 @@ Say = Callable[[str], object]
 def drag_files(source: QWidget, paths: Sequence[str]) -> Qt.DropAction:
     """Let the user drag these files; returns when that has ended."""
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(path) for path in paths])
-    data.setText("\n".join(paths))
+    data.setUrls([QUrl(url_of(os.path.abspath(path))) for path in paths])
+    data.setText(text_of("\n".join(paths)))
     label = os.path.basename(paths[0]) if len(paths) == 1 else _tr("{n} files")
     return _exec(source, data, label.format(n=len(paths)) if len(paths) > 1 else label)
 
@@ -99,10 +100,10 @@ class TensorFiles(QMimeData):
             return self._names
         if mimetype != URIS:
             return QByteArray()
-        urls = [QUrl.fromLocalFile(path) for path in self.files()]
+        urls = [url_of(path) for path in self.files()]
         if type.id() == QMetaType.Type.QVariantList.value:
-            return urls
-        return QByteArray(b"\r\n".join(bytes(url.toEncoded().data()) for url in urls))
+            return [QUrl(url) for url in urls]
+        return QByteArray("\r\n".join(urls).encode())
 
     def files(self) -> list[str]:
         """The files, written now if they were not; none if that fails or is cancelled."""

@@ -263,7 +263,11 @@ def dropped_paths(data: QMimeData) -> list[str]:
     """The local files among what is dragged; none of tensors that this window shows."""
     if data.hasFormat(OWN_TENSORS):
         return []  # asking for their files would write them
-    return [url.toLocalFile() for url in data.urls() if url.isLocalFile()]
+    if not data.hasUrls():
+        return []
+    from inspector_app.file_urls import URIS, paths_in
+
+    return paths_in(bytes(data.data(URIS).data()))
 
 
 def _names(paths: list[str], between: str = ", ") -> str:

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QW
 from inspector_app.analysis.quantities import count_text, size_text
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
+from inspector_app.file_urls import url_of
 from inspector_app.saving.save import Saved, SaveProgress
 from inspector_app.ui.banner import ERROR, GOOD, INFO, WARNING, Banner
 from inspector_app.ui.latest_work import LatestWork
@@ -108,6 +109,9 @@ class SaveRun(QWidget):
 
     def _further(self, progress: SaveProgress) -> None:
         self.bar.setValue(min(progress.done * _STEPS // max(progress.total, 1), _STEPS))
+        if progress.proving:
+            self._doing.setText(self.tr("Reading it again…"))
+            return
         self._doing.setText(
             self.tr("{done} of {total}").format(
                 done=size_text(progress.done), total=size_text(progress.total)
@@ -160,4 +164,4 @@ class SaveRun(QWidget):
 
 def show_folder(path: str) -> None:
     """Open the folder of a file in the system's file browser."""
-    QDesktopServices.openUrl(QUrl.fromLocalFile(os.path.dirname(path)))
+    QDesktopServices.openUrl(QUrl(url_of(os.path.dirname(os.path.abspath(path)))))

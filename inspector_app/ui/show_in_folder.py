@@ -10,6 +10,8 @@ from PySide6.QtCore import QProcess, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
+from inspector_app.file_urls import url_of
+
 # https://www.freedesktop.org/wiki/Specifications/file-manager-interface/
 _SERVICE = "org.freedesktop.FileManager1"
 _PATH = "/org/freedesktop/FileManager1"
@@ -67,10 +69,9 @@ def _command(path: str) -> tuple[str, list[str]] | None:
 
 
 def _address(path: str) -> str:
-    """The file as a URL without what gdbus' and dbus-send's own syntax has a meaning for."""
-    encoded = QUrl.fromLocalFile(os.path.abspath(path)).toEncoded().data().decode("ascii")
-    return encoded.replace("'", "%27").replace(",", "%2C")
+    """The file as a URL: it has nothing that gdbus' or dbus-send's own syntax has a meaning for."""
+    return url_of(os.path.abspath(path))
 
 
 def _open_folder(path: str) -> None:
-    QDesktopServices.openUrl(QUrl.fromLocalFile(os.path.dirname(os.path.abspath(path))))
+    QDesktopServices.openUrl(QUrl(url_of(os.path.dirname(os.path.abspath(path)))))

@@ -44,7 +44,9 @@ class WindowFiles:
 
     def copy_paths(self, paths: list[str]) -> None:
         """Copy where these lie, a line for each."""
-        copy_text("\n".join(paths))
+        from inspector_app.file_urls import text_of
+
+        copy_text(text_of("\n".join(paths)))
         what = plain(paths[0], 120) if len(paths) == 1 else _tr("{n} paths").format(n=len(paths))
         self._window.say(_tr("Copied {text}").format(text=what))
 

@@ -59,7 +59,7 @@ def name_of(tmp_path: Path) -> Path:
     return tmp_path / "it's a, b & c.onnx"
 
 
-ADDRESS = "it%27s%20a%2C%20b%20&%20c.onnx"
+ADDRESS = "it%27s%20a%2C%20b%20%26%20c.onnx"
 
 
 @pytest.mark.parametrize("program", ["gdbus", "dbus-send"])
