@@ -1,7 +1,8 @@
 """A clean copy: tensors and plain data only, and the proof that it is one.
 
 What is written of a file is what `out_building` makes of it, in a form that names nothing
-outside torch's allowlist. That is not taken on trust: the file that was written is read again.
+outside torch's allowlist. That is not taken on trust: the file that was written is read again
+before it gets its name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Generator
 from inspector_app.analysis.safety import examine
 from inspector_app.analysis.save_options import ENDINGS, Form
 from inspector_app.checkpoint import reading
-from inspector_app.checkpoint.errors import CannotSave
+from inspector_app.checkpoint.errors import CannotSave, CheckpointError
 from inspector_app.checkpoint.model import Progress
 
 # What a clean copy of `model.pth` is called.
@@ -30,15 +31,21 @@ def check_target(target: str) -> None:
         raise CannotSave("clean-ending", target, endings=endings)
 
 
-def proving(path: str) -> Generator[Progress, None, None]:
+def proving(path: str, target: str) -> Generator[Progress, None, None]:
     """Read what was written again, and execute its pickle once more to see every use of a name.
+
+    Args:
+        path: where it lies.
+        target: what it is to be called; an error names it.
 
     Raises:
         CannotSave: it names something outside the allowlist, is anomalous, or is nothing that
-            ``torch.load(weights_only=True)`` would load.
-        CheckpointError: it cannot be read.
+            ``torch.load(weights_only=True)`` would load; or it cannot be read.
     """
-    report = yield from examine((yield from reading(path)))
+    try:
+        report = yield from examine((yield from reading(path)))
+    except CheckpointError as error:
+        raise CannotSave("clean-copy", target, what=error.message) from None
     what = ""
     if report.outside:
         what = report.outside[0].name
@@ -47,4 +54,4 @@ def proving(path: str) -> Generator[Progress, None, None]:
     elif report.weights_only.loads is not True:
         what = report.weights_only.message or report.weights_only.sentence
     if what:
-        raise CannotSave("clean-copy", path, what=what)
+        raise CannotSave("clean-copy", target, what=what)

@@ -34,6 +34,7 @@ class PartialFile:
         target: its place.
 
     Attributes:
+        path: where it lies until it is placed.
         nbytes: written so far.
 
     Raises:
@@ -47,14 +48,14 @@ class PartialFile:
         folder, name = os.path.split(self.target)
         if os.path.isdir(self.target):
             raise CannotSave("save-folder", target)
-        self._path = os.path.join(
+        self.path = os.path.join(
             folder, f".{name[:_NAME]}.{_host()}-{os.getpid()}-{next(_NUMBERS)}.partial"
         )
         remove_abandoned(folder, re.escape(name[:_NAME]))
         self.nbytes = 0
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self._path, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
+            descriptor = os.open(self.path, flags | getattr(os, "O_CLOEXEC", 0), 0o666)
         except OSError as error:
             raise self._failure(error) from None
         # Not Python's buffer, which would write a large block in pieces of its own size: pages
@@ -64,7 +65,7 @@ class PartialFile:
         self._small = bytearray()
         with suppress(OSError):
             mode = stat.S_IMODE(os.stat(self.target).st_mode)
-            os.chmod(self._path, mode)
+            os.chmod(self.path, mode)
 
     def write(self, data: bytes | memoryview) -> None:
         self.nbytes += len(data)
@@ -136,9 +137,9 @@ class PartialFile:
         """
         try:
             if force:
-                os.replace(self._path, self.target)
+                os.replace(self.path, self.target)
             else:
-                _place_new(self._path, self.target)
+                _place_new(self.path, self.target)
         except FileExistsError:
             raise CannotSave("save-exists", self._asked) from None
         except OSError as error:
@@ -158,7 +159,7 @@ class PartialFile:
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
-            os.unlink(self._path)
+            os.unlink(self.path)
 
     def _failure(self, error: OSError) -> CannotSave:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,6 +12,7 @@ from inspector_app.analysis.save_options import Form
 from inspector_app.analysis.save_plan import SavePlan
 from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import CannotSave, UnreadableFile
+from inspector_app.checkpoint.model import Progress
 from inspector_app.checkpoint.pickle_nodes import BytesPlace
 from inspector_app.saving import npz_file, safetensors_file, torch_file
 from inspector_app.saving.blocks import Sources
@@ -23,11 +24,15 @@ from inspector_app.saving.shard_set import ShardSet
 
 @dataclass(frozen=True, slots=True)
 class SaveProgress:
-    """How far it is: `done` of `total` bytes of values, and what is being written."""
+    """How far it is: `done` of `total` bytes of values, and what is being written.
+
+    While `proving` they are what of the file has been read again, in the reader's own units.
+    """
 
     done: int
     total: int
     what: str = ""
+    proving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,11 @@ class Saved:
 
 
 Saving: TypeAlias = Generator[SaveProgress, None, Saved]
+# Reads a file that is complete but not at its place: where it lies, and what it is to be.
+Proof: TypeAlias = Callable[[str, str], Generator[Progress, None, None]]
 
 
-def saving(plan: SavePlan, force: bool = False) -> Saving:
+def saving(plan: SavePlan, force: bool = False, proof: Proof | None = None) -> Saving:
     """Write what `plan` says.
 
     A step waits for the disk and computes for some milliseconds, mostly without the GIL: the
@@ -70,6 +77,7 @@ def saving(plan: SavePlan, force: bool = False) -> Saving:
 
     Args:
         force: replace what has the target's name, which may be the source itself.
+        proof: has to end without an error before the file gets its name; of shards each.
 
     Raises:
         CheckpointError: it cannot be read or written; the sentence says why.
@@ -79,7 +87,7 @@ def saving(plan: SavePlan, force: bool = False) -> Saving:
     if plan.form == Form.SAFETENSORS and plan.max_shard_bytes is not None:
         shards = safetensors_file.shards(plan, plan.max_shard_bytes)
         if len(shards) > 1:
-            return (yield from _writing_shards(plan, shards, force))
+            return (yield from _writing_shards(plan, shards, force, proof))
     layout: FileLayout
     if plan.form == Form.TORCH:
         layout = torch_file.layout(plan, _long_text)
@@ -96,6 +104,7 @@ def saving(plan: SavePlan, force: bool = False) -> Saving:
         # Windows replaces no file that is open: the target may be the source.
         sources.close()
         file.finish()
+        yield from _proving(file, proof)
         file.place(force)
     return Saved((file.target,), file.nbytes, tuple(overflows))
 
@@ -139,7 +148,16 @@ def _writing(
     layout.end()
 
 
-def _writing_shards(plan: SavePlan, shards: list[safetensors_file.Shard], force: bool) -> Saving:
+def _proving(file: PartialFile, proof: Proof | None) -> Generator[SaveProgress, None, None]:
+    if proof is not None:
+        for each in proof(file.path, file.target):
+            done = each.done if each.total else 0
+            yield SaveProgress(done, each.total or 0, proving=True)
+
+
+def _writing_shards(
+    plan: SavePlan, shards: list[safetensors_file.Shard], force: bool, proof: Proof | None
+) -> Saving:
     """All files are complete before the first gets its name, and the index is the last."""
     shard_set = ShardSet(plan.target, len(shards), force)
     layouts = [safetensors_file.layout(shard.tensors, plan.metadata) for shard in shards]
@@ -156,6 +174,7 @@ def _writing_shards(plan: SavePlan, shards: list[safetensors_file.Shard], force:
             yield from _writing(layout, sources, file, overflows, done, total)
             done = sum(each.nbytes for each in files)
             file.finish()
+            yield from _proving(file, proof)
         index = stack.enter_context(PartialFile(shard_set.index))
         index.write(safetensors_file.index(plan, shards, shard_set.names))
         sources.check_unchanged()

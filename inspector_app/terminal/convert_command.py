@@ -26,7 +26,7 @@ from inspector_app.terminal.progress_line import ProgressLine, drive, share_bar
 
 if TYPE_CHECKING:
     from inspector_app.analysis.save_plan import SavePlan
-    from inspector_app.saving.save import Saved
+    from inspector_app.saving.save import Proof, Saved
 
 Write = Callable[[Iterable[str]], None]
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
@@ -143,10 +143,12 @@ def convert(arguments: argparse.Namespace, write: Write) -> bool:
     dtypes = tuple(map(_dtype_rule, arguments.dtype))
     rules = parsed_rules(arguments.map)
     most = None if arguments.max_shard_size is None else parsed_size(arguments.max_shard_size)
+    proof = None
     if arguments.clean:
-        from inspector_app.analysis.clean_copy import check_target
+        from inspector_app.analysis.clean_copy import check_target, proving
 
         check_target(target)
+        proof = proving
     checkpoints = [drive(source, visible) for source in sources]
     sections = None
     if arguments.section is not None:
@@ -169,9 +171,9 @@ def convert(arguments: argparse.Namespace, write: Write) -> bool:
     from inspector_app.analysis.save_plan import plan
 
     made = plan(checkpoints, target, options)
-    saved = None if arguments.dry_run else driven(made, arguments.force, ProgressLine(visible))
-    if arguments.clean and saved is not None:
-        _prove(saved.files[0], ProgressLine(visible))
+    saved = None
+    if not arguments.dry_run:
+        saved = driven(made, arguments.force, ProgressLine(visible), proof)
     show(made, saved, arguments, write)
     return bool(made.lost_tensors)
 
@@ -265,17 +267,22 @@ def section_of(text: str, checkpoint: Checkpoint) -> TreePath:
     raise Trouble(f"--section {plain(text)}: {plain(checkpoint.path)} has {what}{hint}")
 
 
-def driven(plan: SavePlan, force: bool, line: ProgressLine) -> Saved:
+def driven(plan: SavePlan, force: bool, line: ProgressLine, proof: Proof | None = None) -> Saved:
     """Write what `plan` says, with a bar."""
     from inspector_app.analysis.quantities import size_text
     from inspector_app.saving.save import saving
 
-    steps = saving(plan, force)
+    steps = saving(plan, force, proof)
     with closing(steps):
         try:
             while True:
                 progress = next(steps)
-                if line.due:
+                if not line.due:
+                    continue
+                if progress.proving:
+                    share = 100 * progress.done // max(progress.total, 1)
+                    line.show(f"reading it again: {share} %")
+                else:
                     sizes = f"{size_text(progress.done)} of {size_text(progress.total)}"
                     line.show(f"{share_bar(progress.done, progress.total)}  {sizes}")
         except StopIteration as end:
@@ -283,15 +290,6 @@ def driven(plan: SavePlan, force: bool, line: ProgressLine) -> Saved:
             return saved
         finally:
             line.erase()
-
-
-def _prove(path: str, line: ProgressLine) -> None:
-    from inspector_app.analysis.clean_copy import proving
-
-    for progress in proving(path):
-        if line.due and progress.total:
-            line.show(f"reading it again: {100 * progress.done // progress.total} %")
-    line.erase()
 
 
 def show(plan: SavePlan, saved: Saved | None, arguments: argparse.Namespace, write: Write) -> None:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from inspector_app.analysis.clean_copy import SUFFIX
+from inspector_app.analysis.clean_copy import SUFFIX, proving
 from inspector_app.analysis.save_options import ENDINGS, SaveOptions
 from inspector_app.analysis.save_plan import SavePlan, planning
 from inspector_app.analysis.totals import Totals, adding_up
@@ -29,7 +29,7 @@ from inspector_app.ui.compare_reading import UnreadableSideError, reading_side
 from inspector_app.ui.latest_steps import LatestSteps
 from inspector_app.ui.line_splitter import LineSplitter
 from inspector_app.ui.problem_text import error_cause
-from inspector_app.ui.save_clean import CleanProof, clean_words
+from inspector_app.ui.save_clean import clean_words, proven_words
 from inspector_app.ui.save_form import SaveForm
 from inspector_app.ui.save_listing import Listing, listing
 from inspector_app.ui.save_preview import KeyPreview
@@ -37,7 +37,7 @@ from inspector_app.ui.save_run import SaveRun
 from inspector_app.ui.save_sizes import SizeSummary
 from inspector_app.ui.save_target import SaveTarget
 from inspector_app.ui.text_widgets import MutedLabel
-from inspector_app.ui.wizard_widgets import BAD, Hint, Line
+from inspector_app.ui.wizard_widgets import BAD, GOOD, Hint, Line
 from inspector_app.ui.work_dialog import WorkDialog
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class SaveDialog(WorkDialog):
             self.target.keep_to(".pth")
         self.lost = Hint()
         self.cleaned = Hint()
-        self.proof = CleanProof()
+        self.proven = Hint()
         self.run = SaveRun()
         self.status = MutedLabel(self.tr("Reading {name}…").format(name=name))
         self.copy_button = QPushButton(self.tr("&Copy as"))
@@ -148,7 +148,7 @@ class SaveDialog(WorkDialog):
         lower.setContentsMargins(16, 10, 16, 12)
         lower.setSpacing(8)
         lower.addWidget(self.target)
-        for part in (self.lost, self.cleaned, self.run, self.proof):
+        for part in (self.lost, self.cleaned, self.run, self.proven):
             lower.addWidget(part)
         foot = QHBoxLayout()
         foot.setSpacing(8)
@@ -195,15 +195,14 @@ class SaveDialog(WorkDialog):
     def _edited(self) -> None:
         self.form.set_form(self._form_of())
         self.run.forget()
-        self.proof.forget()
+        self.proven.say("")
         if self.checkpoints:
             self._typing.start()
         self._update()
 
     def is_settled(self) -> bool:
         """What is shown is what is chosen."""
-        busy = self._steps.running or self._typing.isActive()
-        return not busy and not self.proof.running
+        return not self._steps.running and not self._typing.isActive()
 
     def problem(self) -> str:
         """Why it cannot be saved as it is chosen, in a sentence, or ""."""
@@ -276,12 +275,14 @@ class SaveDialog(WorkDialog):
         from inspector_app.saving.save import saving
 
         plan = replace(self.plan, target=self.target.path())
-        self.run.start(saving(plan, force=self.target.may_replace()), plan.target, [])
+        self.proven.say("")
+        work = saving(plan, self.target.may_replace(), proving if self.clean else None)
+        self.run.start(work, plan.target, [])
 
-    def _saved(self, saved: Saved) -> None:
+    def _saved(self, _saved: Saved) -> None:
         self.target.written()
         if self.clean:
-            self.proof.prove(saved.files[0])
+            self.proven.say(proven_words(), GOOD)
 
     def copy_command(self) -> None:
         """Copy the command that does the same."""
@@ -338,7 +339,6 @@ class SaveDialog(WorkDialog):
         self._typing.stop()
         self._steps.cancel()
         self.run.stop()
-        self.proof.forget()
         self.preview.stop()
         self.plan = None
         for checkpoint in self.checkpoints:

@@ -26,14 +26,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inspector_app.analysis import clean_copy
 from inspector_app.analysis.clean_copy import proving
 from inspector_app.analysis.save_options import SaveOptions
 from inspector_app.analysis.save_plan import plan
 from inspector_app.checkpoint import open_checkpoint
-from inspector_app.checkpoint.errors import CannotSave
+from inspector_app.checkpoint.errors import BrokenFile, CannotSave
 from inspector_app.cli import run
 from inspector_app.saving.save import saving
 from tests.checkpoint import hostile_pickles as hostile
+from tests.saving.broken_proof import broken_proof
 from tests.saving.written import load, run_steps
 
 Capture = pytest.CaptureFixture[str]
@@ -278,15 +280,75 @@ def test_whatever_is_in_a_file_its_copy_is_clean(
     source, target = folder / "any.pth", folder / "any.clean.pth"
     torch.save({"w": torch.ones(1), "x": value}, source, pickle_protocol=protocol)
     run_steps(saving(plan([open_checkpoint(source)], target, SaveOptions()), force=True))
-    run_steps(proving(str(target)))
+    run_steps(proving(str(target), str(target)))
     assert torch.equal(load(target)["w"], torch.ones(1))
+
+
+def test_what_is_not_proven_clean_does_not_get_its_name(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "a.pth", tmp_path / "b.pth"
+    torch.save({"w": torch.ones(2)}, source)
+    broken_proof(monkeypatch)
+    for before in (None, b"the old file"):
+        if before is not None:
+            target.write_bytes(before)
+        names = sorted(os.listdir(tmp_path))
+        status, told, err = clean(capsys, source, target)
+        assert (status, told) == (2, {})
+        assert err == f"checkpoint-inspector: {target}: the copy is not clean: os.system\n"
+        assert sorted(os.listdir(tmp_path)) == names
+    assert target.read_bytes() == b"the old file"
+    # The source itself, which is replaced only by what is proven.
+    content = source.read_bytes()
+    assert clean(capsys, source, source)[0] == 2
+    assert source.read_bytes() == content
+
+
+def test_a_copy_that_cannot_be_read_does_not_get_its_name(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "a.pth", tmp_path / "b.pth"
+    torch.save({"w": torch.ones(2)}, source)
+
+    def unreadable(path: str) -> Any:
+        raise BrokenFile("encrypted-entry", path, "data.pkl")
+        yield
+
+    monkeypatch.setattr(clean_copy, "reading", unreadable)
+    status, _, err = clean(capsys, source, target)
+    assert status == 2
+    assert err.startswith(f"checkpoint-inspector: {target}: the copy is not clean: ")
+    assert "partial" not in err
+    assert sorted(os.listdir(tmp_path)) == ["a.pth"]
+
+
+def test_every_shard_is_proven_before_one_gets_its_name(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.pth", tmp_path / "b.safetensors"
+    torch.save({f"w{number}": torch.ones(200) for number in range(3)}, source)
+    made = plan([open_checkpoint(source)], target, SaveOptions(max_shard_bytes=1_000))
+    proven: list[str] = []
+
+    def proof(path: str, name: str) -> Any:
+        assert os.listdir(tmp_path).count("a.pth") == 1
+        assert not list(tmp_path.glob("b*"))
+        assert open_checkpoint(path).format == "safetensors"
+        proven.append(os.path.basename(name))
+        if len(proven) == 3:
+            raise CannotSave("clean-copy", name, what="the third")
+        yield from ()
+
+    with pytest.raises(CannotSave, match="the third"):
+        run_steps(saving(made, proof=proof))
+    assert proven == [f"b-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+    assert os.listdir(tmp_path) == ["a.pth"]
 
 
 def test_the_proof_finds_what_is_not_clean(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     torch.save({"w": torch.ones(1), "n": argparse.Namespace()}, path)
     with pytest.raises(CannotSave, match=r"the copy is not clean: argparse\.Namespace"):
-        run_steps(proving(str(path)))
+        run_steps(proving(str(path), str(path)))
     path.write_bytes(pickle.dumps([1], 2) + b"more")
     with pytest.raises(CannotSave, match="the copy is not clean"):
-        run_steps(proving(str(path)))
+        run_steps(proving(str(path), str(path)))

@@ -20,6 +20,7 @@ from inspector_app.ui.checkpoint_tab import CheckpointTab
 from inspector_app.ui.safety_disassembly import LISTED
 from inspector_app.ui.safety_page import SafetyPage
 from tests.checkpoint import hostile_pickles as hostile
+from tests.saving.broken_proof import broken_proof
 
 
 class Runs:
@@ -427,8 +428,42 @@ def test_a_clean_copy_from_the_page(qtbot, window, hostile_file) -> None:
     qtbot.waitUntil(lambda: dialog.plan is not None and dialog.is_settled())
     dialog.save()
     qtbot.waitUntil(lambda: target.exists() and dialog.is_settled(), timeout=20_000)
-    qtbot.waitUntil(lambda: dialog.proof.said.text().startswith("✓"), timeout=20_000)
+    qtbot.waitUntil(lambda: not dialog.run.running, timeout=20_000)
+    qtbot.waitUntil(lambda: dialog.proven.text().startswith("✓"), timeout=20_000)
     after = torch.load(target, weights_only=True)
     assert set(after) == {"model", "args"}
     assert after["args"] == {"lr": 0.1}
+    dialog.close()
+
+
+def test_a_copy_that_is_not_proven_clean_is_not_there(
+    qtbot, window, hostile_file, monkeypatch
+) -> None:
+    from inspector_app.ui.save_dialog import SaveDialog
+
+    _, page = safety(qtbot, window, hostile_file)
+    page.findings.clean_button.click()
+    (dialog,) = window.findChildren(SaveDialog)
+    qtbot.waitUntil(lambda: dialog.plan is not None and dialog.is_settled(), timeout=20_000)
+    broken_proof(monkeypatch)
+    qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.run.running, timeout=20_000)
+    assert dialog.run.banner.title() == "hostile.clean.pth was not written"
+    assert "the copy is not clean: os.system" in dialog.run.banner.cause().lower()
+    assert dialog.proven.isHidden()
+
+    def lying() -> list[str]:
+        return sorted(name for name in os.listdir(hostile_file.parent) if "hostile" in name)
+
+    assert lying() == ["hostile.pth"]
+    # The old one stays where it would be replaced.
+    target = hostile_file.parent / "hostile.clean.pth"
+    target.write_bytes(b"the old file")
+    dialog.target.replace.setChecked(True)
+    qtbot.waitUntil(lambda: dialog.save_button.isEnabled() and dialog.is_settled())
+    qtbot.mouseClick(dialog.save_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.run.running, timeout=20_000)
+    assert dialog.run.banner.title() == "hostile.clean.pth was not written"
+    assert target.read_bytes() == b"the old file"
+    assert lying() == ["hostile.clean.pth", "hostile.pth"]
     dialog.close()

@@ -281,8 +281,8 @@ def test_cancelling_leaves_nothing(qtbot, begin, training, monkeypatch):
     before = sorted(os.listdir(training.parent))
     begun = []
 
-    def endless(plan, force=False):
-        steps = real_saving(plan, force)
+    def endless(plan, force, proof):
+        steps = real_saving(plan, force, proof)
         begun.append(next(steps))
         try:
             while True:
