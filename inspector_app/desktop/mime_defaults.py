@@ -23,7 +23,7 @@ _GROUP = re.compile(r"\s*\[([^\[\]]*)\]\s*")
 def with_default(text: str, entry: str, mime_types: Iterable[str]) -> str:
     """The list `text` with the desktop entry `entry` as the default of `mime_types`."""
     wanted = dict.fromkeys(mime_types)
-    lines = text.splitlines(keepends=True)
+    lines = _split(text)
     header = None
     for line in list(_lines(lines)):
         if line.group != DEFAULTS:
@@ -33,19 +33,21 @@ def with_default(text: str, entry: str, mime_types: Iterable[str]) -> str:
         elif line.key in wanted:
             del wanted[line.key]
             if line.entries[:1] != [entry]:
-                lines[line.number] = f"{line.before}{entry};{_taken_out(line.value, entry)}"
-    new = [f"{key}={entry};\n" for key in wanted]
+                others = _taken_out(line.value, entry)
+                lines[line.number] = f"{line.before}{entry};{others}{line.end}"
+    end = "\r\n" if lines[:1] and lines[0].endswith("\r\n") else "\n"
+    new = [f"{key}={entry};{end}" for key in wanted]
     if header is None:
         # In front, so that no other line has to change.
-        return "".join(([f"[{DEFAULTS}]\n", *new] if new else []) + lines)
+        return "".join(([f"[{DEFAULTS}]{end}", *new] if new else []) + lines)
     if new and not lines[header].endswith("\n"):
-        lines[header] += "\n"
+        lines[header] += end
     return "".join(lines[: header + 1] + new + lines[header + 1 :])
 
 
 def without(text: str, entry: str) -> str:
     """The list `text` without a word of the desktop entry `entry`."""
-    lines = text.splitlines(keepends=True)
+    lines = _split(text)
     headers: dict[str, int] = {}
     left: dict[str, int] = {}
     gone: set[int] = set()
@@ -59,20 +61,26 @@ def without(text: str, entry: str) -> str:
         else:
             left[line.group] = left.get(line.group, 0) + 1
             if entry in line.entries:
-                lines[line.number] = line.before + _taken_out(line.value, entry)
+                lines[line.number] = line.before + _taken_out(line.value, entry) + line.end
     gone |= {headers[group] for group in shrunk if not left.get(group)}
     return "".join(line for number, line in enumerate(lines) if number not in gone)
 
 
 class _Line(NamedTuple):
-    """A line with a meaning: ``before`` and ``value`` make it up; a group's header has no key."""
+    """A line with a meaning: ``before``, ``value`` and ``end``; a group's header has no key."""
 
     number: int
     group: str
     key: str
     before: str
     value: str
+    end: str
     entries: list[str]
+
+
+def _split(text: str) -> list[str]:
+    """The lines with their ends: as GLib has them, so that no other character ends one."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[_Line]:
@@ -80,13 +88,15 @@ def _lines(lines: Iterable[str]) -> Iterator[_Line]:
     for number, line in enumerate(lines):
         if found := _GROUP.fullmatch(line):
             group = found[1]
-            yield _Line(number, group, "", "", "", [])
+            yield _Line(number, group, "", "", "", "", [])
         elif "=" in line and not line.lstrip().startswith("#") and group:
             key, sign, rest = line.partition("=")
             value = rest.lstrip(" \t")
             before = key + sign + rest[: len(rest) - len(value)]
+            end = value[len(value.rstrip("\r\n")) :]
+            value = value[: len(value) - len(end)]
             entries = [each.strip() for each in value.split(";") if each.strip()]
-            yield _Line(number, group, key.strip(), before, value, entries)
+            yield _Line(number, group, key.strip(), before, value, end, entries)
 
 
 def _taken_out(value: str, entry: str) -> str:
@@ -139,7 +149,7 @@ class Associations:
 
 def _groups(path: str) -> Callable[[str, str], list[str]]:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             lines = file.readlines()
     except OSError:
         lines = []

@@ -15,7 +15,8 @@ from inspector_app.desktop.mime_defaults import Associations, with_default, with
 OURS = "checkpoint-inspector.desktop"
 TYPES = ["application/x-pytorch-checkpoint", "application/x-onnx"]
 
-ENTRIES = st.sampled_from(["gimp.desktop", "org.gnome.Totem.desktop", "a b.desktop"])
+ENTRIES_OF_OTHERS = ["gimp.desktop", "org.gnome.Totem.desktop", "a b.desktop", "a\u2028b.desktop"]
+ENTRIES = st.sampled_from(ENTRIES_OF_OTHERS)
 KEYS = st.sampled_from([*TYPES, "text/plain", "image/png"])
 VALUES = st.lists(ENTRIES, min_size=1, max_size=3, unique=True).flatmap(
     lambda names: st.sampled_from([";".join(names) + ";", ";".join(names)])
@@ -62,6 +63,54 @@ def test_what_others_wrote_about_us_goes_too():
     assert without(text, OURS) == (
         "[Added Associations]\nimage/png=a.desktop;\ntext/plain=a.desktop;\n"
     )
+
+
+WORDS = st.sampled_from([*ENTRIES_OF_OTHERS, OURS])
+ODD_LISTS = st.lists(
+    st.tuples(
+        st.lists(WORDS, min_size=1, max_size=4),
+        st.sampled_from(["=", " = "]),
+        st.sampled_from(["", ";", "; "]),
+        st.sampled_from(["\n", "\r\n"]),
+    ),
+    max_size=5,
+)
+
+
+@given(ODD_LISTS, st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_what_is_not_ours_stays_byte_for_byte(odd, ends, end):
+    """Each line loses our name and nothing else, wherever that stands and however lines end."""
+    lines = [
+        f"x/{n}{sign}{';'.join(names)}{last}{e}" for n, (names, sign, last, e) in enumerate(odd)
+    ]
+    if lines and not ends:
+        lines[-1] = lines[-1].rstrip("\r\n")
+    left = []
+    for number, (line, (names, *_)) in enumerate(zip(lines, odd, strict=True)):
+        if others := [name for name in names if name != OURS]:
+            left.append((f"x/{number}", others, "" if OURS in names else line))
+    lines.insert(0, f"[Default Applications]{end}")
+    for text in ("".join(lines), with_default("".join(lines), OURS, ["x/1", "x/new"])):
+        rest = without(text, OURS).split("\n")
+        found = [line + "\n" for line in rest[:-1]] + ([rest[-1]] if rest[-1] else [])
+        found = [line for line in found if "=" in line]
+        assert len(found) == len(left)
+        for got, (key, others, line) in zip(found, left, strict=True):
+            name, _, value = got.partition("=")
+            assert name.strip() == key
+            assert [each.strip() for each in value.split(";") if each.strip()] == others
+            assert got == line or not line
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_our_name_at_the_end_of_a_line(end):
+    text = f"[Default Applications]\nz/w=b.desktop;\r\nx/y=a.desktop;{OURS}{end}"
+    kept = "[Default Applications]\nz/w=b.desktop;\r\nx/y=a.desktop"
+    assert without(text, OURS) == kept + end
+    first = with_default(text, OURS, ["x/y"])
+    assert first == text.replace(f"a.desktop;{OURS}", f"{OURS};a.desktop")
+    middle = f"[Default Applications]\nx/y=a.desktop;{OURS}\nz/w=b.desktop;\n"
+    assert without(middle, OURS) == "[Default Applications]\nx/y=a.desktop\nz/w=b.desktop;\n"
 
 
 @given(st.text(alphabet="[]=;#\n\r\\ DefaultApplications" + OURS, max_size=200))
