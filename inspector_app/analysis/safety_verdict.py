@@ -17,7 +17,14 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # Problems of the container or of a tensor with which torch stops, whatever the pickle says.
 _STOPPING = frozenset(
-    {"missing-record", "bad-checksum", "encrypted-entry", "prepended-bytes", "outside-root"}
+    {
+        "missing-record",
+        "bad-version",
+        "bad-checksum",
+        "encrypted-entry",
+        "prepended-bytes",
+        "outside-root",
+    }
 )
 _NO_PICKLES = {
     "safetensors": "there is no pickle in it: nothing is imported or called",

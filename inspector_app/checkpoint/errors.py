@@ -74,6 +74,7 @@ MESSAGES: dict[str, str] = {
     "hidden-pickle": "a pickle that torch would not load",
     "legacy-protocol": "the protocol version is {value}; torch reads 1001 only",
     "bad-byteorder": "the byteorder record says {value}",
+    "bad-version": "the version record says {value}; torch reads 1 to 10",
     # problems of a pickle
     "broken-pickle": "the pickle breaks at byte {offset}: {reason}",
     "several-pickles": "{count} more bytes follow the pickle's end",

@@ -8,6 +8,7 @@ persistent id ``("storage", class, key, location, numel)``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import suppress
 
@@ -39,6 +40,9 @@ from inspector_app.checkpoint.zip_local import LOCAL
 _SLICE = 5_000
 _SHOWN_OF_A_KIND = 20
 _BYTE_ORDER_BYTES = 16
+# kMinSupportedFileFormatVersion, kMaxSupportedFileFormatVersion of caffe2/serialize/versions.h.
+_OLDEST, _LATEST = 1, 10
+_NUMBER = re.compile(r"\+?[0-9]{1,20}")
 # Small text records that say something about the file.
 _METADATA = ("version", ".data/version", ".format_version", ".storage_alignment")
 _WRITTEN = ("data.pkl", "byteorder", ".data/serialization_id", *_METADATA)
@@ -238,6 +242,7 @@ def read(
 def metadata(directory: ZipDirectory, pickle: ZipPickle) -> dict[str, str]:
     """What the archive states about itself, in short text records."""
     stated = {"pickle_protocol": str(pickle.protocol)}
+    _check_version(directory)
     if pickle.byte_order:
         stated["byteorder"] = pickle.byte_order
     for name in _METADATA:
@@ -245,6 +250,23 @@ def metadata(directory: ZipDirectory, pickle: ZipPickle) -> dict[str, str]:
         if text:
             stated[name.lstrip(".").rpartition("/")[2]] = text
     return stated
+
+
+def _check_version(directory: ZipDirectory) -> None:
+    """Report a version that torch refuses, or the lack of one: ``PyTorchStreamReader::init`` in
+    caffe2/serialize/inline_container.cc, which reads a number as ``std::stoull`` does."""
+    name = _inside(directory, ".data/version")
+    record = directory.get(name)
+    if record is None:
+        name = _inside(directory, "version")
+        record = directory.get(name)
+    if record is None:
+        directory.report("missing-record", record=name)
+        return
+    text = _small_text(directory, name)
+    number = _NUMBER.match(text)
+    if number is None or not _OLDEST <= int(number[0]) <= _LATEST:
+        directory.report("bad-version", name, value=text)
 
 
 def _small_text(directory: ZipDirectory, name: str, most: int = _SLICE) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,39 @@ def test_random_objects(
     if len(set(paths)) == len(paths):
         assert disagreements(checkpoint, loaded, path) == []
     assert len(checkpoint.tensors) == len(paths)
+
+
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        (b"3\n", None),
+        (b"1", None),
+        (b"10", None),
+        (b" 3 and more", None),
+        (b"0\n", "bad-version"),
+        (b"11\n", "bad-version"),
+        (b"999999999999999999999999", "bad-version"),
+        (b"three", "bad-version"),
+        (b"", "bad-version"),
+        (None, "missing-record"),
+    ],
+)
+def test_versions_that_torch_refuses(
+    tmp_path: Path, version: bytes | None, code: str | None
+) -> None:
+    """Written anew by zipfile, with the version record changed or left out."""
+    torch.save({"w": torch.ones(3)}, tmp_path / "whole.pth")
+    path = tmp_path / "changed.pth"
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(path, "w") as changed:
+        for name in whole.namelist():
+            data = version if name.endswith("/version") else whole.read(name)
+            if data is not None:
+                changed.writestr(name, data)
+    problems = [problem.code for problem in open_checkpoint(path).problems]
+    if code is None:
+        assert not problems
+        torch.load(path)
+        return
+    assert problems == [code]
+    with pytest.raises((RuntimeError, IndexError)):
+        torch.load(path)
