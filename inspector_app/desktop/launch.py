@@ -17,6 +17,7 @@ from inspector_app.desktop.file_types import APP_ID
 # What needs no quotes, neither for the specification nor for xdg-open, which splits at spaces.
 _WORD = re.compile(r"[A-Za-z0-9_/.,:=@+-]+")
 _RESERVED = re.compile(r'(["`$\\])')
+_PIECE = re.compile(r"(\\*)([^\\]|$)", re.DOTALL)
 
 
 def command_here(windowed: bool = False) -> list[str]:
@@ -114,6 +115,32 @@ def windows_line(command: Sequence[str], *codes: str) -> str:
         subprocess.list2cmdline([each]) if '"' in each else _windows_word(each) for each in command
     ]
     return " ".join([*quoted, *codes])
+
+
+def windows_arguments(line: str) -> list[str]:
+    """The arguments of such a line, codes too, as ``CommandLineToArgvW`` splits it."""
+    found: list[str] = []
+    word, begun, quoted = "", False, False
+    for backslashes, mark in _PIECE.findall(line):
+        if mark == '"':
+            # Backslashes are escapes in front of a quotation mark alone.
+            word += backslashes[: len(backslashes) // 2]
+            begun = True
+            if len(backslashes) % 2:
+                word += mark
+            else:
+                quoted = not quoted
+            continue
+        word += backslashes
+        if mark in (" ", "\t") and not quoted:
+            if begun or word:
+                found.append(word)
+            word, begun = "", False
+        else:
+            word += mark
+    if begun or word:
+        found.append(word)
+    return found
 
 
 def _windows_word(argument: str) -> str:

@@ -20,7 +20,8 @@ _REGISTER = (
     "/System/Library/Frameworks/CoreServices.framework/Frameworks/LaunchServices.framework"
     "/Support/lsregister"
 )
-_MADE_FOLDER = "CheckpointInspectorMadeFolder"
+_MADE_FOLDER = "CheckpointInspectorMadeFolder"  # in our plists alone, so also the mark of them
+_PATIENCE = 60.0  # seconds for `lsregister`
 
 
 class MacDesktop:
@@ -42,8 +43,9 @@ class MacDesktop:
         """Build the bundle beside its place, then put it there.
 
         Raises:
-            DesktopTrouble: it cannot be done.
+            DesktopTrouble: it cannot be done, or another application has the place.
         """
+        self._check_ours()
         notes = []
         if default:
             notes.append(
@@ -61,22 +63,46 @@ class MacDesktop:
                     with open(target, "wb") as file:
                         file.write(content)
                     os.chmod(target, 0o755 if executable else 0o644)
-                if os.path.lexists(self.bundle):
-                    os.rename(self.bundle, os.path.join(partial, "old"))
-                os.rename(built, self.bundle)
+                self._put(built, os.path.join(partial, "old"))
         except OSError as error:
             raise _trouble(error) from None
         notes += self._told("-f")
         return Change(written=(self.bundle,), notes=tuple(notes))
 
-    def _made_folder(self) -> bool:
-        """Whether the folder of applications is there because of us."""
+    def _put(self, built: str, old: str) -> None:
+        """Put the new bundle in its place; what was there is there again if that fails."""
+        replaced = os.path.lexists(self.bundle)
+        if replaced:
+            os.rename(self.bundle, old)
+        try:
+            os.rename(built, self.bundle)
+        except OSError:
+            if replaced:
+                os.rename(old, self.bundle)
+            raise
+
+    def _said(self) -> dict[str, object] | None:
+        """The plist of what has our place; None where there is none that can be read."""
         try:
             with open(os.path.join(self.bundle, "Contents", "Info.plist"), "rb") as file:
                 said = plistlib.load(file)
         except (OSError, ValueError, plistlib.InvalidFileException, ExpatError):
-            return False
-        return isinstance(said, dict) and said.get(_MADE_FOLDER) is True
+            return None
+        return said if isinstance(said, dict) else None
+
+    def _made_folder(self) -> bool:
+        """Whether the folder of applications is there because of us."""
+        return (self._said() or {}).get(_MADE_FOLDER) is True
+
+    def _check_ours(self) -> None:
+        """Nobody else's application is replaced or removed: that of the disk image has this name.
+
+        Raises:
+            DesktopTrouble: the place is taken.
+        """
+        ours = _MADE_FOLDER in (self._said() or {}) and not os.path.islink(self.bundle)
+        if os.path.lexists(self.bundle) and not ours:
+            raise DesktopTrouble(f"{self.bundle} was not made by this command: move it away first")
 
     def _files(self, command: Sequence[str], made: bool) -> list[tuple[str, bytes, bool]]:
         said = {**info_plist(__version__), _MADE_FOLDER: made}
@@ -95,10 +121,11 @@ class MacDesktop:
         """Remove the bundle.
 
         Raises:
-            DesktopTrouble: it cannot be done.
+            DesktopTrouble: it cannot be done, or it is another application.
         """
         if not os.path.lexists(self.bundle):
             return Change()
+        self._check_ours()
         notes = self._told("-u")
         made = self._made_folder()
         try:
@@ -111,7 +138,8 @@ class MacDesktop:
 
     def status(self) -> Status:
         """What there is. Which application opens a type, macOS tells nobody without its own API."""
-        if not os.path.lexists(self.bundle):
+        said = self._said()
+        if not os.path.lexists(self.bundle) or (said is not None and _MADE_FOLDER not in said):
             return Status(State.ABSENT)
         script = os.path.join(self.bundle, "Contents", "MacOS", EXECUTABLE)
         try:
@@ -138,9 +166,13 @@ class MacDesktop:
     def _told(self, option: str) -> list[str]:
         if not os.path.exists(self._register):
             return ["lsregister is not where it should be: the types may be known after a login"]
-        ended = subprocess.run(
-            [self._register, option, self.bundle], capture_output=True, check=False, timeout=60
-        )
+        command = [self._register, option, self.bundle]
+        try:
+            ended = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            return ["lsregister did not answer: log out and in again"]
+        except OSError as error:
+            return [f"lsregister cannot be started ({error.strerror}): log out and in again"]
         return [] if ended.returncode == 0 else ["lsregister failed: log out and in again"]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inspector_app.desktop import windows_registry as registry
+from inspector_app.desktop.launch import windows_arguments
 from inspector_app.desktop.report import Change, DesktopTrouble, State, Status
 
 _BEFORE = "DefaultsBefore"  # what opened an ending before us, below our own key
@@ -183,8 +184,8 @@ class WindowsDesktop:
 
 def _arguments(line: str) -> list[str]:
     """The arguments of a command that `windows_line` wrote, without the file's place."""
-    quoted = line.removesuffix(' "%1"')
-    return [part for part in quoted[1:-1].split('" "') if part]
+    found = windows_arguments(line)
+    return found[:-1] if found[-1:] == ["%1"] else found
 
 
 def _place(entry: registry.Entry) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from double_clicks import tree
 
-from inspector_app.desktop import mac_bundle
+from inspector_app.desktop import mac_bundle, macos
 from inspector_app.desktop.file_types import FILE_TYPES
 from inspector_app.desktop.macos import MacDesktop
 from inspector_app.desktop.report import DesktopTrouble, State
@@ -106,10 +106,77 @@ def test_the_state_says_what_is_wrong(desktop):
     plist.unlink()
     assert desktop.status().state is State.PARTLY
     assert desktop.status().missing == (str(plist),)
+    with pytest.raises(DesktopTrouble, match="not made by this command"):
+        desktop.install(["/bin/sh"], default=False)
+
+
+def test_what_is_missing_is_put_there_again(desktop):
+    desktop.install(["/bin/sh"], default=False)
     Path(desktop.bundle, "Contents/MacOS", mac_bundle.EXECUTABLE).unlink()
     assert desktop.status().state is State.PARTLY
     desktop.install(["/bin/sh"], default=False)
     assert desktop.status().state is State.INSTALLED
+
+
+@pytest.mark.parametrize("kind", ["of the disk image", "odd plist", "file", "link"])
+def test_another_application_of_this_name_stays(desktop, tmp_path, kind):
+    bundle = Path(desktop.bundle)
+    bundle.parent.mkdir()
+    if kind == "file":
+        bundle.write_bytes(b"x")
+    elif kind == "link":
+        desktop.install(["/bin/sh"], default=False)
+        bundle.rename(tmp_path / "elsewhere")
+        bundle.symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "told").unlink()
+    else:
+        (bundle / "Contents/MacOS").mkdir(parents=True)
+        said = mac_bundle.info_plist("1.2") if kind == "of the disk image" else ["odd"]
+        (bundle / "Contents/Info.plist").write_bytes(plistlib.dumps(said))
+        (bundle / "Contents/MacOS" / mac_bundle.EXECUTABLE).write_bytes(b"\xcf\xfa\xed\xfe\n\n")
+    before = tree(tmp_path)
+    with pytest.raises(DesktopTrouble, match=r"Inspector\.app was not made by this command"):
+        desktop.install(["/bin/sh"], default=False)
+    with pytest.raises(DesktopTrouble, match=r"Inspector\.app was not made by this command"):
+        desktop.uninstall()
+    assert tree(tmp_path) == before
+    if kind == "of the disk image":
+        assert desktop.status().state is State.ABSENT
+
+
+def test_the_old_bundle_comes_back_if_the_new_one_cannot(desktop, tmp_path, monkeypatch):
+    desktop.install(["/bin/sh"], default=False)
+    before = tree(tmp_path / "home")
+    rename = os.rename
+
+    def full(source: str, target: str) -> None:
+        if os.path.basename(source) == "new":
+            raise OSError(28, "No space left on device", target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(DesktopTrouble, match="No space left"):
+        desktop.install(["/bin/sh", "again"], default=False)
+    assert tree(tmp_path / "home") == before
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("#!/bin/sh\nexec sleep 60\n", "did not answer"),
+        ("#!/bin/sh\nexit 1\n", "failed"),
+        ("#!/not/there\n", "cannot be started"),
+    ],
+)
+def test_a_register_that_does_not_work_is_a_note(desktop, tmp_path, monkeypatch, script, said):
+    if "sleep" in script:
+        monkeypatch.setattr(macos, "_PATIENCE", 0.1)
+    (tmp_path / "lsregister").write_text(script)
+    done = desktop.install(["/bin/sh"], default=False)
+    assert [note for note in done.notes if said in note]
+    assert desktop.status().state is State.INSTALLED
+    assert [note for note in desktop.uninstall().notes if said in note]
+    assert desktop.status().state is State.ABSENT
 
 
 def test_what_cannot_be_written_is_a_sentence(desktop, tmp_path):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import configparser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_registry import SmallRegistry
 
 from inspector_app.desktop import windows_registry
 from inspector_app.desktop.file_types import FILE_TYPES
+from inspector_app.desktop.launch import windows_arguments, windows_line
 from inspector_app.desktop.report import DesktopTrouble, State
 from inspector_app.desktop.windows import WindowsDesktop
 
@@ -114,9 +117,28 @@ def test_the_state_says_what_is_wrong(registry, desktop, tmp_path):
     assert (status.state, status.command_is_there) == (State.STALE, False)
 
 
-def test_a_command_with_arguments_is_read_back(desktop):
-    desktop.install(COMMAND, default=False)
-    assert desktop.status().command == tuple(COMMAND)
+@pytest.mark.parametrize(
+    "command",
+    [
+        COMMAND,
+        [r"C:\Python\pythonw.exe", "-c", 'print("a b", "c")'],
+        [r"C:\Python\pythonw.exe", '"', "", "\\", 'a\\"b\\', "%1 "],
+    ],
+)
+def test_a_command_with_arguments_is_read_back(desktop, command):
+    desktop.install(command, default=False)
+    assert desktop.status().command == tuple(command)
+
+
+@given(st.lists(st.text(alphabet='ab\\" \t\n%1', max_size=12), max_size=5))
+def test_a_line_splits_as_it_was_joined(command):
+    assert windows_arguments(windows_line(command, '"%1"')) == [*command, "%1"]
+
+
+@given(st.text(alphabet='ab\\" \t', max_size=30))
+def test_no_line_is_too_odd(line):
+    words = windows_arguments(line)
+    assert windows_arguments(windows_line(words)) == words
 
 
 def test_an_empty_registry_is_empty_again():
