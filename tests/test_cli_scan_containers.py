@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import re
 import struct
 import subprocess
 import sys
@@ -16,10 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [ROOT, ROOT / "tests" / "checkpoint"]
-sys.path.append(str(FOLDERS[1]))
-import hostile_archives as hostile  # noqa: E402
+from tests.scan_answers import ROOT, answers_of
+
+sys.path.append(str(ROOT / "tests" / "checkpoint"))
+import hostile_archives as hostile
 
 HANGS_AFTER = 240
 WAYS = dict(hostile.ways())
@@ -29,31 +27,11 @@ REFUSED = dict(hostile.refused())
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What `scan` and `show` say about each file, by its title."""
-    warm_up, folder = tmp_path_factory.mktemp("warm-up"), tmp_path_factory.mktemp("ways")
-    for number, title in enumerate(("compressed", "a bomb", "cut in its directory", "both cases")):
-        (warm_up / f"{number}.bin").write_bytes(WAYS[title].content)
-    (warm_up / "nested.bin").write_bytes(REFUSED["an archive of an archive"])
-    (warm_up / "pickle.bin").write_bytes(hostile.CALL)
-    (warm_up / "text.bin").write_bytes(b"text")
-    titles = {}
+    titles = ("compressed", "a bomb", "cut in its directory", "both cases")
+    warm_up = [WAYS[title].content for title in titles]
+    warm_up += [REFUSED["an archive of an archive"], hostile.CALL, b"text"]
     files = {title: way.content for title, way in WAYS.items()} | REFUSED
-    for number, (title, content) in enumerate(files.items()):
-        path = folder / f"{number:03}-{re.sub(r'[^A-Za-z0-9]+', '-', title)}.bin"
-        path.write_bytes(content)
-        titles[path.name] = title
-    process = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("scan_watcher.py")), warm_up, folder],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, FOLDERS))},
-        capture_output=True,
-        text=True,
-        timeout=HANGS_AFTER,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
-    rows = [json.loads(line) for line in process.stdout.splitlines()]
-    assert len(rows) == len(files)
-    return {titles[row["file"]]: row for row in rows}
+    return answers_of(warm_up, files, tmp_path_factory.mktemp("ways"))
 
 
 def test_nothing_is_imported_run_written_or_sent(answers: dict[str, dict[str, Any]]) -> None:

@@ -6,10 +6,6 @@ hook sees every import, call of the system, socket, and file that is opened for 
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,49 +13,27 @@ from typing import Any
 import pytest
 
 from inspector_app.checkpoint.text import plain
+from tests.scan_answers import ROOT, answers_of
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = [ROOT, ROOT / "tests" / "checkpoint", ROOT / "tests" / "analysis"]
-sys.path.append(str(FOLDERS[2]))
-import bypass_pickles as bypass  # noqa: E402
+sys.path.append(str(ROOT / "tests" / "analysis"))
+import bypass_pickles as bypass
 
-HANGS_AFTER = 240
 FILES = bypass.files()
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What `scan` and `show` say about each file, by its title."""
-    warm_up, folder = tmp_path_factory.mktemp("warm-up"), tmp_path_factory.mktemp("tricks")
-    for number, content in enumerate(
-        [
-            bypass.in_zip(bypass.INNER, {"archive/notes": bypass.INNER}),
-            bypass.legacy(bypass.INNER),
-            bypass.INNER,
-            bypass.INNER[:-3],
-            b"\x80\x02",
-            b"text",
-        ]
-    ):
-        (warm_up / f"{number}.bin").write_bytes(content)
-    titles = {}
-    for number, (title, (content, _)) in enumerate(FILES.items()):
-        path = folder / f"{number:03}-{re.sub(r'[^A-Za-z0-9]+', '-', title)}.bin"
-        path.write_bytes(content)
-        titles[path.name] = title
-    process = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("scan_watcher.py")), warm_up, folder],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, FOLDERS))},
-        capture_output=True,
-        text=True,
-        timeout=HANGS_AFTER,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
-    rows = [json.loads(line) for line in process.stdout.splitlines()]
-    assert len(rows) == len(FILES)
-    return {titles[row["file"]]: row for row in rows}
+    warm_up = [
+        bypass.in_zip(bypass.INNER, {"archive/notes": bypass.INNER}),
+        bypass.legacy(bypass.INNER),
+        bypass.INNER,
+        bypass.INNER[:-3],
+        b"\x80\x02",
+        b"text",
+    ]
+    files = {title: content for title, (content, _) in FILES.items()}
+    return answers_of(warm_up, files, tmp_path_factory.mktemp("tricks"))
 
 
 def test_nothing_is_imported_run_written_or_sent(answers: dict[str, dict[str, Any]]) -> None:

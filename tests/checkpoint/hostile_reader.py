@@ -9,27 +9,19 @@ from __future__ import annotations
 import gc
 import importlib
 import json
-import os
 import pkgutil
 import resource
 import sys
 import time
 from pathlib import Path
-from typing import Any
+
+from audit_watch import AuditWatch
 
 import inspector_app.checkpoint
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.terminal.show_json import json_parts
 from inspector_app.terminal.show_text import text_parts
 from inspector_app.terminal.style import Style
-
-FORBIDDEN = (
-    "compile", "exec", "code.__new__", "function.__new__", "marshal.", "pickle.", "ctypes.",
-    "os.", "subprocess.", "socket.", "shutil.", "urllib.", "ftplib.", "smtplib.", "tempfile.",
-    "builtins.", "sys.set", "sys.addaudithook", "webbrowser.", "pty.", "fcntl.", "mmap.",
-)  # fmt: skip
-HARMLESS = {"os.listdir", "os.scandir", "builtins.id"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 def load_all() -> None:
@@ -51,39 +43,22 @@ def peak_megabytes() -> int:
 
 def main(folder: Path) -> None:
     load_all()
-    seen: list[str] = []
-    watching = False
-
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
-        if not watching:
-            return
-        if event == "import":
-            bad = True
-        elif event == "open":
-            mode, flags = arguments[1], arguments[2]
-            bad = bool(set(mode or "") & set("wax+")) or bool((flags or 0) & WRITING)
-        else:
-            bad = event.startswith(FORBIDDEN) and event not in HARMLESS
-        if bad:
-            seen.append(f"{event} {arguments!r:.200}")
-
-    sys.addaudithook(watch)
+    watch = AuditWatch()
     for path in sorted(folder.iterdir()):
         start = time.perf_counter()
-        watching = True
-        try:
-            checkpoint = inspector_app.checkpoint.open_checkpoint(path)
-            rows = "".join(text_parts(checkpoint, Style(width=100)))
-            json.loads("".join(json_parts(checkpoint)))
-            outcome = f"tree of {checkpoint.format}"
-            codes = [problem.code for problem in checkpoint.problems]
-            names = [entry.name for entry in checkpoint.globals]
-            sentences = [problem.message for problem in checkpoint.problems]
-            sentences += rows.splitlines()
-        except CheckpointError as error:
-            outcome, codes, names = f"error {error.code}", [error.code], []
-            sentences = [str(error)]
-        watching = False
+        with watch:
+            try:
+                checkpoint = inspector_app.checkpoint.open_checkpoint(path)
+                rows = "".join(text_parts(checkpoint, Style(width=100)))
+                json.loads("".join(json_parts(checkpoint)))
+                outcome = f"tree of {checkpoint.format}"
+                codes = [problem.code for problem in checkpoint.problems]
+                names = [entry.name for entry in checkpoint.globals]
+                sentences = [problem.message for problem in checkpoint.problems]
+                sentences += rows.splitlines()
+            except CheckpointError as error:
+                outcome, codes, names = f"error {error.code}", [error.code], []
+                sentences = [str(error)]
         unsafe = [line for line in sentences if not line.isprintable()]
         answer = {
             "file": path.name,
@@ -91,12 +66,11 @@ def main(folder: Path) -> None:
             "codes": codes[:20],
             "globals": names[:50],
             "unsafe": [ascii(line) for line in unsafe[:3]],
-            "seen": seen[:10],
+            "seen": watch.seen,
             "seconds": round(time.perf_counter() - start, 3),
             "peak_mb": peak_megabytes(),
         }
         checkpoint = rows = sentences = unsafe = None
-        seen.clear()
         # Parents and children refer to each other: only the collector frees a tree.
         gc.collect()
         print(json.dumps(answer), flush=True)
