@@ -69,6 +69,7 @@ screenshots: $(VENV)/.installed $(VENV)/.libraries-$(mode)
 	$(bin)/python packaging/make_training_screenshots.py
 	$(bin)/python packaging/make_quantize_screenshots.py
 	$(bin)/python packaging/make_run_screenshots.py
+	$(bin)/python packaging/make_safety_screenshots.py
 
 icons: $(VENV)/.installed-dev
 	$(bin)/python packaging/make_icons.py
