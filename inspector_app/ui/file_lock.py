@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 
 def take(path: str) -> int | None:
@@ -30,6 +31,28 @@ def take(path: str) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def give_up(path: str, descriptor: int) -> None:
+    """Let go of a lock that `take` gave, for good: its file goes, too, where that is possible."""
+    if sys.platform == "win32":
+        # It removes no file that is open, be it here or by another who waits for the lock.
+        os.close(descriptor)
+        with suppress(OSError):
+            os.unlink(path)
+        return
+    # Before somebody else can have the lock: who then has it sees that its file is no more.
+    with suppress(OSError):
+        os.unlink(path)
+    os.close(descriptor)
+
+
+def is_of(path: str, descriptor: int) -> bool:
+    """The file that the descriptor holds is still the one at `path`."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(descriptor))
+    except OSError:
+        return False
 
 
 if sys.platform == "win32":

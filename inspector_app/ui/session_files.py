@@ -21,6 +21,7 @@ _LOCK = re.compile(r"(\d{1,10}-[0-9a-f]{16})\.lock")
 _LONGEST_CRASH = 20_000
 # More windows than that do not die unnoticed; a full folder is no reason to be slow.
 _MOST_DEAD = 50
+_MOST_NAMES = 10
 
 
 class WindowRecord:
@@ -34,10 +35,10 @@ class WindowRecord:
     """
 
     def __init__(self) -> None:
-        base = os.path.join(state_folder.make(_FOLDER), f"{os.getpid()}-{os.urandom(8).hex()}")
+        base, lock = _new_lock(state_folder.make(_FOLDER))
         self.session, self.crash = f"{base}.json", f"{base}.crash"
         self._lock_path = f"{base}.lock"
-        self._lock = file_lock.take(self._lock_path)
+        self._lock: int | None = lock
         self._log: IO[str] | None = None
 
     def save(self, session: Session) -> None:
@@ -60,11 +61,11 @@ class WindowRecord:
             faulthandler.disable()
             self._log.close()
             self._log = None
-        for path in (self.session, self.crash, self._lock_path):
+        for path in (self.session, self.crash):
             with suppress(OSError):
                 os.unlink(path)
         if self._lock is not None:
-            os.close(self._lock)
+            file_lock.give_up(self._lock_path, self._lock)
             self._lock = None
 
 
@@ -92,10 +93,10 @@ class DeadWindow(NamedTuple):
 
     def forget(self) -> None:
         """It was dealt with."""
-        for ending in (".json", ".crash", ".lock"):
+        for ending in (".json", ".crash"):
             with suppress(OSError):
                 os.unlink(self.base + ending)
-        os.close(self.lock)
+        file_lock.give_up(f"{self.base}.lock", self.lock)
 
 
 def dead_windows() -> list[DeadWindow]:
@@ -127,6 +128,24 @@ def keep_last(session: Session) -> None:
         OSError: it cannot be written; what was kept before stays.
     """
     state_folder.write(os.path.join(state_folder.make(), _LAST), session_bytes(session))
+
+
+def _new_lock(folder: str) -> tuple[str, int]:
+    """The path of a new window's files without their ending, and its lock.
+
+    Between the making of its file and the lock, another start may take the file for that of a
+    window that died, and remove it.
+    """
+    for _ in range(_MOST_NAMES):
+        base = os.path.join(folder, f"{os.getpid()}-{os.urandom(8).hex()}")
+        path = f"{base}.lock"
+        lock = file_lock.take(path)
+        if lock is None:
+            continue
+        if file_lock.is_of(path, lock):
+            return base, lock
+        os.close(lock)
+    raise BlockingIOError("others take each lock that is made")
 
 
 def _dead(base: str) -> DeadWindow | None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inspector_app.ui import session_files, state_folder
+from inspector_app.ui import file_lock, session_files, state_folder
 from inspector_app.ui.session import (
     COMPARISON,
     FILE,
@@ -213,6 +213,69 @@ def test_of_several_dead_windows_one_may_be_damaged(child, state):
     for each in dead:
         each.forget()
     assert Path(broken).exists()
+
+
+def refuse_like_windows(monkeypatch) -> None:
+    """No file is removed that is open."""
+    unlink = os.unlink
+
+    def remove(path: str) -> None:
+        for descriptor in range(256):
+            if file_lock.is_of(path, descriptor):
+                raise PermissionError(13, "used by another process", path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", remove)
+    monkeypatch.setattr(sys, "platform", "win32")
+
+
+def test_where_no_open_file_is_removed_none_is_left(child, state, monkeypatch):
+    process = child("kill")
+    process.kill()
+    process.wait()
+    record = WindowRecord()
+    record.save(ONE)
+    record.keep_open(open(record.crash, "w"))  # noqa: SIM115
+    with monkeypatch.context() as context:
+        refuse_like_windows(context)
+        (dead,) = dead_windows()
+        dead.forget()
+        record.end()
+    assert not list((state / "windows").iterdir())
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_another_start_may_take_a_lock_that_is_being_made(state, monkeypatch, holds):
+    """It is faster between the file and its lock, and has ended, or still holds it."""
+    lock, taken = file_lock._lock, []
+
+    def late(descriptor: int) -> None:
+        if not taken:
+            (path,) = (state / "windows").iterdir()
+            taken.append(os.open(path, os.O_RDWR))
+            lock(taken[0])
+            if not holds:
+                file_lock.give_up(str(path), taken[0])
+        lock(descriptor)
+
+    monkeypatch.setattr(file_lock, "_lock", late)
+    record = WindowRecord()
+    record.save(ONE)
+    monkeypatch.undo()
+    monkeypatch.setattr(state_folder, "folder", lambda: str(state))
+    # Other starts see that it is alive.
+    assert file_lock.take(record.session.replace(".json", ".lock")) is None
+    if holds:
+        os.close(taken[0])
+    assert dead_windows() == []
+    record.end()
+    assert not list((state / "windows").iterdir())
+
+
+def test_a_window_whose_locks_are_all_taken_keeps_nothing(state, monkeypatch):
+    monkeypatch.setattr(file_lock, "take", lambda path: None)
+    with pytest.raises(OSError, match="take each lock"):
+        WindowRecord()
 
 
 def test_an_empty_window_leaves_nothing_to_offer(state):
