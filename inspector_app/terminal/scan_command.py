@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from inspector_app.terminal.command import Trouble
 from inspector_app.terminal.progress_line import ProgressLine
@@ -14,6 +14,7 @@ from inspector_app.terminal.scan_files import Found, files_of
 
 if TYPE_CHECKING:
     from inspector_app.analysis.safety_report import SafetyReport
+    from inspector_app.analysis.source_texts import SourceText
     from inspector_app.checkpoint.errors import CheckpointError
     from inspector_app.checkpoint.model import Checkpoint
 
@@ -24,11 +25,13 @@ class Scanned(NamedTuple):
     Attributes:
         found: which, and why it was not looked at.
         report: what was found, or None.
+        sources: the source texts in it.
         trouble: the sentence on stderr where it cannot be scanned at all, or "".
     """
 
     found: Found
     report: SafetyReport | None = None
+    sources: tuple[SourceText, ...] = ()
     trouble: str = ""
 
     @property
@@ -98,6 +101,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="read all bytes, too: compare the checksums that archives state, and the indices of "
         "sparse and the scales of quantized tensors with their sizes",
     )
+    parser.add_argument(
+        "--code",
+        action="store_true",
+        help="print the source texts in files, too, as those of TorchScript; JSON has them always",
+    )
     parser.add_argument("--quiet", action="store_true", help="only files with findings")
     parser.add_argument("--no-progress", action="store_true", help="no progress on stderr")
 
@@ -128,7 +136,7 @@ def _form(arguments: argparse.Namespace) -> Form:
     from inspector_app.terminal.scan_text import TextForm
     from inspector_app.terminal.style import Style
 
-    return TextForm(Style.of(sys.stdout), quiet=arguments.quiet)
+    return TextForm(Style.of(sys.stdout), quiet=arguments.quiet, code=arguments.code)
 
 
 def _parts(arguments: argparse.Namespace, form: Form, totals: Totals) -> Iterator[str]:
@@ -157,7 +165,7 @@ def _scanned(found: Found, wanted: _Wanted, number: int, line: ProgressLine) -> 
     if found.failed:
         return Scanned(found, trouble=f"{plain(found.path)}: {found.failed}")
     try:
-        return Scanned(found, _report(found.path, wanted, number, line))
+        return Scanned(found, *_examined(found.path, wanted, number, line))
     except UnrecognisedFormat as error:
         if not found.named:
             return Scanned(found._replace(skipped=error.message))
@@ -171,11 +179,14 @@ def _scanned(found: Found, wanted: _Wanted, number: int, line: ProgressLine) -> 
         return Scanned(found, trouble=f"{plain(found.path)}: there is not enough memory")
 
 
-def _report(path: str, wanted: _Wanted, number: int, line: ProgressLine) -> SafetyReport:
+def _examined(
+    path: str, wanted: _Wanted, number: int, line: ProgressLine
+) -> tuple[SafetyReport, tuple[SourceText, ...]]:
     from dataclasses import replace
 
     from inspector_app.analysis import checksum_check, tensor_checks
     from inspector_app.analysis.safety import examine
+    from inspector_app.analysis.source_texts import reading_sources
     from inspector_app.checkpoint import reading
     from inspector_app.checkpoint.limits import DEFAULT
 
@@ -183,14 +194,15 @@ def _report(path: str, wanted: _Wanted, number: int, line: ProgressLine) -> Safe
     limits = DEFAULT._replace(checked_headers=DEFAULT.directory_entries)
     checkpoint: Checkpoint = _driven(reading(path, limits), path, number, line)
     report: SafetyReport = _driven(examine(checkpoint, briefly=wanted.briefly), path, number, line)
+    sources = _driven(reading_sources(checkpoint, report), path, number, line)
     if not wanted.verify:
-        return report
+        return report, sources
     checked = _driven(checksum_check.checking(checkpoint), path, number, line)
     parts = _driven(tensor_checks.checking(checkpoint), path, number, line)
     known = {(problem.code, problem.where) for problem in report.anomalies}
     found = (*checked.problems, *parts)
     more = [each for each in found if (each.code, each.where) not in known]
-    return replace(report, anomalies=(*report.anomalies, *more))
+    return replace(report, anomalies=(*report.anomalies, *more)), sources
 
 
 def _broken(path: str, error: CheckpointError, number: int, line: ProgressLine) -> SafetyReport:
@@ -200,7 +212,7 @@ def _broken(path: str, error: CheckpointError, number: int, line: ProgressLine) 
     return report
 
 
-def _driven(steps: object, path: str, number: int, line: ProgressLine) -> object:
+def _driven(steps: Any, path: str, number: int, line: ProgressLine) -> Any:
     from inspector_app.checkpoint.text import plain
 
     name = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from inspector_app.analysis.safety_report import FoundGlobal, SafetyReport
 from inspector_app.checkpoint.text import plain
 
 if TYPE_CHECKING:
+    from inspector_app.analysis.source_texts import SourceText
     from inspector_app.terminal.scan_command import Scanned, Totals
 
 SCHEMA = 1
@@ -32,7 +33,7 @@ class JsonForm:
         elif scanned.report is None:
             self._skipped.append({"path": scanned.path, "reason": scanned.skipped})
         else:
-            yield self._separator + dump(report_json(scanned.report))
+            yield self._separator + dump(report_json(scanned.report, scanned.sources))
             self._separator = ","
 
     def end(self, totals: Totals) -> Iterator[str]:
@@ -46,7 +47,7 @@ class JsonForm:
         yield f'"summary":{dump(summary)}}}\n'
 
 
-def report_json(report: SafetyReport) -> dict[str, Any]:
+def report_json(report: SafetyReport, sources: Iterable[SourceText]) -> dict[str, Any]:
     """One file's object."""
     verdict = report.weights_only
     return {
@@ -58,7 +59,18 @@ def report_json(report: SafetyReport) -> dict[str, Any]:
             {"code": each.code, "message": each.message, "where": each.where}
             for each in report.anomalies
         ],
-        "code": [{"name": each.name, "where": each.where} for each in report.code],
+        "code": [
+            {
+                "name": each.name,
+                "where": each.where,
+                "offset": each.offset,
+                "bytes": each.nbytes,
+                "text": each.text,
+                "truncated": each.truncated,
+                "trouble": each.trouble,
+            }
+            for each in sources
+        ],
         "pickles": [
             {
                 "name": each.name,

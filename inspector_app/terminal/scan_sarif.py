@@ -37,7 +37,13 @@ _RULES = {
         "A plain data type is named that torch.load(weights_only=True) does not accept by default.",
     ),
 }
+_CODE = (
+    "code/source-text",
+    "note",
+    "Source text lies in the file, which a program that loads it may run.",
+)
 _MOST_USES = 20  # of one global
+_MOST_CODE = 1_000
 
 
 class SarifForm:
@@ -63,7 +69,7 @@ class SarifForm:
             )
         if scanned.report is None:
             return
-        for result in self._results(scanned.report):
+        for result in (*self._results(scanned.report), *self._code(scanned)):
             yield self._separator + dump(result)
             self._separator = ","
 
@@ -105,6 +111,26 @@ class SarifForm:
                 "level": "warning",
                 "message": {"text": text or problem.message},
                 "locations": [location],
+            }
+
+    def _code(self, scanned: Scanned) -> Iterator[dict[str, Any]]:
+        rule, level, description = _CODE
+        for number, code in enumerate(scanned.sources[: _MOST_CODE + 1]):
+            place: dict[str, Any] = {"physicalLocation": _artifact(scanned.path)}
+            text = f"and {len(scanned.sources) - _MOST_CODE} more source texts"
+            if number < _MOST_CODE:
+                name = plain(code.name) or "(without a name)"
+                text = f"{name} is source text ({code.where})"
+                place["logicalLocations"] = [{"fullyQualifiedName": name, "kind": "resource"}]
+                if code.offset is not None and code.nbytes:
+                    region = {"byteOffset": code.offset, "byteLength": code.nbytes}
+                    place["physicalLocation"]["region"] = region
+            yield {
+                "ruleId": rule,
+                "ruleIndex": self._rule(rule, level, description),
+                "level": level,
+                "message": {"text": text},
+                "locations": [place],
             }
 
     def _rule(self, name: str, level: str, description: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from inspector_app.analysis.quantities import count_text
@@ -11,6 +11,7 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.terminal.style import Style, clipped
 
 if TYPE_CHECKING:
+    from inspector_app.analysis.source_texts import SourceText
     from inspector_app.terminal.scan_command import Scanned, Totals
 
 _NARROWEST = 30
@@ -18,6 +19,7 @@ _SHOWN_USES = 5
 _SHOWN_GLOBALS = 200
 _SHOWN_ANOMALIES = 200
 _SHOWN_CODE = 10
+_PRINTED_CODE, _PRINTED_LINES, _PRINTED_CHARACTERS = 1_000, 2_000, 2_000
 _WORDS = {
     "call": "called",
     "newobj": "instantiated",
@@ -37,10 +39,12 @@ class TextForm:
 
     Args:
         quiet: leave out the lines of files without findings.
+        code: print source texts, not their names alone.
     """
 
-    def __init__(self, style: Style, quiet: bool = False) -> None:
+    def __init__(self, style: Style, quiet: bool = False, code: bool = False) -> None:
         self._style = style
+        self._with_code = code
         self._quiet = quiet
 
     def begin(self) -> Iterator[str]:
@@ -74,11 +78,12 @@ class TextForm:
                 count = len(report.globals)
                 seen = f", {_counted(count, 'global')}" if count else ", no globals"
                 yield f"{path}: nothing outside the allowlist ({report.format}{seen})\n"
+                yield from self._code(scanned.sources)
             return
         yield self._style.bold(f"{path}: {_summary(report)} ({report.format})") + "\n"
         yield from self._globals(report)
         yield from self._anomalies(report)
-        yield from self._code(report)
+        yield from self._code(scanned.sources)
         yield f"  {report.weights_only.sentence}\n"
         if report.weights_only.lines:
             yield "  it would load after:\n"
@@ -112,13 +117,17 @@ class TextForm:
         if len(report.anomalies) > _SHOWN_ANOMALIES:
             yield f"    and {count_text(len(report.anomalies) - _SHOWN_ANOMALIES)} more\n"
 
-    def _code(self, report: SafetyReport) -> Iterator[str]:
-        if report.code:
+    def _code(self, sources: Sequence[SourceText]) -> Iterator[str]:
+        if sources:
             yield f"  {self._style.warning('source text in the file')}\n"
-        for code in report.code[:_SHOWN_CODE]:
-            yield f"    {plain(code.name)} ({code.where})\n"
-        if len(report.code) > _SHOWN_CODE:
-            yield f"    and {count_text(len(report.code) - _SHOWN_CODE)} more\n"
+        most = _PRINTED_CODE if self._with_code else _SHOWN_CODE
+        for code in sources[:most]:
+            place = "" if code.offset is None else f", byte {code.offset}"
+            yield f"    {plain(code.name)} ({code.where}{place})\n"
+            if self._with_code:
+                yield from _lines(code)
+        if len(sources) > most:
+            yield f"    and {count_text(len(sources) - most)} more\n"
 
     def _use(self, use: Use, report: SafetyReport) -> str:
         """What is done, and where; arguments are cut to what the terminal has room for."""
@@ -133,6 +142,20 @@ class TextForm:
             room = self._style.width - len(f"      {verb} with () at {place}")
             arguments = clipped(arguments, max(room, _NARROWEST))
         return f"{verb} with ({arguments}) {self._style.dim(f'at {place}')}"
+
+
+def _lines(code: SourceText) -> Iterator[str]:
+    """The text as it stands, a line at a time, so that none of it can pass for our own."""
+    if code.text is None:
+        yield f"      {code.trouble}\n"
+        return
+    lines = code.text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    for line in lines[:_PRINTED_LINES]:
+        yield f"      | {plain(line.expandtabs(4), _PRINTED_CHARACTERS)}".rstrip() + "\n"
+    if len(lines) > _PRINTED_LINES:
+        yield f"      and {count_text(len(lines) - _PRINTED_LINES)} more lines\n"
+    if code.truncated:
+        yield "      and more, which is not shown\n"
 
 
 def _summary(report: SafetyReport) -> str:
