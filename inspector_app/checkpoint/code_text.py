@@ -29,7 +29,7 @@ class CodeTexts:
     """A context in which texts of one file are read; its archive's directory is read once."""
 
     def __init__(self, checkpoint: Checkpoint, limits: Limits = DEFAULT) -> None:
-        self._path = checkpoint.path
+        self._checkpoint = checkpoint
         self._limits = limits
         self._source: ByteSource | None = None
         self._directory: ZipDirectory | None = None
@@ -55,7 +55,7 @@ class CodeTexts:
         if code.text is not None or code.record is None:
             return CodeRead(code.text or "")
         if self._source is None:
-            self._source = ByteSource(self._path)
+            self._source = ByteSource(self._checkpoint.path)
         if self._directory is None:
             self._directory = yield from reading(self._source, self._limits)
         # The file may be another one by now: the entry is looked up anew, not where it was.
