@@ -83,10 +83,18 @@ def open_dialog(window: MainWindow, state: DialogState) -> None:
 
 def _said_by_wizard(kind: str, wizard: Wizard) -> DialogState:
     wizard.remember()
-    page = min(wizard.page_number(), wizard.pages.index(wizard.runner))
+    page = _choice_page(wizard, wizard.page_number())
     return DialogState(
         kind, (wizard.subject.path,), {"fields": fields_of(wizard), "wizard_page": page}
     )
+
+
+def _choice_page(wizard: Wizard, page: int) -> int:
+    """That page, or the last before it in which something is chosen: what ran does not run on."""
+    page = min(page, wizard.pages.index(wizard.runner) - 1)
+    while page > 0 and wizard.pages[page].skipped():
+        page -= 1
+    return page
 
 
 def _open_wizard(window: MainWindow, tab: CheckpointTab, state: DialogState) -> None:
@@ -101,12 +109,16 @@ def _open_wizard(window: MainWindow, tab: CheckpointTab, state: DialogState) -> 
     page = state.details.get("wizard_page")
     if type(page) is not int or not 0 < page < len(wizard.pages):
         return
+    first = wizard.page_number()
 
     def go_on() -> bool:
         """A page can be gone to once those before it are done, which takes a worker its time."""
-        if wizard.page_number() < page:
-            wizard.show_page(page)
-        return wizard.page_number() >= page or not wizard.isVisible()
+        if wizard.page_number() != first or not wizard.isVisible():
+            return True  # somebody is faster, and knows where to
+        wanted = _choice_page(wizard, page)
+        if first < wanted:
+            wizard.show_page(wanted)
+        return wizard.page_number() >= wanted
 
     WaitingFor(go_on, lambda: None, wizard)
 
@@ -120,6 +132,7 @@ def _said_by_save(kind: str, dialog: SaveDialog) -> DialogState:
         "fields": fields_of(dialog),
         "files": list(dialog.form.average.paths[1:]),
         "patterns": len(rows),
+        "clean": dialog.clean,
     }
     return DialogState(kind, (dialog.path,), details)
 
@@ -127,8 +140,8 @@ def _said_by_save(kind: str, dialog: SaveDialog) -> DialogState:
 def _open_save(window: MainWindow, state: DialogState) -> None:
     from inspector_app.ui.save_dialog import show_save_dialog
 
-    dialog = show_save_dialog(window, state.paths[0])
     details = state.details
+    dialog = show_save_dialog(window, state.paths[0], clean=details.get("clean") is True)
 
     def restore() -> None:
         files, rows = details.get("files"), details.get("patterns")

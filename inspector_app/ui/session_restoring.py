@@ -13,7 +13,7 @@ from inspector_app.checkpoint.text import plain
 from inspector_app.ui import session_files, settings
 from inspector_app.ui.banner import ERROR, WARNING
 from inspector_app.ui.main_window import MainWindow
-from inspector_app.ui.session import Session
+from inspector_app.ui.session import DialogState, Session
 from inspector_app.ui.session_dialogs import open_dialog
 from inspector_app.ui.session_files import DeadWindow
 from inspector_app.ui.session_tabs import open_tab
@@ -146,19 +146,21 @@ def _what_was_open(session: Session) -> str:
         rest = count_text(len(session.tabs) - _MOST_NAMED)
         said = _tr("{names} and {n} more").format(names=said, n=rest)
     if session.dialogs:
-        kinds = ", ".join(dict.fromkeys(map(_dialog_words, (d.kind for d in session.dialogs))))
+        kinds = ", ".join(dict.fromkeys(map(_dialog_words, session.dialogs)))
         said = _tr("{files}; not finished: {dialogs}").format(files=said, dialogs=kinds)
     return _tr("It had open: {what}").format(what=said)
 
 
-def _dialog_words(kind: str) -> str:
+def _dialog_words(state: DialogState) -> str:
+    if state.kind == "save" and state.details.get("clean") is True:
+        return _tr("Save a Clean Copy")
     words: dict[str, Callable[[], str]] = {
         "export": lambda: _tr("Export"),
         "quantize": lambda: _tr("Quantize"),
         "save": lambda: _tr("Save As"),
         "transfer": lambda: _tr("Transfer Weights"),
     }
-    return words[kind]() if kind in words else plain(kind, 20)
+    return words[state.kind]() if state.kind in words else plain(state.kind, 20)
 
 
 def _say_broken(window: MainWindow, path: str) -> None:

@@ -20,13 +20,19 @@ from inspector_app.ui import session_restoring
 from inspector_app.ui.export_memory import CHOICES as EXPORT_CHOICES
 from inspector_app.ui.export_wizard import ExportWizard
 from inspector_app.ui.form_fields import ASKED_EACH_TIME, fields_of, fill
-from inspector_app.ui.quantize_dialog import LAYERS, METHOD, QuantizeDialog
+from inspector_app.ui.inputs_page import InputsPage
+from inspector_app.ui.model_page import ModelPage
+from inspector_app.ui.quantize_data_page import DataPage
+from inspector_app.ui.quantize_dialog import DATA, LAYERS, METHOD, RUN, QuantizeDialog
 from inspector_app.ui.quantize_memory import CHOICES as QUANTIZE_CHOICES
-from inspector_app.ui.save_dialog import SaveDialog
+from inspector_app.ui.quantize_method_page import MethodPage
+from inspector_app.ui.save_dialog import SaveDialog, show_save_dialog
 from inspector_app.ui.session import DialogState, Session, read_session, session_bytes
 from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_keeping import session_of
 from inspector_app.ui.transfer_dialog import TransferDialog
+from inspector_app.ui.waiting_for import POLL_MS
+from inspector_app.ui.window_notice import WindowNotice
 from inspector_app.ui.wizard_widgets import Box
 from inspector_app.ui.wizard_widgets import Choice as Radio
 from inspector_app.worker.protocol import SourceKind
@@ -158,6 +164,39 @@ def test_what_is_chosen_for_saving_comes_back(qtbot, window, opened, sample, sam
     again.close()
 
 
+def test_a_clean_copy_and_another_form_of_one_file_come_back_as_they_were(
+    qtbot, window, opened, sample
+):
+    opened(sample)
+    ready = lambda each: bool(each.checkpoints) and each.is_settled()  # noqa: E731
+    for clean in (False, True):
+        dialog = show_save_dialog(window, str(sample), clean=clean)
+        qtbot.waitUntil(lambda each=dialog: ready(each), timeout=10_000)
+        dialog.form.keys.add.setText(f"{clean}.")
+        qtbot.waitUntil(lambda each=dialog: each.plan is not None and ready(each), timeout=10_000)
+        dialog.target.path_field.setText(f"{clean}.pth")
+    session = read_session(session_bytes(session_of(window, DialogStates(window))))
+    left = session_restoring.LeftBehind(window, [])
+    left.session = session
+    left._offer("", [])
+    offered = WindowNotice.of(window).cause()
+    assert "Save As" in offered
+    assert "Save a Clean Copy" in offered
+    left._hide_notice()
+    for dialog in window.findChildren(SaveDialog):
+        dialog.close()
+    qtbot.waitUntil(lambda: not DialogStates(window).now())
+    session_restoring.restore(window, session)
+    dialogs = [each for each in window.findChildren(SaveDialog) if each.isVisible()]
+    assert sorted(each.clean for each in dialogs) == [False, True]
+    for dialog in dialogs:
+        name = f"{dialog.clean}.pth"
+        field = dialog.target.path_field
+        qtbot.waitUntil(lambda field=field, name=name: field.text() == name, timeout=10_000)
+        assert dialog.form.keys.add.text() == f"{dialog.clean}."
+        dialog.close()
+
+
 def test_what_is_chosen_for_a_transfer_comes_back(qtbot, window, opened, sample, samples):
     opened(sample)
     window.actions_by_id["transfer"].trigger()
@@ -205,6 +244,53 @@ def test_what_is_chosen_for_quantizing_comes_back(qtbot, window, opened, sample)
     assert again.method_page.options() == options
     assert again.page_number() < LAYERS
     again.close()
+
+
+@pytest.fixture
+def filled_in(monkeypatch):
+    """What its pages ask for is there: trying the methods would take a worker seconds."""
+    for page in (MethodPage, DataPage, ModelPage, InputsPage):
+        monkeypatch.setattr(page, "problem", lambda self: "")
+
+
+@pytest.mark.parametrize(("needs_model", "last"), [(True, DATA), (False, LAYERS)])
+def test_a_wizard_that_ran_comes_back_at_its_last_choice(
+    qtbot, window, opened, sample, filled_in, monkeypatch, needs_model, last
+):
+    monkeypatch.setattr(MethodPage, "needs_model", lambda self: needs_model)
+    opened(sample)
+    window.actions_by_id["quantize"].trigger()
+    dialog = shown(window, QuantizeDialog)
+    dialog.stack.setCurrentIndex(RUN)
+    (state,) = DialogStates(window).now()
+    assert state.details["wizard_page"] == last
+    closed_and_restored(qtbot, window)
+    again = shown(window, QuantizeDialog)
+    qtbot.waitUntil(lambda: again.page_number() == last, timeout=2_000)
+    again.close()
+    # As a version before this one kept it.
+    state.details["wizard_page"] = RUN
+    qtbot.waitUntil(lambda: not DialogStates(window).now())
+    session_restoring.restore(window, Session((), 0, (state,)))
+    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+    again = shown(window, QuantizeDialog)
+    qtbot.waitUntil(lambda: again.page_number() == last, timeout=2_000)
+    again.close()
+
+
+def test_nobody_is_pulled_to_another_page(qtbot, window, opened, sample, filled_in, monkeypatch):
+    opened(sample)
+    state = DialogState("quantize", (str(sample),), {"wizard_page": LAYERS})
+    with monkeypatch.context() as context:
+        context.setattr(MethodPage, "problem", lambda self: "being tried")
+        session_restoring.restore(window, Session((), 0, (state,)))
+        qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+        dialog = shown(window, QuantizeDialog)
+        dialog.show_page(METHOD)
+        qtbot.wait(2 * POLL_MS)
+    qtbot.wait(3 * POLL_MS)
+    assert dialog.page_number() == METHOD
+    dialog.close()
 
 
 @pytest.mark.parametrize("kind", ["save", "transfer", "export", "quantize"])
