@@ -11,7 +11,7 @@ from inspector_app.checkpoint.text import plain
 
 if TYPE_CHECKING:
     from inspector_app.analysis.source_texts import SourceText
-    from inspector_app.terminal.scan_command import Scanned, Totals
+    from inspector_app.terminal.scan_results import Scanned, Totals
 
 SCHEMA = 1
 

@@ -17,7 +17,7 @@ from inspector_app.file_urls import reference_of
 from inspector_app.terminal.scan_json import dump
 
 if TYPE_CHECKING:
-    from inspector_app.terminal.scan_command import Scanned, Totals
+    from inspector_app.terminal.scan_results import Scanned, Totals
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _RULES = {

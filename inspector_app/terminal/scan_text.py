@@ -12,7 +12,7 @@ from inspector_app.terminal.style import Style, clipped
 
 if TYPE_CHECKING:
     from inspector_app.analysis.source_texts import SourceText
-    from inspector_app.terminal.scan_command import Scanned, Totals
+    from inspector_app.terminal.scan_results import Scanned, Totals
 
 _NARROWEST = 30
 _SHOWN_USES = 5

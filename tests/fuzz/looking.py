@@ -34,9 +34,9 @@ from inspector_app.checkpoint.model import Checkpoint, TensorInfo
 from inspector_app.checkpoint.record_source import MemorySource
 from inspector_app.checkpoint.values import open_values
 from inspector_app.terminal import show_json, show_text, training_json, training_text
-from inspector_app.terminal.scan_command import Scanned, Totals
 from inspector_app.terminal.scan_files import Found
 from inspector_app.terminal.scan_json import JsonForm
+from inspector_app.terminal.scan_results import Scanned, Totals
 from inspector_app.terminal.scan_sarif import SarifForm
 from inspector_app.terminal.scan_text import TextForm
 from inspector_app.terminal.style import Style
