@@ -171,6 +171,7 @@ class SaveDialog(WorkDialog):
         """Read the file, again if it was read already."""
         self.plan = None
         self._planned = None
+        self.trouble.hide()
         for checkpoint in self.checkpoints:
             self.left.emit(checkpoint)
         self.checkpoints = []
@@ -256,7 +257,8 @@ class SaveDialog(WorkDialog):
             )
             error = error.error
         self.plan = None
-        self.trouble.show_message(ERROR, title, error_cause(error))
+        again = [] if self.checkpoints else [(self.tr("Try again"), self.read)]
+        self.trouble.show_message(ERROR, title, error_cause(error), buttons=again)
         self._update()
 
     # --- saving

@@ -63,11 +63,14 @@ class Session:
     Attributes:
         tabs: from left to right.
         front: which of them is in front.
+        unproven: it was just being restored, or a process crashed with it: it may end the next
+            one, too, and is opened only where somebody asks for it.
     """
 
     tabs: tuple[TabState, ...] = ()
     front: int = 0
     dialogs: tuple[DialogState, ...] = ()
+    unproven: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.tabs or self.dialogs)
@@ -80,6 +83,7 @@ class Session:
             (*self.tabs, *tabs)[:MOST_TABS],
             self.front if self.tabs else other.front,
             (*self.dialogs, *other.dialogs)[:MOST_DIALOGS],
+            self.unproven or other.unproven,
         )
 
 
@@ -90,6 +94,7 @@ def session_bytes(session: Session) -> bytes:
         "tabs": [_entry(tab) for tab in session.tabs],
         "front": session.front,
         "dialogs": [_entry(dialog) for dialog in session.dialogs],
+        "unproven": session.unproven,
     }
     return json.dumps(said, indent=1).encode("ascii")
 
@@ -115,6 +120,7 @@ def read_session(data: bytes) -> Session:
         tuple(tab for tab in tabs if tab is not None),
         sum(tab is not None for tab in tabs[:at]),
         tuple(dialog for dialog in dialogs if dialog is not None),
+        said.get("unproven") is True,
     )
 
 

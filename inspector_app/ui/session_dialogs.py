@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from inspector_app.ui.form_fields import fields_of, fill
 from inspector_app.ui.session import FILE, Details, DialogState
+from inspector_app.ui.session_restored import Restored, State
 from inspector_app.ui.session_tabs import read_mapping, said_of
 from inspector_app.ui.waiting_for import WaitingFor
 from inspector_app.ui.work_dialog import WorkDialog
@@ -45,7 +46,7 @@ class DialogStates:
         self._known: dict[WorkDialog, DialogState] = {}
 
     def now(self) -> list[DialogState]:
-        """The dialogs that are open, with what is chosen in them."""
+        """The dialogs that are open, with what is chosen in them, and those that wait to be."""
         # Not the window's children: it has thousands of widgets.
         dialogs = [
             each
@@ -55,15 +56,23 @@ class DialogStates:
             and type(each).__name__ in _KINDS
             and each.isVisible()
         ]
+        restored = Restored.of(self._window)
+        waiting: list[State] = []
+        for tab in self._window.all_tabs():
+            waiting += restored.waiting(tab)
         before, self._known = self._known, {}
         for dialog in dialogs:
+            if mine := restored.waiting(dialog):
+                waiting += mine
+                continue
             kind = _KINDS[type(dialog).__name__]
             state = before.get(dialog)
             # Of one that is behind another window the fields stay as they are.
             if state is None or dialog.isActiveWindow():
                 state = _SAID[kind](kind, dialog)
             self._known[dialog] = state
-        return list(self._known.values())
+        later = [state for state in waiting if isinstance(state, DialogState)]
+        return [*self._known.values(), *later]
 
 
 def open_dialog(window: MainWindow, state: DialogState) -> None:
@@ -75,7 +84,12 @@ def open_dialog(window: MainWindow, state: DialogState) -> None:
     elif state.kind in (EXPORT, QUANTIZE):
         tab = window.tabs.open_files(state.paths[:1])[0]
         if tab.kind == FILE:
-            WaitingFor(tab.is_settled, lambda: _open_wizard(window, tab, state), tab)
+            Restored.of(window).fill_in(
+                state,
+                tab,
+                lambda: tab.checkpoint is not None and tab.is_settled(),
+                lambda: _open_wizard(window, tab, state),
+            )
 
 
 # --- wizards, which remember by themselves what they understand
@@ -98,8 +112,7 @@ def _choice_page(wizard: Wizard, page: int) -> int:
 
 
 def _open_wizard(window: MainWindow, tab: CheckpointTab, state: DialogState) -> None:
-    if tab.checkpoint is None:
-        return
+    assert tab.checkpoint is not None
     if state.kind == EXPORT:
         from inspector_app.ui.export_wizard import show_wizard as show
     else:
@@ -120,7 +133,7 @@ def _open_wizard(window: MainWindow, tab: CheckpointTab, state: DialogState) -> 
             wizard.show_page(wanted)
         return wizard.page_number() >= wanted
 
-    WaitingFor(go_on, lambda: None, wizard)
+    WaitingFor(go_on, lambda: None, wizard, gives_up=True)
 
 
 # --- saving
@@ -152,7 +165,8 @@ def _open_save(window: MainWindow, state: DialogState) -> None:
             dialog.form.values.patterns.add_row()
         fill(dialog, _fields(details))
 
-    WaitingFor(lambda: bool(dialog.checkpoints) and dialog.is_settled(), restore, dialog)
+    ready = lambda: bool(dialog.checkpoints) and dialog.is_settled()  # noqa: E731
+    Restored.of(window).fill_in(state, dialog, ready, restore)
 
 
 # --- transferring
@@ -177,8 +191,15 @@ def _open_transfer(window: MainWindow, state: DialogState) -> None:
     mapping = read_mapping(state.details.get("mapping"))
     target = state.paths[1] if len(state.paths) > 1 else ""
     dialog = show_transfer_dialog(window, state.paths[0], target, mapping)
+    wanted = dialog.target_path
+
+    def ready() -> bool:
+        """What was chosen can be shown; or somebody has chosen another target since."""
+        return (dialog.picture is not None or not wanted) and dialog.is_settled()
 
     def restore() -> None:
+        if dialog.target_path != wanted:
+            return
         fill(dialog, _fields(state.details))
         said = state.details.get("choices")
         if isinstance(said, dict) and said:
@@ -187,7 +208,7 @@ def _open_transfer(window: MainWindow, state: DialogState) -> None:
             dialog.options = replace(dialog.options, choices=choices)
             dialog.choose([], None)
 
-    WaitingFor(lambda: dialog.picture is not None and dialog.is_settled(), restore, dialog)
+    Restored.of(window).fill_in(state, dialog, ready, restore)
 
 
 def _said_of_choice(choice: Choice) -> dict[str, object]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO, NamedTuple
 
 from inspector_app.ui import file_lock, state_folder
@@ -87,8 +88,11 @@ class DeadWindow(NamedTuple):
     lock: int
 
     def forget_crash(self) -> None:
-        """It was reported; what was open is still to be dealt with."""
+        """It was reported; what was open is still to be dealt with, by somebody who asks for it."""
         with suppress(OSError):
+            if self.session:
+                unproven = replace(self.session, unproven=True)
+                state_folder.write(f"{self.base}.json", session_bytes(unproven))
             os.unlink(f"{self.base}.crash")
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
@@ -19,7 +20,8 @@ from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.session import Session
 from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_files import WindowRecord
-from inspector_app.ui.session_tabs import tab_state
+from inspector_app.ui.session_restored import Restored
+from inspector_app.ui.session_tabs import tab_states
 
 LOOK_MS = 2_000
 SOON_MS = 300
@@ -52,6 +54,9 @@ class SessionKeeping(QObject):
         window.tabs.opened.connect(self._look_soon)
         window.tabs.emptied.connect(self._look_soon)
         window.tabs.currentChanged.connect(self._look_soon)
+        restored = Restored.of(window)
+        restored.proven.connect(self._look_soon)
+        restored.keep_at_once = self.keep_at_once
         application = QGuiApplication.instance()
         assert isinstance(application, QGuiApplication)
         application.applicationStateChanged.connect(self._look_soon)
@@ -64,10 +69,22 @@ class SessionKeeping(QObject):
             self._soon.start()
             return
         session = session_of(self._window, self._dialogs)
+        session = replace(session, unproven=Restored.of(self._window).on_trial)
         if session == self._kept:
             return
         self._writing = session
         self._work.run(_saving(self._files, session), _nothing, self._saved, self._not_saved)
+
+    def keep_at_once(self, session: Session) -> bool:
+        """Keep it before anything is done with it; False if it cannot be written."""
+        self._work.stop()
+        self._writing = None
+        try:
+            self._files.save(session)
+        except OSError:
+            return False
+        self._kept = session
+        return True
 
     def end(self) -> None:
         """The program ends: if the window was closed, what it had is the last session."""
@@ -76,7 +93,7 @@ class SessionKeeping(QObject):
         self._work.stop()
         if self._window.isVisible():
             return  # Nobody closed it: its display has died. The next start finds what is kept.
-        session = Session(tuple(map(tab_state, self._window.all_tabs())), _front(self._window))
+        session = Session(tab_states(self._window), _front(self._window))
         if session:
             # Without it the sessions before stay the last.
             with suppress(OSError):
@@ -106,8 +123,7 @@ class SessionKeeping(QObject):
 
 def session_of(window: MainWindow, dialogs: DialogStates) -> Session:
     """What a window has open."""
-    tabs = tuple(map(tab_state, window.all_tabs()))
-    return Session(tabs, _front(window), tuple(dialogs.now()))
+    return Session(tab_states(window), _front(window), tuple(dialogs.now()))
 
 
 def _front(window: MainWindow) -> int:

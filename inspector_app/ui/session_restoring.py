@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QObject
 
@@ -14,8 +15,10 @@ from inspector_app.ui import session_files, settings
 from inspector_app.ui.banner import ERROR, WARNING
 from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.session import DialogState, Session
-from inspector_app.ui.session_dialogs import open_dialog
+from inspector_app.ui.session_dialogs import DialogStates, open_dialog
 from inspector_app.ui.session_files import DeadWindow
+from inspector_app.ui.session_keeping import session_of
+from inspector_app.ui.session_restored import Restored
 from inspector_app.ui.session_tabs import open_tab
 from inspector_app.ui.window_notice import WindowNotice
 
@@ -24,13 +27,22 @@ _LONGEST_NAME = 40
 Buttons = list[tuple[str, Callable[[], object]]]
 
 
-def restore(window: MainWindow, session: Session) -> None:
-    """Open what was open beside what is; a file that is gone says so in its tab."""
+def restore(window: MainWindow, session: Session) -> bool:
+    """Open what was open beside what is; a file that is gone says so in its tab.
+
+    Returns:
+        It is kept as what this window has open, should the process die of it.
+    """
+    restored = Restored.of(window)
+    restored.begin_trial()
+    both = session_of(window, DialogStates(window)).joined(session)
+    kept = restored.keep_at_once(replace(both, unproven=True))
     tabs = [open_tab(window, state) for state in session.tabs]
     if session.front < len(tabs):
         window.tabs.setCurrentWidget(tabs[session.front])
     for state in session.dialogs:
         open_dialog(window, state)
+    return kept
 
 
 def reopen_last(window: MainWindow) -> None:
@@ -65,6 +77,8 @@ class LeftBehind(QObject):
         crash = next((each.crash for each in self._dead if each.crash), "")
         broken = next((each.broken for each in self._dead if each.broken), "")
         report = _keep_crash(crash) if crash else ""
+        if crash:
+            self.session = replace(self.session, unproven=True)
         more: Buttons = []
         if report:
             for each in self._dead:
@@ -72,13 +86,14 @@ class LeftBehind(QObject):
             more.append((_tr("Show Report"), lambda: _show_report(self._window, report)))
         missing = bool(self.session) and not _is_open(self._window, self.session)
         title = _tr("Checkpoint Inspector crashed")
-        # What it crashed of may be among what was open: then somebody has to ask for it.
-        if missing and (crash or not at_once):
+        # What it died of may be among what was open: then somebody has to ask for it.
+        if missing and (self.session.unproven or not at_once):
             self._offer(title if crash else _tr("The last session ended unexpectedly"), more)
             return
         if missing:
             self.restore()
-        self._forget()
+        else:
+            self._forget()
         if crash:
             WindowNotice.of(self._window).show_message(WARNING, title, buttons=more)
         elif broken:
@@ -87,14 +102,17 @@ class LeftBehind(QObject):
     def restore(self) -> None:
         """Open it all."""
         self._hide_notice()
-        restore(self._window, self.session)
-        self._forget()
+        # Where it is nowhere else it stays, and the next start finds it again.
+        if restore(self._window, self.session):
+            self._forget()
 
     def decline(self) -> None:
         """It becomes the last session, which the menu opens."""
         self._hide_notice()
-        with suppress(OSError):
+        try:
             session_files.keep_last(self.session)
+        except OSError:
+            return  # the next start offers it again
         self._forget()
         self._window.say(_tr("File → Reopen the Last Session opens it later"))
 
@@ -127,7 +145,13 @@ def settle(window: MainWindow, asked: bool) -> LeftBehind:
     had = bool(left.session)
     left.settle(always)
     if always and not had:
-        restore(window, session_files.last_session()[0])
+        last = session_files.last_session()[0]
+        if last.unproven:
+            window.say(
+                _tr("What was open last ended a window: File → Reopen the Last Session opens it")
+            )
+        else:
+            restore(window, last)
     return left
 
 

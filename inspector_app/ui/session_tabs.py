@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtWidgets import QTabBar
 
 from inspector_app.ui.session import COMPARISON, FILE, RUN, Details, TabState
-from inspector_app.ui.waiting_for import WaitingFor
+from inspector_app.ui.session_restored import Restored
 
 if TYPE_CHECKING:
     from inspector_app.analysis.key_mapping import KeyMapping
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 10_000
 _DEEPEST = 200
 _MOST_RULES = 20_000
+
+
+def tab_states(window: MainWindow) -> tuple[TabState, ...]:
+    """What the tabs of a window show, or will once they can be read."""
+    restored = Restored.of(window)
+
+    def state(tab: CheckpointTab | CompareTab | RunTab) -> TabState:
+        for waiting in restored.waiting(tab):
+            if isinstance(waiting, TabState):
+                return waiting
+        return tab_state(tab)
+
+    return tuple(map(state, window.all_tabs()))
 
 
 def tab_state(tab: CheckpointTab | CompareTab | RunTab) -> TabState:
@@ -39,7 +52,12 @@ def open_tab(window: MainWindow, state: TabState) -> CheckpointTab | CompareTab 
     if state.kind == FILE:
         tab = window.tabs.open_files(state.paths)[0]
         if tab.kind == FILE:
-            WaitingFor(tab.is_settled, lambda: _show_in_file(tab, details), tab)
+            Restored.of(window).fill_in(
+                state,
+                tab,
+                lambda: tab.checkpoint is not None and tab.is_settled(),
+                lambda: _show_in_file(tab, details),
+            )
         return tab
     if state.kind == COMPARISON:
         compared = window.compare(*state.paths)
@@ -47,7 +65,12 @@ def open_tab(window: MainWindow, state: TabState) -> CheckpointTab | CompareTab 
             compared.mapping = read_mapping(details.get("mapping"))
         text = _text(details, "search")
         if text:
-            WaitingFor(compared.is_settled, lambda: compared.tree.search_for(text), compared)
+            Restored.of(window).fill_in(
+                state,
+                compared,
+                lambda: compared.comparison is not None and compared.is_settled(),
+                lambda: compared.tree.search_for(text),
+            )
         return compared
     folder = state.paths[0] if os.path.isdir(state.paths[0]) else ""
     run = window.tabs.open_run(folder, () if folder else state.paths)
@@ -99,8 +122,6 @@ def _file_details(tab: CheckpointTab) -> Details:
 
 
 def _show_in_file(tab: CheckpointTab, details: Details) -> None:
-    if tab.checkpoint is None:
-        return
     if (text := _text(details, "search")) and not tab.tree.search_field.text():
         tab.tree.search_for(text)
     path = details.get("selected")

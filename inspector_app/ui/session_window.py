@@ -26,16 +26,19 @@ def begin(window: MainWindow, asked: bool) -> SessionKeeping | None:
     session_menu.attach(window)
     if window.settings.broken:
         _say_settings_broken(window)
-    session_restoring.settle(window, asked)
+    # First its own files: what it restores is in them before it is done.
     try:
         record = WindowRecord()
     except OSError:
+        session_restoring.settle(window, asked)
         window.say(
             window.tr("What is open will not survive a crash: the folder for it is not writable")
         )
         return None
     _write_crashes(record)
-    return SessionKeeping(window, record)
+    keeping = SessionKeeping(window, record)
+    session_restoring.settle(window, asked)
+    return keeping
 
 
 def _write_crashes(record: WindowRecord) -> None:

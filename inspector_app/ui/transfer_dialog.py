@@ -318,7 +318,8 @@ class TransferDialog(WorkDialog):
             self.parts.banner.show_message(ERROR, title, error_cause(error))
         else:
             self._forget_picture()
-            self.parts.show_empty(ERROR, title, error_cause(error))
+            again = [(self.tr("Try again"), self.read_again)]
+            self.parts.show_empty(ERROR, title, error_cause(error), "", again)
         self._update()
 
     def _forget_picture(self) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 
 import pytest
+from PySide6.QtCore import QObject
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -16,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from inspector_app.analysis.transfer_plan import Act, Choice, Initial
-from inspector_app.ui import session_restoring
+from inspector_app.ui import session_restoring, waiting_for
 from inspector_app.ui.export_memory import CHOICES as EXPORT_CHOICES
 from inspector_app.ui.export_wizard import ExportWizard
 from inspector_app.ui.form_fields import ASKED_EACH_TIME, fields_of, fill
@@ -30,11 +33,13 @@ from inspector_app.ui.save_dialog import SaveDialog, show_save_dialog
 from inspector_app.ui.session import DialogState, Session, read_session, session_bytes
 from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_keeping import session_of
+from inspector_app.ui.session_restored import Restored
 from inspector_app.ui.transfer_dialog import TransferDialog
-from inspector_app.ui.waiting_for import POLL_MS
+from inspector_app.ui.waiting_for import POLL_MS, WaitingFor
 from inspector_app.ui.window_notice import WindowNotice
 from inspector_app.ui.wizard_widgets import Box
 from inspector_app.ui.wizard_widgets import Choice as Radio
+from inspector_app.ui.work_dialog import WorkDialog
 from inspector_app.worker.protocol import SourceKind
 
 
@@ -122,19 +127,17 @@ def closed_and_restored(qtbot, window) -> None:
     """What is open now goes through a session's file, is closed, and comes back."""
     session = read_session(session_bytes(session_of(window, DialogStates(window))))
     assert len(session.dialogs) == 1
-    for dialog in window.findChildren(QWidget):
-        if type(dialog).__name__ in (
-            "SaveDialog",
-            "TransferDialog",
-            "ExportWizard",
-            "QuantizeDialog",
-        ):
-            dialog.close()
+    for dialog in on_show(window):
+        dialog.close()
     qtbot.waitUntil(lambda: not DialogStates(window).now())
     window.settings.write(EXPORT_CHOICES, {})
     window.settings.write(QUANTIZE_CHOICES, {})
     session_restoring.restore(window, session)
-    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(on_show(window)), timeout=10_000)
+
+
+def on_show(window) -> list[WorkDialog]:
+    return [each for each in window.findChildren(WorkDialog) if each.isVisible()]
 
 
 def shown(window, kind):
@@ -272,7 +275,7 @@ def test_a_wizard_that_ran_comes_back_at_its_last_choice(
     state.details["wizard_page"] = RUN
     qtbot.waitUntil(lambda: not DialogStates(window).now())
     session_restoring.restore(window, Session((), 0, (state,)))
-    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(on_show(window)), timeout=10_000)
     again = shown(window, QuantizeDialog)
     qtbot.waitUntil(lambda: again.page_number() == last, timeout=2_000)
     again.close()
@@ -284,7 +287,7 @@ def test_nobody_is_pulled_to_another_page(qtbot, window, opened, sample, filled_
     with monkeypatch.context() as context:
         context.setattr(MethodPage, "problem", lambda self: "being tried")
         session_restoring.restore(window, Session((), 0, (state,)))
-        qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+        qtbot.waitUntil(lambda: bool(on_show(window)), timeout=10_000)
         dialog = shown(window, QuantizeDialog)
         dialog.show_page(METHOD)
         qtbot.wait(2 * POLL_MS)
@@ -310,24 +313,107 @@ def test_nobody_is_pulled_to_another_page(qtbot, window, opened, sample, filled_
 def test_hostile_choices_open_an_ordinary_dialog(qtbot, window, sample, kind, details):
     paths = (str(sample), str(sample)) if kind == "transfer" else (str(sample),)
     session_restoring.restore(window, Session((), 0, (DialogState(kind, paths, details),)))
-    qtbot.waitUntil(lambda: bool(DialogStates(window).now()), timeout=10_000)
+    qtbot.waitUntil(lambda: bool(on_show(window)), timeout=10_000)
     qtbot.wait(150)
-    for dialog in window.findChildren(QWidget):
-        if type(dialog).__name__ in (
-            "SaveDialog",
-            "TransferDialog",
-            "ExportWizard",
-            "QuantizeDialog",
-        ):
-            dialog.close()
+    for dialog in on_show(window):
+        dialog.close()
     qtbot.waitUntil(lambda: all(tab.is_settled() for tab in window.all_tabs()), timeout=10_000)
 
 
+_ACTIONS = {"save": "save_as", "transfer": "transfer", "export": "export", "quantize": "quantize"}
+_DIALOGS = {
+    "save": SaveDialog,
+    "transfer": TransferDialog,
+    "export": ExportWizard,
+    "quantize": QuantizeDialog,
+}
+
+
 @pytest.mark.parametrize("kind", ["save", "transfer", "export", "quantize"])
-def test_a_dialog_of_a_file_that_is_gone(qtbot, window, tmp_path, kind):
-    gone = (str(tmp_path / "gone.pth"),)
-    session_restoring.restore(window, Session((), 0, (DialogState(kind, gone, {}),)))
+def test_choices_wait_for_a_file_that_is_gone(
+    qtbot, window, opened, state, tmp_path, sample, samples, kind
+):
+    path = str(tmp_path / "later.pth")
+    shutil.copy(sample, path)
+    opened(path)
+    window.actions_by_id[_ACTIONS[kind]].trigger()
+    dialog = shown(window, _DIALOGS[kind])
+    if kind == "transfer":
+        dialog.set_target(str(samples / "digits_cnn_epoch_2.pth"))
+    if kind in ("save", "transfer"):
+        qtbot.waitUntil(lambda: is_ready(dialog), timeout=10_000)
+    field = field_of(dialog)
+    field.setText("half typed")
+    (chosen,) = DialogStates(window).now()
+    dialog.close()
+    window.close_tab()
+    os.unlink(path)
+    qtbot.waitUntil(lambda: not DialogStates(window).now())
+    window.settings.write(EXPORT_CHOICES, {})
+    window.settings.write(QUANTIZE_CHOICES, {})
+    session_restoring.restore(window, Session((), 0, (chosen,)))
     qtbot.wait(200)
-    for dialog in window.findChildren(QWidget):
-        if type(dialog).__name__ in ("SaveDialog", "TransferDialog"):
-            dialog.close()
+    # The file cannot be read; and looked at twice, since what is known is not looked at again.
+    states = DialogStates(window)
+    assert states.now() == [chosen]
+    assert states.now() == [chosen]
+    shutil.copy(sample, path)
+    if kind in ("save", "transfer"):
+        again = shown(window, _DIALOGS[kind])
+        banner = again.trouble if kind == "save" else again.parts.empty
+        (button,) = banner.buttons()
+        button.click()
+        qtbot.waitUntil(lambda: is_ready(again), timeout=10_000)
+    else:
+        window.all_tabs()[0].read()
+        qtbot.waitUntil(lambda: bool(window.findChildren(_DIALOGS[kind])), timeout=10_000)
+        again = shown(window, _DIALOGS[kind])
+    qtbot.waitUntil(lambda: field_of(again).text() == "half typed", timeout=10_000)
+    qtbot.waitUntil(lambda: not Restored.of(window).waiting(again), timeout=10_000)
+    assert len(states.now()) == 1
+    again.close()
+
+
+def is_ready(dialog) -> bool:
+    made = dialog.plan if isinstance(dialog, SaveDialog) else dialog.picture
+    return made is not None and dialog.is_settled()
+
+
+def field_of(dialog) -> QLineEdit:
+    """A field in which somebody typed."""
+    if isinstance(dialog, SaveDialog):
+        return dialog.form.keys.add
+    if isinstance(dialog, TransferDialog):
+        return dialog.parts.target.path_field
+    if isinstance(dialog, QuantizeDialog):
+        return dialog.method_page.target.text
+    dialog.model_page.source.buttons[SourceKind.CODE].click()
+    return dialog.model_page.source.findChild(QLineEdit)
+
+
+@pytest.mark.parametrize("kind", ["save", "transfer", "export", "quantize"])
+def test_choices_of_what_somebody_closed_are_gone(qtbot, window, tmp_path, kind):
+    chosen = DialogState(kind, (str(tmp_path / "gone.pth"),), {"fields": {"x": "y"}})
+    session_restoring.restore(window, Session((), 0, (chosen,)))
+    states = DialogStates(window)
+    assert states.now() == [chosen]
+    if kind in ("save", "transfer"):
+        shown(window, _DIALOGS[kind]).close()
+    else:
+        qtbot.waitUntil(window.all_tabs()[0].is_settled)
+        window.close_tab()
+    assert states.now() == []
+    qtbot.wait(100)
+    assert states.now() == []
+
+
+def test_a_choice_waits_for_longer_than_anybody_looks(qtbot, monkeypatch):
+    monkeypatch.setattr(waiting_for, "QUICK_MS", POLL_MS)
+    monkeypatch.setattr(waiting_for, "SLOW_POLL_MS", 50)
+    owner, come, asked = QObject(), [], []
+    WaitingFor(lambda: asked.append(1) or len(asked) > 4, lambda: come.append(1), owner)
+    qtbot.waitUntil(lambda: bool(come), timeout=5_000)
+    more = []
+    WaitingFor(lambda: more.append(1), lambda: come.append(2), owner, gives_up=True)
+    qtbot.waitUntil(lambda: not owner.children(), timeout=5_000)
+    assert (come, len(asked), len(more)) == ([1], 5, 1)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,13 +18,17 @@ from PySide6.QtWidgets import QApplication
 
 from inspector_app.analysis.key_mapping import KeyMapping, Rule
 from inspector_app.ui import (
+    file_lock,
     session_files,
     session_menu,
+    session_restored,
     session_restoring,
     session_window,
     settings,
+    state_folder,
 )
 from inspector_app.ui.error_dialog import ErrorDialog
+from inspector_app.ui.save_dialog import SaveDialog
 from inspector_app.ui.session import (
     COMPARISON,
     FILE,
@@ -29,6 +37,7 @@ from inspector_app.ui.session import (
     Session,
     TabState,
     read_session,
+    session_bytes,
 )
 from inspector_app.ui.session_dialogs import DialogStates
 from inspector_app.ui.session_files import DeadWindow, WindowRecord, last_session
@@ -36,6 +45,7 @@ from inspector_app.ui.session_keeping import SessionKeeping, session_of
 from inspector_app.ui.session_tabs import read_mapping, said_of
 from inspector_app.ui.window_notice import WindowNotice
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 WEIGHT = ["model_state_dict", "features.4.weight"]
 
 
@@ -55,9 +65,10 @@ def kept(state: Path) -> Session:
 
 
 def dead(session: Session, crash: str = "", broken: str = "") -> DeadWindow:
-    return DeadWindow(
-        session, crash, broken, os.devnull + "-none", os.open(os.devnull, os.O_RDONLY)
-    )
+    base = os.path.join(state_folder.make("windows"), "1-0123456789abcdef")
+    if session:
+        state_folder.write(f"{base}.json", session_bytes(session))
+    return DeadWindow(session, crash, broken, base, file_lock.take(f"{base}.lock"))
 
 
 def notice(window) -> WindowNotice | None:
@@ -300,3 +311,125 @@ def test_a_mapping_is_read_as_it_was_said():
 def test_dialogs_of_unknown_kinds_are_passed_over(window, state, sample):
     session_restoring.restore(window, Session((), 0, (DialogState("shell", (str(sample),)),)))
     assert window.all_tabs() == []
+
+
+# --- what was restored may be what the window died of
+
+RESTORING = """
+import os, signal, sys
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QApplication
+from inspector_app.ui import session_window, settings, state_folder
+from inspector_app.ui.main_window import MainWindow
+state_folder.folder = lambda: sys.argv[1]
+QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, sys.argv[2])
+app = QApplication([])
+window = MainWindow(settings.Settings())
+window.settings.write(settings.REOPEN_AT_START, True)
+window.show()
+session_window.begin(window, asked=False)
+print(len(window.all_tabs()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed_right_after(state: Path, tmp_path: Path) -> int:
+    """How many tabs a window restored at its start, before it was killed."""
+    command = [sys.executable, "-c", RESTORING, str(state), str(tmp_path / "other settings")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_kills_each_window_that_restores_it_is_asked_for(
+    qtbot, window, state, tmp_path, sample
+):
+    window.settings.write(settings.REOPEN_AT_START, True)
+    chosen = DialogState("save", (str(sample),), {"fields": {"SaveForm/QLineEdit/0": "mine"}})
+    session = Session((TabState(FILE, (str(sample),), {"selected": WEIGHT}),), 0, (chosen,))
+    session_files.keep_last(session)
+    assert killed_right_after(state, tmp_path) == 1
+    left = session_restoring.settle(window, asked=False)
+    assert window.all_tabs() == []
+    assert button(window, "Restore").isEnabled()
+    # Nothing is lost of what could not be filled in before the end.
+    assert (left.session.tabs, left.session.dialogs) == (session.tabs, session.dialogs)
+    button(window, "Not Now").click()
+    session_restoring.settle(window, asked=False)
+    assert window.all_tabs() == []
+    assert "Reopen the Last Session" in window.statusBar().currentMessage()
+    # Nor is it opened by the next start.
+    assert killed_right_after(state, tmp_path) == 0
+    session_restoring.reopen_last(window)
+    settled(qtbot, window)
+    assert [tab.path for tab in window.all_tabs()] == [str(sample)]
+    for dialog in window.findChildren(SaveDialog):
+        dialog.close()
+
+
+def test_a_crash_that_was_shown_is_not_opened_by_the_next_start_either(window, state, sample):
+    window.settings.write(settings.REOPEN_AT_START, True)
+    left = dead(Session((TabState(FILE, (str(sample),)),)), "Fatal Python error: Aborted")
+    Path(f"{left.base}.crash").write_text(left.crash)
+    session_restoring.LeftBehind(window, [left]).settle(True)
+    # Nobody answers, and the window is closed.
+    notice(window).hide()
+    os.close(left.lock)
+    again = session_restoring.settle(window, asked=False)
+    assert window.all_tabs() == []
+    assert button(window, "Restore").isEnabled()
+    again.decline()
+    assert last_session()[0].unproven
+
+
+def test_what_was_restored_is_on_trial_until_it_was_read(
+    qtbot, window, keeping, state, sample, monkeypatch
+):
+    qtbot.waitUntil(keeping.is_kept)
+    monkeypatch.setattr(session_restored, "TRIAL_MS", 50)
+    session = Session((TabState(FILE, (str(sample),)),))
+    left = session_restoring.LeftBehind(window, [dead(session)])
+    left.restore()
+    assert kept(state).unproven
+    assert kept(state).tabs == session.tabs
+    settled(qtbot, window)
+    qtbot.waitUntil(lambda: not kept(state).unproven, timeout=10_000)
+
+
+def test_what_cannot_be_kept_is_not_forgotten(qtbot, window, keeping, state, sample, monkeypatch):
+    qtbot.waitUntil(keeping.is_kept)
+    session = Session((TabState(FILE, (str(sample),)),))
+    for answer in ("restore", "decline"):
+        left = session_restoring.LeftBehind(window, [dead(session)])
+        lock = left._dead[0].lock
+
+        def full(descriptor: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as context:
+            context.setattr(os, "fsync", full)
+            getattr(left, answer)()
+        os.close(lock)
+        (again,) = session_files.dead_windows()
+        assert again.session == session
+        os.close(again.lock)
+    again = session_files.dead_windows()[0]
+    again.forget()
+    settled(qtbot, window)
+    keeping.look()
+
+
+def test_a_selection_is_kept_until_its_file_can_be_read(qtbot, window, state, tmp_path, sample):
+    path = tmp_path / "later.pth"
+    said = TabState(FILE, (str(path),), {"selected": WEIGHT, "search": "weight"})
+    session_restoring.restore(window, Session((said,)))
+    settled(qtbot, window)
+    qtbot.wait(100)
+    assert session_of(window, DialogStates(window)).tabs == (said,)
+    shutil.copy(sample, path)
+    (tab,) = window.all_tabs()
+    tab.read()
+    qtbot.waitUntil(lambda: tab.node is not None and tab.is_settled(), timeout=10_000)
+    assert list(tab.node.path) == WEIGHT
+    assert tab.tree.search_field.text() == "weight"
