@@ -88,8 +88,29 @@ _NUMPY_FUNCTION = re.compile(
     r"numpy\._?core\.(multiarray\.(?:scalar|_reconstruct)|numeric\._frombuffer)"
 )
 _PATH = re.compile(r"pathlib\.(?:_local\.)?((?:Pure)?(?:Posix|Windows)Path|Path|PurePath)")
-# Modules of Python 2 and of other systems, which this Python does not list.
-_GONE_MODULES = frozenset({"commands", "exceptions", "nt", "popen2", "posix"})
+# Modules of Python 2, of other systems, and those that were removed since Python 3.10: this
+# Python may not list them. Source: the indices of modules of Python 2.6 to 3.14.
+_GONE_MODULES = frozenset(
+    """
+    AL BaseHTTPServer Bastion CGIHTTPServer Canvas Carbon ColorPicker ConfigParser Cookie DEVICE
+    Dialog DocXMLRPCServer EasyDialogs FL FileDialog FixTk FrameWork GL HTMLParser MacOS MimeWriter
+    MiniAEFrame Nav PixMapWrapper Queue SUNAUDIODEV ScrolledText SimpleDialog SimpleHTTPServer
+    SimpleXMLRPCServer SocketServer StringIO Tix Tkconstants Tkdnd Tkinter UserDict UserList
+    UserString _LWPCookieJar _MozillaCookieJar __builtin__ _abcoll _bootlocale _bsddb
+    _dummy_thread _dummy_threading _hotshot _winreg aepack aetools aetypes aifc al anydbm
+    applesingle asynchat asyncore audiodev audioop autoGIL binhex bsddb buildtools cPickle cStringIO
+    cd cfmfile cgi cgitb chunk commands compiler cookielib copy_reg crypt dbhash dircache distutils
+    dl dumbdbm dummy_thread dummy_threading exceptions findertools fl flp fm formatter fpectl
+    fpformat future_builtins gdbm gensuitemodule gl hotshot htmlentitydefs htmllib httplib ic icopen
+    ihooks imageop imghdr imgfile imp imputil jpeg lib2to3 linuxaudiodev macerrors macostools
+    macpath macresource macurl2path mailcap markupbase md5 mhlib mimetools mimify msilib multifile
+    mutex new nis nntplib nt nturl2path os2 os2emxpath ossaudiodev parser pipes popen2 posix
+    posixfile repr rexec rfc822 riscos robotparser sets sgmllib sha smtpd sndhdr spwd sre statvfs
+    stringold strop sunau sunaudio sunaudiodev symbol telnetlib thread tkColorChooser
+    tkCommonDialog tkFileDialog tkFont tkMessageBox tkSimpleDialog toaiff ttk urllib2 urlparse user
+    uu videoreader whichdb xdrlib xmllib xmlrpclib
+    """.split()
+)
 _POWERFUL_MODULES = frozenset(
     {
         "builtins",

@@ -93,7 +93,7 @@ def examine_broken(
         tuple(_together(checkpoint.problems, walk.problems)),
         (),
         tuple(walk.streams),
-        broken_verdict(walk.loaded, error.message),
+        broken_verdict(walk.loaded, error.message, checkpoint.problems),
     )
 
 

@@ -8,14 +8,13 @@ depth. What nobody would load is traced too: a program that is told to may.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from itertools import count
 
 from inspector_app.analysis.safety_bytes import (
     below,
-    encoded,
     export_path,
     head_of,
     is_usual,
-    may_be_pickle,
 )
 from inspector_app.analysis.safety_report import PickleStream
 from inspector_app.checkpoint import raw_pickle, torch_legacy, torch_tar, zip_directory
@@ -24,19 +23,21 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import CheckpointError, Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress, Record, TreePath
+from inspector_app.checkpoint.nested_bytes import encoded, may_be_pickle
 from inspector_app.checkpoint.pickle_machine import PickleMachine
 from inspector_app.checkpoint.pickle_nodes import BytesPlace
-from inspector_app.checkpoint.pickle_trace import PickleTrace, bytes_of
+from inspector_app.checkpoint.pickle_trace import PickleTrace
 from inspector_app.checkpoint.record_source import MemorySource, RecordSource
 from inspector_app.checkpoint.tar_members import members
 from inspector_app.checkpoint.tar_storages import TarStorages
+from inspector_app.checkpoint.trace_budget import BudgetSpent, TraceBudget
 from inspector_app.checkpoint.trace_places import Places, placing
 from inspector_app.checkpoint.weights_only import WeightsOnlyRules
 from inspector_app.checkpoint.zip_directory import ENCRYPTED, STORED, ZipDirectory
 from inspector_app.checkpoint.zip_local import LOCAL
 
 _ENDINGS = (".pkl", ".pickle", ".debug_pkl", ".pt", ".pth", ".joblib", ".dill")
-_LEGACY_PARTS = (
+LEGACY_PARTS = (
     ("magic number", 0),
     ("protocol version", 0),
     ("system information", 0),
@@ -45,9 +46,13 @@ _LEGACY_PARTS = (
 )
 _DEEPEST = 3
 _MOST_STREAMS = 2_000
-_MOST_FOLLOWING = 50
 _KEPT_BYTES = 64 << 20
 _STEP = 5_000
+# What is spent beside the opcodes: on a stream, an entry, and a byte of what is looked into.
+_STREAM_COST = 40_000
+_ENTRY_COST = 500
+_SHARE_OF_BYTES = 8
+_TRIED_BYTES = 1 << 20  # by `raw_pickle.recognise`
 
 Steps = Generator[Progress, None, None]
 # Index, trace, places if it is part of the tree, what to add to offsets, TorchScript or not.
@@ -111,6 +116,7 @@ class StreamWalk:
         self._full = False
         self._file = checkpoint.path
         self._expected = len(checkpoint.tensors) + len(checkpoint.storages)
+        self._budget = TraceBudget(limits, 0, 0)
         self.streams: list[PickleStream] = []
         self.loaded: list[LoadedStream] = []
         self.problems: list[Problem] = []
@@ -123,9 +129,20 @@ class StreamWalk:
         """
         with ByteSource(path) as source:
             self._file = path
-            yield from self._container(source, "", (), "loaded")
+            self._budget = TraceBudget(self._limits, source.size, self._expected)
+            try:
+                yield from self._container(source, "", (), "loaded")
+            except BudgetSpent:
+                details: dict[str, object] = {
+                    "what": self._budget.what,
+                    "limit": self._budget.limit,
+                }
+                self._note(Problem("limit", details=details))
 
     def _container(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
+        if name:
+            # One entry may stand in an archive many times.
+            self._budget.charge(_STREAM_COST + source.size // _SHARE_OF_BYTES)
         # In the order of `checkpoint.recognise`, which is torch's.
         if source.read(0, 4) == LOCAL:
             yield from self._zip(source, name, path, role)
@@ -133,7 +150,7 @@ class StreamWalk:
             yield from self._legacy(source, name, path, role)
         elif torch_tar.recognise(source):
             yield from self._tar(source, name, path, role)
-        elif raw_pickle.recognise(source, self._limits):
+        elif self._is_pickle(source):
             yield from self._following(source, 0, source.size, name, path, role, parts=0)
             if zip_directory.recognise(source):
                 # An archive is found from its end, whatever stands before it.
@@ -143,6 +160,23 @@ class StreamWalk:
                 # torch takes a file for a zip only if it begins like one.
                 yield from self._stream(source, 0, source.size, name or "first bytes", role, None)
             yield from self._zip(source, name, path, "extra")
+
+    def _is_pickle(self, source: ByteSource) -> bool:
+        if source.read(0, 1) != b"\x80":
+            self._budget.charge(40 * min(source.size, _TRIED_BYTES))
+        return raw_pickle.recognise(source, self._limits)
+
+    def _deeper(self, steps: Steps, name: str) -> Steps:
+        """`steps` into what lies inside another stream or archive, if that is not too deep."""
+        if self._depth >= _DEEPEST:
+            what = "how many pickles and archives lie in each other"
+            self._note(Problem("limit", name, {"what": what, "limit": _DEEPEST}))
+            return
+        self._depth += 1
+        try:
+            yield from steps
+        finally:
+            self._depth -= 1
 
     # --- one stream
 
@@ -168,11 +202,19 @@ class StreamWalk:
             rules = (WeightsOnlyRules(storage_parts=parts),)
             if self._allowed:
                 rules += (WeightsOnlyRules(self._allowed, parts),)
+        self._budget.charge(_STREAM_COST)
         machine = PickleTrace(
-            source, start, end, self._limits, name, expected=self._expected, rules=rules
+            source,
+            start,
+            end,
+            self._limits,
+            name,
+            expected=self._expected,
+            rules=rules,
+            budget=self._budget,
         )
         yield from machine.run()
-        if role != "loaded" and not machine.finished and not machine.traced:
+        if role != "loaded" and not (machine.finished or machine.limited or machine.traced):
             # Bytes that only begin like a pickle.
             return machine
         places = None
@@ -206,6 +248,7 @@ class StreamWalk:
         if role == "loaded":
             self.loaded.append(LoadedStream(index, machine, rules))
         self._take(index, machine, places, shift, script)
+        self._budget.charge(0)
         yield from self._nested(machine, name)
         return machine
 
@@ -230,51 +273,41 @@ class StreamWalk:
     ) -> Steps:
         """A stream, and those that follow it in the same bytes."""
         machine = yield from self._stream(source, start, end, name, role, path, parts, script)
-        for number in range(_MOST_FOLLOWING):
+        for number in count(2):
             if machine is None or not machine.finished or machine.end >= end:
                 return
             start = machine.end
             machine = yield from self._stream(
-                source, start, end, f"{name or 'pickle'} ({number + 2})", "extra", None
+                source, start, end, f"{name or 'pickle'} ({number})", "extra", None
             )
 
     def _nested(self, machine: PickleTrace, name: str) -> Steps:
         """Bytes in the stream that are pickles or archives themselves."""
-        if self._depth >= _DEEPEST:
-            return
-        found: list[tuple[int, ByteSource]] = []
+        outer = self._expected
         for offset, value in machine.found_bytes:
+            source: ByteSource
             if isinstance(value, BytesPlace):
-                long = RecordSource(machine.source, value.offset, value.nbytes)
-                if may_be_pickle(long.read(0, 16)):
-                    found.append((offset, long))
+                source = RecordSource(machine.source, value.offset, value.nbytes)
             else:
-                data = bytes_of(value)
-                if data is not None and may_be_pickle(data):
-                    found.append((offset, MemorySource(machine.source, data)))
-        for traced in machine.traced.values():
-            for use in traced.uses:
-                if use.how == "call" and type(use.arguments) is tuple and use.arguments:
-                    data = encoded(use.arguments)
-                    if data is not None:
-                        found.append((use.offset, MemorySource(machine.source, data)))
-        outer, depth = self._expected, self._depth
-        for offset, source in found:
+                data = encoded(value)
+                if data is None:
+                    continue
+                source = MemorySource(machine.source, data)
             place = f"bytes at {offset}" + (f" of {name}" if name else "")
-            self._depth, self._expected = depth + 1, 0
+            self._expected = 0
             try:
-                yield from self._container(source, place, None, "nested")
+                yield from self._deeper(self._container(source, place, None, "nested"), place)
             except CheckpointError as error:
                 self._note(Problem(error.code, place, error.details))
             finally:
-                self._depth, self._expected = depth, outer
+                self._expected = outer
 
     # --- containers
 
     def _legacy(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
         start = 0
         label = f"{name}: " if name else ""
-        for part, parts in _LEGACY_PARTS:
+        for part, parts in LEGACY_PARTS:
             here = path if part == "object" else None
             machine = yield from self._stream(
                 source, start, source.size, f"{label}pickle of the {part}", role, here, parts
@@ -284,9 +317,9 @@ class StreamWalk:
             start = machine.end
         for problem in self._checkpoint.problems:
             if problem.code == "trailing-bytes" and not name:
-                count = problem.details.get("count")
-                if type(count) is int and 0 < count < source.size:
-                    yield from self._sniffed(source, source.size - count, "trailing bytes")
+                left = problem.details.get("count")
+                if type(left) is int and 0 < left < source.size:
+                    yield from self._sniffed(source, source.size - left, "trailing bytes")
 
     def _sniffed(self, source: ByteSource, start: int, name: str) -> Steps:
         if may_be_pickle(source.read(start, 16)):
@@ -296,12 +329,13 @@ class StreamWalk:
     def _tar(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
         label = f"{name}: " if name else ""
         for member in members(source):
+            self._budget.charge(_ENTRY_COST if name else 0)
             start, end = member.offset, min(member.offset + member.nbytes, source.size)
             where = f"{label}{member.name}"
             if member.name == "pickle":
                 yield from self._following(source, start, end, where, path, role, parts=6)
             elif member.name in ("storages", "tensors"):
-                parts = _TarParts(source, self._limits)
+                parts = _TarParts(source, self._limits, self._budget)
                 if member.name == "storages":
                     yield from parts.read_storages(member)
                 else:
@@ -312,10 +346,11 @@ class StreamWalk:
                 rest = RecordSource(source, start, end - start)
                 if may_be_pickle(rest.read(0, 16)):
                     inner = "loaded" if member.name == "sys_info" else "extra"
-                    yield from self._container(rest, where, None, inner)
+                    yield from self._deeper(self._container(rest, where, None, inner), where)
 
     def _zip(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
         directory = yield from zip_directory.reading(source, self._limits)
+        self._budget.charge(_ENTRY_COST * len(directory.order) if name else 0)
         known = 0 if name else len(directory.problems)
         label = f"{name}: " if name else ""
         root = f"{directory.root}/" if directory.root else ""
@@ -373,13 +408,11 @@ class StreamWalk:
             start = directory.data_offset(record)
             source: ByteSource = RecordSource(directory.source, start, record.nbytes)
         else:
+            self._budget.unpack(max(record.nbytes, record.packed_bytes))
             source = MemorySource(directory.source, directory.read(record))
-        if source.read(0, 4) == LOCAL and self._depth < _DEEPEST:
-            self._depth += 1
-            try:
-                yield from self._zip(source, where, path, role)
-            finally:
-                self._depth -= 1
+        if source.read(0, 4) == LOCAL:
+            self._budget.charge(_STREAM_COST + source.size // _SHARE_OF_BYTES)
+            yield from self._deeper(self._zip(source, where, path, role), where)
             return
         yield from self._following(source, 0, source.size, where, path, role, 5, script)
 
@@ -387,12 +420,14 @@ class StreamWalk:
 class _TarParts(TarStorages):
     """Notes where the pickles stand that name something."""
 
-    def __init__(self, source: ByteSource, limits: Limits) -> None:
+    def __init__(self, source: ByteSource, limits: Limits, budget: TraceBudget) -> None:
         super().__init__(source, limits)
         self.naming: list[int] = []
+        self._budget = budget
 
     def run(self, machine: PickleMachine, where: str) -> object:
         value = super().run(machine, where)
+        self._budget.charge(40 * (machine.end - machine.start))
         if machine.globals and len(self.naming) < _MOST_STREAMS:
             self.naming.append(machine.start)
         return value

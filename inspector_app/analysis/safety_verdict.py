@@ -8,7 +8,8 @@ from inspector_app.analysis.load_call import import_lines
 from inspector_app.analysis.needed_globals import NeededGlobals
 from inspector_app.analysis.python_text import bracketed
 from inspector_app.analysis.safety_report import Verdict
-from inspector_app.analysis.safety_streams import LoadedStream
+from inspector_app.analysis.safety_streams import LEGACY_PARTS, LoadedStream
+from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.model import Checkpoint
 from inspector_app.checkpoint.text import plain
 
@@ -26,6 +27,18 @@ _STOPPING = frozenset(
         "outside-root",
     }
 )
+# The records that torch reads before it unpickles anything, in its order: ``init`` in
+# caffe2/serialize/inline_container.cc, ``_load`` in torch/serialization.py.
+_READ_FIRST = (
+    ".data/serialization_id",
+    ".data/version",
+    "version",
+    ".format_version",
+    "byteorder",
+    ".storage_alignment",
+    "data.pkl",
+)
+_ENCRYPTED = frozenset({"encrypted-entry", "falsely-encrypted"})
 _NO_PICKLES = {
     "safetensors": "there is no pickle in it: nothing is imported or called",
     "onnx": f"{_CALL} does not read ONNX; there is no pickle in it",
@@ -54,6 +67,9 @@ def verdict_of(
     if form == "torch-tar":
         message = "Cannot use ``weights_only=True`` with files saved in the legacy .tar format."
         return Verdict(False, f"{_CALL} refuses tar files of torch before 0.1.10", message)
+    encrypted = _encrypted(checkpoint.problems)
+    if encrypted is not None:
+        return encrypted
     for stream in loaded:
         refused = _refused(stream, needed, loaded)
         if refused is not None:
@@ -75,14 +91,33 @@ def verdict_of(
     return Verdict(True, f"{_CALL} accepts all that its pickles name and do")
 
 
-def broken_verdict(loaded: Sequence[LoadedStream], reason: str) -> Verdict:
+def broken_verdict(
+    loaded: Sequence[LoadedStream], reason: str, problems: Sequence[Problem] = ()
+) -> Verdict:
     """The same of a file that is so broken that it has no tree."""
+    encrypted = _encrypted(problems)
+    if encrypted is not None:
+        return encrypted
     none = NeededGlobals((), (), (), (), (), ())
     for stream in loaded:
         refused = _refused(stream, none, loaded)
         if refused is not None:
             return refused
     return Verdict(False, f"{_CALL} fails: {reason}")
+
+
+def _encrypted(problems: Sequence[Problem]) -> Verdict | None:
+    """What torch says of a mark at what it reads first, be the mark a false one."""
+    marked = {each.where.partition("/")[2] for each in problems if each.code in _ENCRYPTED}
+    for name in _READ_FIRST:
+        if name in marked:
+            return Verdict(
+                False,
+                f"{_CALL} fails: {name} is marked as encrypted",
+                "PytorchStreamReader failed retrieving file meta-data for"
+                f" {name}: unsupported encryption",
+            )
+    return None
 
 
 def _refused(
@@ -143,4 +178,6 @@ def _other_legacy(loaded: Sequence[LoadedStream]) -> Verdict | None:
             f"{_CALL} fails: the protocol version is {plain(shown, 40)}",
             f"Invalid protocol version: {plain(shown, 40)}",
         )
+    if len(loaded) < len(LEGACY_PARTS):
+        return Verdict(None, f"what {_CALL} says cannot be told: not all its pickles were read")
     return None

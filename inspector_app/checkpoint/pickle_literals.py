@@ -19,6 +19,10 @@ class BrokenPickle(Exception):
         self.reason = reason
 
 
+class PassedLimit(BrokenPickle):
+    """The same because of a limit of ours: another unpickler would read on."""
+
+
 def text(raw: bytes, encoding: str, errors: str = "strict") -> str:
     """The text of a BINUNICODE, a GLOBAL or a line.
 
@@ -38,7 +42,7 @@ def integer(line: bytes) -> int:
         BrokenPickle: it is none, or so long that reading it would take its square in time.
     """
     if len(line) > _MOST_DIGITS:
-        raise BrokenPickle(f"an integer of more than {_MOST_DIGITS} digits")
+        raise PassedLimit(f"an integer of more than {_MOST_DIGITS} digits")
     try:
         return int(line) if line.isdigit() else int(line, 0)
     except ValueError:
@@ -62,7 +66,7 @@ def sized(payload: bytes | BytesPlace, kind: str, encoding: str, limits: Limits)
         return ByteArray(payload)
     if kind == "int":
         if len(payload) > limits.integer_bytes:
-            raise BrokenPickle(f"an integer of {len(payload)} bytes")
+            raise PassedLimit(f"an integer of {len(payload)} bytes")
         return int.from_bytes(payload, "little", signed=True)
     return _python2_text(payload, encoding)
 

@@ -22,6 +22,7 @@ from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Progress, TensorInfo
 from inspector_app.checkpoint.pickle_literals import (
     BrokenPickle,
+    PassedLimit,
     integer,
     literal,
     sized,
@@ -41,7 +42,7 @@ from inspector_app.checkpoint.storage_table import StorageTable
 from inspector_app.checkpoint.tensor_runs import TensorRuns
 
 HIGHEST_PROTOCOL = 5
-_TENSOR_COST = 4_000  # what the opcodes of one tensor are estimated at, and some
+TENSOR_COST = 4_000  # what the opcodes of one tensor are estimated at, and some
 _SLICE = 4096  # opcodes between two steps: about a millisecond
 _RUNS = 400  # tensors between two steps
 _FIRST_WINDOW = 64 << 10
@@ -82,6 +83,7 @@ class PickleMachine:
         value: what the stream makes, or what of it was understood.
         end: position after STOP, or where the stream broke.
         finished: STOP was reached.
+        limited: a limit ended it, behind which others would read on.
         globals: by module and name.
         problems: at most one about breaking, and odd things on the way.
         protocol: the highest that the stream declares.
@@ -111,6 +113,7 @@ class PickleMachine:
         self.value: Any = None
         self.end = start
         self.finished = False
+        self.limited = False
         self.globals: dict[tuple[str, str], GlobalRef] = {}
         self.problems: list[Problem] = []
         self.protocol = 0
@@ -130,6 +133,7 @@ class PickleMachine:
         try:
             yield from self._execute(stack, stacks)
         except BrokenPickle as broken:
+            self.limited = isinstance(broken, PassedLimit)
             self._break("broken-pickle", reason=broken.reason)
         except (StructError, IndexError) as error:
             self._break("broken-pickle", reason=self._reason(error))
@@ -155,7 +159,7 @@ class PickleMachine:
         data, position, base = self._window(self._start)
         memo = self._memo
         runs = self._runs
-        limit = self._limits.object_bytes + self._expected * _TENSOR_COST
+        limit = self._limits.object_bytes + self._expected * TENSOR_COST
         top = 0  # the next memo index that a pickler would use
         budget = _SLICE
         cost = 0
@@ -538,7 +542,9 @@ class PickleMachine:
             data, position, base = self._window(base + position, most)
             end = data.find(b"\n", position, position + most)
             if end < 0:
-                raise BrokenPickle("a text argument has no end")
+                rest = self._stream_end - base - position
+                kind = PassedLimit if rest > most else BrokenPickle
+                raise kind("a text argument has no end")
         return data[position:end], data, end + 1, base
 
     # --- values
@@ -547,7 +553,7 @@ class PickleMachine:
         found = self.globals.get((module, name))
         if found is None:
             if len(self.globals) >= self._limits.globals:
-                raise BrokenPickle(f"it names more than {self._limits.globals} globals")
+                raise PassedLimit(f"it names more than {self._limits.globals} globals")
             found = self.globals[module, name] = GlobalRef(module, name, position)
             if module == "torch._utils" and name == "_rebuild_tensor_v2":
                 self._rebuild = found

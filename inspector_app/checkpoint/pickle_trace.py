@@ -21,15 +21,16 @@ from inspector_app.checkpoint.byte_source import ByteSource
 from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Progress
+from inspector_app.checkpoint.nested_bytes import given_pickle
 from inspector_app.checkpoint.pickle_literals import BrokenPickle, text, understood
 from inspector_app.checkpoint.pickle_machine import COST
 from inspector_app.checkpoint.pickle_nodes import (
-    ByteArray,
     Call,
     Foreign,
     GlobalRef,
     PersistentId,
 )
+from inspector_app.checkpoint.trace_budget import TraceBudget
 from inspector_app.checkpoint.trace_records import TracedGlobal
 from inspector_app.checkpoint.trace_values import VALUE_HANDLERS, TracedValues
 from inspector_app.checkpoint.weights_only import UNRESTRICTED, WeightsOnlyRules
@@ -49,6 +50,7 @@ class PickleTrace(TracedValues):
 
     Args:
         rules: what ``weights_only=True`` refuses; several sets may be tried at once.
+        budget: shared with the other streams of the file.
 
     Attributes (after `run`, besides those of `TracedValues` and `PickleMachine`):
         traced: every global, in the order they were named.
@@ -64,10 +66,12 @@ class PickleTrace(TracedValues):
         expected: int = 0,
         encoding: str = "utf-8",
         rules: tuple[WeightsOnlyRules, ...] = (),
+        budget: TraceBudget | None = None,
     ) -> None:
         super().__init__(source, start, end, limits, where, expected, encoding, rules)
         self.traced: dict[tuple[str, str], TracedGlobal] = {}
         self._newer: set[int] = set()
+        self._budget = budget
 
     # --- the loop
 
@@ -79,7 +83,7 @@ class PickleTrace(TracedValues):
         self._position = 0
         handlers = _TABLE
         limit = self._limits.object_bytes + self._expected * 4_000
-        cost = 0
+        cost = spent = 0
         budget = _SLICE
         safe_end = self._safe_end()
         base = self._base
@@ -98,9 +102,15 @@ class PickleTrace(TracedValues):
                 budget -= 1
                 if not budget:
                     budget = _SLICE
-                    if cost > limit:
-                        self._limit_reached(limit)
+                    if cost - self._released > limit:
+                        what = "the memory that its objects would take"
+                        self._limit_reached(what, f"{limit >> 20} MiB")
                         break
+                    if self._budget is not None:
+                        if not self._budget.execute(cost + self._skipped - spent):
+                            self._limit_reached(self._budget.what, self._budget.limit)
+                            break
+                        spent = cost + self._skipped
                     yield Progress("trace", at - self._start, self._length())
                 if handlers[op](self, op) is False:
                     return
@@ -112,13 +122,10 @@ class PickleTrace(TracedValues):
             raise
         self.value = understood([*(mark[0] for mark in self._marks), self._stack])
 
-    def _limit_reached(self, limit: int) -> None:
+    def _limit_reached(self, what: str, limit: str) -> None:
         self.end = self._at
-        details: dict[str, object] = {
-            "offset": self._at,
-            "what": "the memory that its objects would take",
-            "limit": f"{limit >> 20} MiB",
-        }
+        self.limited = True
+        details: dict[str, object] = {"offset": self._at, "what": what, "limit": limit}
         self.problems.append(Problem("pickle-limit", self._where, details))
 
     def _check_frame(self, at: int) -> None:
@@ -156,6 +163,10 @@ class PickleTrace(TracedValues):
         if type(reference) is GlobalRef:
             reference.uses.add(how)
             self.traced[reference.module, reference.name].add(how, offset, arguments)
+            if how == "call" and type(arguments) is tuple:
+                given = given_pickle(arguments)
+                if given is not None:
+                    self._found(given)
 
     def _global(self, module: str, name: str, position: int) -> GlobalRef:
         found = super()._global(module, name, position)
@@ -283,10 +294,3 @@ _TABLE = [
     else PickleTrace._special
     for opcode in range(256)
 ]
-
-
-def bytes_of(value: Any) -> bytes | None:
-    """The bytes of an inert value that is kept."""
-    if type(value) is ByteArray:
-        return value.value
-    return value if isinstance(value, bytes) else None

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from struct import error as StructError
 from struct import unpack_from
 from typing import Any
 
 from inspector_app.checkpoint.byte_source import ByteSource
+from inspector_app.checkpoint.errors import Problem
 from inspector_app.checkpoint.limits import Limits
+from inspector_app.checkpoint.nested_bytes import may_be_pickle
 from inspector_app.checkpoint.pickle_literals import BrokenPickle, integer, literal, sized, text
 from inspector_app.checkpoint.pickle_machine import (
     CONSTANTS,
+    COST,
     HIGHEST_PROTOCOL,
     SIZED,
     PickleMachine,
 )
-from inspector_app.checkpoint.pickle_nodes import ItemSet, PairList
+from inspector_app.checkpoint.pickle_nodes import ByteArray, BytesPlace, ItemSet, PairList
 from inspector_app.checkpoint.trace_records import Spans
 from inspector_app.checkpoint.weights_only import WeightsOnlyRules
 
-_MOST_BYTES = 1_000  # values of bytes that may be pickles themselves
+_MOST_BYTES = 10_000  # values of bytes that may be pickles themselves
+# Values that are made and dropped at once: what is done behind them is to be reached.
+_PADDING = re.compile(rb"(?:[N)\]}]0|K.0){1,100}", re.DOTALL)
+_PADDING_COST = 200  # of skipping a hundred of them
 
 
 class TracedValues(PickleMachine):
@@ -28,7 +35,8 @@ class TracedValues(PickleMachine):
 
     Attributes:
         spans: which bytes made which value.
-        found_bytes: values of bytes with the offset of their opcode.
+        found_bytes: bytes, places of bytes and texts that calls are given which may be
+            pickles, with the offset of their opcode.
     """
 
     def __init__(
@@ -47,6 +55,8 @@ class TracedValues(PickleMachine):
         )
         self.spans = Spans()
         self.found_bytes: list[tuple[int, Any]] = []
+        self._found_before: set[int] = set()
+        self._overfull = False
         self._rules = rules
         self._position = 0  # in the window, behind the opcode
         self._at = start  # of the opcode
@@ -54,6 +64,8 @@ class TracedValues(PickleMachine):
         self._starts: list[int] = []
         self._marks: list[tuple[list[Any], list[int], int]] = []
         self._frame_end = 0
+        self._released = 0  # of the cost, by what was taken from the stack and dropped
+        self._skipped = 0  # cost of what was skipped
 
     def _push(self, value: Any, start: int) -> None:
         self._stack.append(value)
@@ -131,8 +143,26 @@ class TracedValues(PickleMachine):
         self._push(value, self._at)
 
     def _note_bytes(self, value: Any) -> None:
+        if type(value) is ByteArray:
+            value = value.value
+        if type(value) is BytesPlace:
+            head = self._source.read(value.offset, 16)
+        else:
+            head = value[:16]
+        if may_be_pickle(head):
+            self._found(value)
+
+    def _found(self, value: Any) -> None:
+        if id(value) in self._found_before:
+            return
         if len(self.found_bytes) < _MOST_BYTES:
+            # Held, so that no other gets its identity; what was dropped of it, too.
+            self._found_before.add(id(value))
             self.found_bytes.append((self._at, value))
+            self._released -= 0 if type(value) is BytesPlace else len(value)
+        elif not self._overfull:
+            self._overfull = True
+            self.problems.append(Problem("pickle-count", self._where, {"limit": _MOST_BYTES}))
 
     def _bytes(self, size: int, kind: str) -> Any:
         end = self._position + size
@@ -211,10 +241,16 @@ class TracedValues(PickleMachine):
         self._push(self._stack[-1], self._at)
 
     def _pop(self, op: int) -> None:
-        if self._stack:
-            self._take()
-        else:
+        if not self._stack:
             self._since_mark()
+            return
+        self._take()
+        self._released += 2 * COST[0x30]
+        # Which of them a FRAME would cut is not looked at.
+        padding = None if self._frame_end else _PADDING.match(self._data, self._position)
+        if padding is not None:
+            self._position = padding.end()
+            self._skipped += _PADDING_COST
 
     def _pop_mark(self, op: int) -> None:
         self._since_mark()

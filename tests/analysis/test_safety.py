@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _compat_pickle
 import argparse
 import collections
 import io
@@ -77,6 +78,12 @@ def saved(path: Path, value: Any, **options: Any) -> Path:
         ("builtins.eval", Group.OTHER),
         ("__builtin__.eval", Group.OTHER),
         ("exceptions.Exception", Group.OTHER),
+        ("Tkinter.Tk", Group.OTHER),
+        ("anydbm.open", Group.OTHER),
+        ("HTMLParser.HTMLParser", Group.OTHER),
+        ("telnetlib.Telnet", Group.OTHER),
+        ("asyncore.dispatcher", Group.OTHER),
+        ("new.code", Group.OTHER),
         ("torch.hub.load", Group.OTHER),
         ("torch.storage._load_from_bytes", Group.OTHER),
         ("numpy.testing._private.utils.runstring", Group.OTHER),
@@ -92,6 +99,13 @@ def saved(path: Path, value: Any, **options: Any) -> Path:
 )
 def test_groups(name: str, group: str) -> None:
     assert group_of(name, allowed=False) == group
+
+
+def test_modules_that_python_has_renamed_or_dropped() -> None:
+    renamed = {module.partition(".")[0] for module in _compat_pickle.IMPORT_MAPPING}
+    # `test` is also what many call the folder of their own tests.
+    for module in renamed - {"test"}:
+        assert group_of(f"{module}.f", allowed=False) in (Group.OTHER, Group.PLAIN), module
 
 
 def test_every_allowed_global_belongs_to_the_tensors() -> None:
@@ -249,6 +263,7 @@ def test_pickles_three_deep_and_no_deeper(tmp_path: Path) -> None:
     # Level 5 is the outermost; what lies deeper than three below it is not looked into.
     names = {each.name for each in report.globals}
     assert names == {f"level{level}.loads" for level in (5, 4, 3, 2)}
+    assert "limit" in {each.code for each in report.anomalies}
 
 
 def test_many_streams_are_cut_with_a_word(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import argparse
 import collections
 import datetime
 import io
+import itertools
 import pathlib
 import pickle
 import re
 import struct
+import sys
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,9 @@ from inspector_app.analysis.safety_report import SafetyReport
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.errors import CheckpointError
 from inspector_app.checkpoint.text import plain
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "checkpoint"))
+import hostile_archives as hostile
 
 _CORE = re.compile(
     r"(?:WeightsUnpickler error: \s*|Weights only load failed\. (?=``))(?P<core>.*?)"
@@ -314,10 +320,59 @@ def test_a_missing_storage(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(3)}, buffer)
-    import zipfile
-
     with zipfile.ZipFile(buffer) as whole, zipfile.ZipFile(path, "w") as cut:
         for entry in whole.infolist():
             if not entry.filename.endswith("data/0"):
                 cut.writestr(entry.filename, whole.read(entry))
     assert_agrees(path)
+
+
+_MARKED = [
+    ".data/serialization_id",
+    "version",
+    ".format_version",
+    "byteorder",
+    ".storage_alignment",
+    "data.pkl",
+]
+
+
+@pytest.mark.parametrize("marked", [*zip(_MARKED), *itertools.pairwise(_MARKED)])
+@pytest.mark.parametrize("named", ["os.system", "nothing"])
+def test_records_that_are_marked_as_encrypted(
+    tmp_path: Path, marked: tuple[str, ...], named: str
+) -> None:
+    """torch gives up at the mark, before it sees what the pickle names."""
+    path = tmp_path / "x.pth"
+    records = {
+        "data.pkl": bypass.INNER if named == "os.system" else bypass.whole(bypass.WEIGHTS),
+        ".format_version": b"1",
+        ".storage_alignment": b"64",
+        "byteorder": b"little",
+        "version": b"3\n",
+        ".data/serialization_id": b"0" * 40,
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(f"x/{name}", data)
+    content = bytearray(path.read_bytes())
+    for name in marked:
+        entry = content.rindex(f"x/{name}".encode()) - 46
+        assert content[entry : entry + 4] == b"PK\x01\x02"
+        content[entry + 8] |= 1
+    path.write_bytes(content)
+    verdict = examined(path).weights_only
+    loads, kind, message = of_torch(path)
+    assert verdict.loads is loads is False
+    assert kind is RuntimeError
+    assert "unsupported encryption" in verdict.message
+    assert message.startswith(verdict.message)
+
+
+def test_bytes_that_are_encrypted(tmp_path: Path) -> None:
+    """Nothing of such a file can be shown."""
+    path = tmp_path / "x.pth"
+    path.write_bytes(dict(hostile.ways())["encrypted"].content)
+    verdict = examined(path).weights_only
+    assert verdict.message
+    assert of_torch(path)[2].startswith(verdict.message)
