@@ -259,6 +259,7 @@ class SaveDialog(WorkDialog):
         self.plan = None
         again = [] if self.checkpoints else [(self.tr("Try again"), self.read)]
         self.trouble.show_message(ERROR, title, error_cause(error), buttons=again)
+        self.status.setText("")
         self._update()
 
     # --- saving

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication
 
 from inspector_app.ui.form_fields import fields_of, fill
 from inspector_app.ui.session import FILE, Details, DialogState
-from inspector_app.ui.session_restored import Restored, State
+from inspector_app.ui.session_restored import Restored
 from inspector_app.ui.session_tabs import read_mapping, said_of
 from inspector_app.ui.waiting_for import WaitingFor
 from inspector_app.ui.work_dialog import WorkDialog
@@ -57,13 +57,11 @@ class DialogStates:
             and each.isVisible()
         ]
         restored = Restored.of(self._window)
-        waiting: list[State] = []
-        for tab in self._window.all_tabs():
-            waiting += restored.waiting(tab)
+        later = waiting_for_tabs(self._window)
         before, self._known = self._known, {}
         for dialog in dialogs:
             if mine := restored.waiting(dialog):
-                waiting += mine
+                later += [each for each in mine if isinstance(each, DialogState)]
                 continue
             kind = _KINDS[type(dialog).__name__]
             state = before.get(dialog)
@@ -71,8 +69,14 @@ class DialogStates:
             if state is None or dialog.isActiveWindow():
                 state = _SAID[kind](kind, dialog)
             self._known[dialog] = state
-        later = [state for state in waiting if isinstance(state, DialogState)]
         return [*self._known.values(), *later]
+
+
+def waiting_for_tabs(window: MainWindow) -> list[DialogState]:
+    """The dialogs that open once the files of their tabs can be read."""
+    restored = Restored.of(window)
+    found = [state for tab in window.all_tabs() for state in restored.waiting(tab)]
+    return [state for state in found if isinstance(state, DialogState)]
 
 
 def open_dialog(window: MainWindow, state: DialogState) -> None:

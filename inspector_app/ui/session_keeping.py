@@ -18,7 +18,7 @@ from inspector_app.ui import session_files
 from inspector_app.ui.latest_work import LatestWork
 from inspector_app.ui.main_window import MainWindow
 from inspector_app.ui.session import Session
-from inspector_app.ui.session_dialogs import DialogStates
+from inspector_app.ui.session_dialogs import DialogStates, waiting_for_tabs
 from inspector_app.ui.session_files import WindowRecord
 from inspector_app.ui.session_restored import Restored
 from inspector_app.ui.session_tabs import tab_states
@@ -93,7 +93,9 @@ class SessionKeeping(QObject):
         self._work.stop()
         if self._window.isVisible():
             return  # Nobody closed it: its display has died. The next start finds what is kept.
-        session = Session(tab_states(self._window), _front(self._window))
+        # Dialogs were closed with it, but for those that nobody has seen.
+        later = tuple(waiting_for_tabs(self._window))
+        session = Session(tab_states(self._window), _front(self._window), later)
         if session:
             # Without it the sessions before stay the last.
             with suppress(OSError):

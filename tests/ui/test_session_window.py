@@ -433,3 +433,15 @@ def test_a_selection_is_kept_until_its_file_can_be_read(qtbot, window, state, tm
     qtbot.waitUntil(lambda: tab.node is not None and tab.is_settled(), timeout=10_000)
     assert list(tab.node.path) == WEIGHT
     assert tab.tree.search_field.text() == "weight"
+
+
+def test_a_wizard_that_nobody_has_seen_is_in_the_last_session(qtbot, window, state, tmp_path):
+    keeping = SessionKeeping(window, WindowRecord())
+    chosen = DialogState("export", (str(tmp_path / "gone.pth"),), {"fields": {"x": "y"}})
+    session_restoring.restore(window, Session((), 0, (chosen,)))
+    settled(qtbot, window)
+    window.hide()
+    keeping.end()
+    window.show()
+    QApplication.instance().aboutToQuit.disconnect(keeping.end)
+    assert last_session()[0].dialogs == (chosen,)
