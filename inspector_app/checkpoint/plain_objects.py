@@ -188,9 +188,10 @@ def _bytes(call: Call, name: str) -> Plain | None:
     return None if call.args else _scalar("bytes", b"")
 
 
-def _path(call: Call, name: str) -> Plain:
-    parts = [str(part) for part in call.args if isinstance(part, str)]
-    text = "/".join(parts)[:_LONGEST_TEXT]
+def _path(call: Call, name: str) -> Plain | None:
+    if not all(isinstance(part, str) for part in call.args):
+        return None
+    text = "/".join(call.args)[:_LONGEST_TEXT]
     return _scalar(name, text.replace("//", "/", 1) if text.startswith("//") else text)
 
 

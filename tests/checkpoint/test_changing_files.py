@@ -204,3 +204,12 @@ def test_a_drive_that_is_gone_when_it_is_opened(
     monkeypatch.undo()
     if before:
         assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_system_without_preadv_reads_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has neither preadv nor pread."""
+    monkeypatch.delattr(os, "preadv")
+    checkpoint = open_checkpoint(zipped(tmp_path, 1.0))
+    assert values(checkpoint) == [1.0] * 4
