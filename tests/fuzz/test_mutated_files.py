@@ -120,11 +120,34 @@ def test_a_hang_ends_its_process(code: str) -> None:
     assert "line 4 in <module>" in process.stderr
 
 
-def test_a_peak_of_memory_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peak_of_memory_is_a_finding(tmp_path: Path) -> None:
+    """In a process of its own: this one has had its peak in other tests."""
     path = tmp_path / "small.pkl"
     path.write_bytes(b"\x80\x02N.")
-    assert trial.outcome_of(path) == "tree pickle"
-    monkeypatch.setattr(bounds, "MEGABYTES", 1)
-    assert trial.outcome_of(path).startswith("finding memory")
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tests.fuzz import bounds, trial\n"
+        "path = Path(sys.argv[1])\n"
+        "print(trial.outcome_of(path))\n"
+        "bounds.MEGABYTES = 1\n"
+        "print(trial.outcome_of(path))\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        cwd=stored_seeds.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    first, second = process.stdout.splitlines()
+    assert first == "tree pickle"
+    assert second.startswith("finding memory")
+
+
+def test_an_error_of_ours_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small.pkl"
+    path.write_bytes(b"\x80\x02N.")
     monkeypatch.setattr(trial, "look", lambda path: {}["missing"])
     assert trial.outcome_of(path).startswith("finding KeyError: \"'missing'\" at ")

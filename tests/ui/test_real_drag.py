@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import shutil
 import struct
 import subprocess
@@ -165,7 +165,9 @@ def test_a_tensor_dropped_on_another_program_is_a_file(display, tmp_path):
     time.sleep(0.5)
     # Every row is a tensor: whichever lies there.
     display.pull(display.place(window, 0.08, 0.5), (SOURCE_AT[0] + 40, SOURCE_AT[1] + 20))
-    assert select.select([sink.stdout], [], [], PATIENCE)[0], "nothing was dropped"
+    with selectors.DefaultSelector() as selector:
+        selector.register(sink.stdout, selectors.EVENT_READ)
+        assert selector.select(PATIENCE), "nothing was dropped"
     lines = [sink.stdout.readline().strip() for _ in range(2)]
     assert lines[1] == "that is all"
     size, dropped = lines[0].split(" ", 1)
