@@ -44,6 +44,7 @@ _MEGABYTES = bounds.MEGABYTES - 150
 _NO_CONTAINER = (
     ValueError, LookupError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError,
     EOFError, OSError, RecursionError, RuntimeError, tarfile.TarError,
+    OverflowError,  # of tarfile, for a size of 89 bits
 )  # fmt: skip
 _SHARED_MEMORY = Path("/dev/shm")
 
