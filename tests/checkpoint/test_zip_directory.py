@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,26 @@ def archive(
     return stream.getvalue()
 
 
+_OPEN: list[ByteSource] = []
+
+
+@pytest.fixture(autouse=True)
+def _files_are_closed() -> Iterator[None]:
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
+def source_of(path: Path) -> ByteSource:
+    """An open file, until the test has ended."""
+    _OPEN.append(ByteSource(path))
+    return _OPEN[-1]
+
+
 def open_bytes(data: bytes, folder: Path, limits: Limits = DEFAULT) -> ZipDirectory:
     path = folder / "file.zip"
     path.write_bytes(data)
-    steps = zip_directory.reading(ByteSource(path), limits)
+    steps = zip_directory.reading(source_of(path), limits)
     while True:
         try:
             next(steps)
@@ -428,7 +445,7 @@ def test_recovers_entries_with_sizes_in_their_headers(tmp_path: Path) -> None:
     data = archive()
     path = tmp_path / "cut.zip"
     path.write_bytes(data[: data.index(b"PK\1\2")])
-    directory = recover(ByteSource(path))
+    directory = recover(source_of(path))
     assert list(directory.records) == ["a/version", "a/data/0"]
     assert directory.root == "a"
     assert codes(directory) == ["truncated"]
@@ -444,7 +461,7 @@ def test_recovers_entries_with_zip64_sizes(tmp_path: Path) -> None:
     data = stream.getvalue()
     path = tmp_path / "cut.zip"
     path.write_bytes(data[: data.index(b"PK\1\2")])
-    directory = recover(ByteSource(path))
+    directory = recover(source_of(path))
     assert [(r.name, r.nbytes) for r in directory.order] == [(n, len(d)) for n, d in GOOD]
     assert directory.read(directory.records["a/data/0"]) == GOOD[1][1]
 
@@ -454,7 +471,7 @@ def test_recovery_is_not_fooled_by_marks_in_the_bytes(tmp_path: Path) -> None:
     data = torch_bytes([text])
     path = tmp_path / "cut.pt"
     path.write_bytes(data[: data.rfind(b"PK\6\6") - 100])
-    directory = recover(ByteSource(path))
+    directory = recover(source_of(path))
     assert text.encode() in directory.read(directory.order[0])
     assert "archive/version" in directory.records
 
@@ -473,7 +490,7 @@ def test_recovery_is_not_fooled_by_marks_in_the_bytes(tmp_path: Path) -> None:
 def test_recognises_by_content(tmp_path: Path, data: bytes, expected: bool) -> None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    assert zip_directory.recognise(ByteSource(path)) is expected
+    assert zip_directory.recognise(source_of(path)) is expected
 
 
 def test_entries_that_are_long_only_together(tmp_path: Path) -> None:
