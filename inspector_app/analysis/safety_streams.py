@@ -20,7 +20,12 @@ from inspector_app.analysis.safety_report import PickleStream
 from inspector_app.checkpoint import raw_pickle, torch_legacy, torch_tar, zip_directory
 from inspector_app.checkpoint.allowed_globals import is_allowed
 from inspector_app.checkpoint.byte_source import ByteSource
-from inspector_app.checkpoint.errors import CheckpointError, Problem
+from inspector_app.checkpoint.errors import (
+    BrokenFile,
+    CheckpointError,
+    LimitExceeded,
+    Problem,
+)
 from inspector_app.checkpoint.limits import Limits
 from inspector_app.checkpoint.model import Checkpoint, Progress, Record, TreePath
 from inspector_app.checkpoint.nested_bytes import encoded, may_be_pickle
@@ -140,9 +145,18 @@ class StreamWalk:
                 self._note(Problem("limit", details=details))
 
     def _container(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
-        if name:
-            # One entry may stand in an archive many times.
-            self._budget.charge(_STREAM_COST + source.size // _SHARE_OF_BYTES)
+        if not name:
+            yield from self._opened(source, name, path, role)
+            return
+        # One entry may stand in an archive many times.
+        self._budget.charge(_STREAM_COST + source.size // _SHARE_OF_BYTES)
+        try:
+            yield from self._opened(source, name, path, role)
+        except (BrokenFile, LimitExceeded) as error:
+            # What is broken inside a file is no reason not to tell of the rest.
+            self._note(Problem(error.code, name, error.details))
+
+    def _opened(self, source: ByteSource, name: str, path: TreePath | None, role: str) -> Steps:
         # In the order of `checkpoint.recognise`, which is torch's.
         if source.read(0, 4) == LOCAL:
             yield from self._zip(source, name, path, role)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+from inspector_app.analysis.safety import examine
 from inspector_app.analysis.tensor_checks import checking
 from inspector_app.checkpoint import open_checkpoint
 from inspector_app.checkpoint.model import Kind
@@ -80,3 +81,14 @@ def test_an_object_rebuilt_with_no_tuple(arguments: bytes, tmp_path: Path) -> No
     path.write_bytes(b"\x80\x02" + target + b"}" + text("x") + b"Nsb.")
     assert look(path) == "tree pickle"
     assert open_checkpoint(path).find(["x"]) is not None
+
+
+def test_a_broken_archive_inside_a_tar_hides_nothing(tmp_path: Path) -> None:
+    """BrokenFile from `examine`: a member that only begins like a zip ended the report."""
+    path = tmp_path / "found.pth"
+    called = b"\x80\x02" + named("os", "system") + text("true") + b"\x85R."
+    path.write_bytes(tarred({"sys_info": b"PK\x03\x04 and no more", "pickle": called}))
+    assert look(path) == "tree torch-tar"
+    report = last(examine(open_checkpoint(path)))
+    assert [each.name for each in report.globals if not each.allowed] == ["os.system"]
+    assert ("truncated", "sys_info") in {(each.code, each.where) for each in report.anomalies}
